@@ -1,0 +1,118 @@
+//! What can be asked, and where: the rows of `llm.catalog` and `llm.providers`, checked.
+
+use std::fmt;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// A model that exists: the name people use, the provider to ask, the id to ask for.
+#[derive(Debug)]
+pub struct Model {
+    /// The catalog key.
+    pub name: Arc<str>,
+    /// What the provider calls it. `auto` asks a local server for the first model it lists.
+    pub id: Arc<str>,
+    /// Other names that people may use.
+    pub aliases: Vec<Arc<str>>,
+    /// Who serves it.
+    pub provider: Arc<Provider>,
+    /// Values that apply where no stronger layer sets one.
+    pub default_params: DefaultParams,
+    /// Whether to ask for a stream. A row says `stream: false` for a server that cannot.
+    pub streams: bool,
+}
+
+/// `default_params` of a catalog row.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct DefaultParams {
+    /// Sampling temperature.
+    pub temperature: Option<f64>,
+    /// The longest answer, in tokens.
+    pub max_tokens: Option<u32>,
+}
+
+/// Who serves models. A vendor is a row of the template, a protocol is code.
+#[derive(Debug)]
+pub struct Provider {
+    /// The key in `llm.providers`.
+    pub name: Arc<str>,
+    /// How it is reached.
+    pub endpoint: Endpoint,
+}
+
+/// How a provider is reached.
+#[derive(Debug)]
+pub enum Endpoint {
+    /// In this process: the `echo` model, for a first run without keys.
+    Builtin,
+    /// Over HTTP.
+    Remote {
+        /// What it speaks.
+        protocol: Protocol,
+        /// The address that the protocol's paths are appended to; it ends without a slash.
+        base_url: Url,
+        /// What it is shown.
+        credential: Credential,
+    },
+}
+
+/// A wire protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// `POST /chat/completions`, as OpenAI, DeepSeek, OpenRouter, Gemini's compatible endpoint,
+    /// Ollama, llama.cpp, vLLM and many more serve it.
+    OpenAi,
+}
+
+/// What a provider is shown as a proof that it may be asked.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// The row names no key: a server of one's own.
+    NotNeeded,
+    /// The key.
+    Key(SecretString),
+    /// The row names an environment variable that is not set: its models cannot be asked.
+    Missing {
+        /// The variable.
+        variable: String,
+    },
+}
+
+impl Provider {
+    /// Why its models cannot be asked, when that is known without asking.
+    #[must_use]
+    pub fn unavailable(&self) -> Option<MissingKey<'_>> {
+        match &self.endpoint {
+            Endpoint::Remote {
+                credential: Credential::Missing { variable },
+                ..
+            } => Some(MissingKey {
+                provider: &self.name,
+                variable,
+            }),
+            Endpoint::Builtin | Endpoint::Remote { .. } => None,
+        }
+    }
+}
+
+/// A provider without its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissingKey<'a> {
+    /// The provider.
+    pub provider: &'a str,
+    /// The environment variable to set.
+    pub variable: &'a str,
+}
+
+impl fmt::Display for MissingKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "provider {} has no key: set {} and start Nexus again",
+            self.provider, self.variable
+        )
+    }
+}

@@ -1,0 +1,295 @@
+//! The Genesis template, checked: what every run reads. Reading it cannot fail.
+
+mod check;
+mod doc;
+mod node;
+mod problem;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::overrides::FieldValue;
+use crate::policy::{self, Lock, Policies, Policy, Refusal};
+use crate::text::{self, MAX_PROMPT_BYTES};
+use crate::{ConfigField, Field, Model, Overrides, PromptName, Provider};
+
+pub use check::{Checked, Variables};
+pub use doc::{Environment, GenesisDoc, NotADocument};
+pub use problem::{Problem, Problems};
+
+/// What stands between two prompt blocks.
+pub const PROMPT_SEPARATOR: &str = "\n\n---\n\n";
+
+/// The checked template of one environment. Made only by [`Genesis::check`], so that every
+/// reference in it holds: each model has its provider, the default model exists, names are unique.
+#[derive(Debug)]
+pub struct Genesis {
+    version: u64,
+    system: System,
+    signature_required_commands: BTreeSet<String>,
+    catalog: Vec<Arc<Model>>,
+    /// Catalog key, alias and provider id to the place in `catalog`; keys win over aliases over ids.
+    index: HashMap<Arc<str>, usize>,
+    providers: Vec<Arc<Provider>>,
+    default_model: Arc<Model>,
+    defaults: Overrides,
+    prompts: Vec<PromptBlock>,
+    joined_prompts: Arc<str>,
+    policies: Policies,
+    field_options: Map<String, Value>,
+}
+
+/// `system` of the template.
+#[derive(Clone, Debug)]
+pub struct System {
+    /// What the page and the terminal call this installation.
+    pub app_name: Arc<str>,
+    /// How much is logged.
+    pub log_level: LogLevel,
+    /// How many rounds of tools a run may take.
+    pub max_tool_iterations: u32,
+}
+
+/// `system.log_level`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warning,
+    Error,
+}
+
+/// A default block of the system prompt.
+#[derive(Clone, Debug)]
+pub struct PromptBlock {
+    /// Its name.
+    pub name: PromptName,
+    /// Its text, exactly as the template has it.
+    pub content: Arc<str>,
+    /// Its place: lower comes first, equal goes by name.
+    pub order: i64,
+}
+
+impl Genesis {
+    /// The same template under the version that a store gave it.
+    #[must_use]
+    pub fn with_version(mut self, version: u64) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// The version in the store. 0: it does not come from a store.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// `system`.
+    #[must_use]
+    pub const fn system(&self) -> &System {
+        &self.system
+    }
+
+    /// Commands that need a fresh signature, beside the built-in ones.
+    #[must_use]
+    pub const fn signature_required_commands(&self) -> &BTreeSet<String> {
+        &self.signature_required_commands
+    }
+
+    /// All models, in the order of the template.
+    #[must_use]
+    pub fn catalog(&self) -> &[Arc<Model>] {
+        &self.catalog
+    }
+
+    /// All providers, in the order of the template.
+    #[must_use]
+    pub fn providers(&self) -> &[Arc<Provider>] {
+        &self.providers
+    }
+
+    /// The model that goes by `name`: a catalog key, else an alias, else a provider's id.
+    #[must_use]
+    pub fn model(&self, name: &str) -> Option<&Arc<Model>> {
+        self.index.get(name).map(|place| &self.catalog[*place])
+    }
+
+    /// The model of people who chose none.
+    #[must_use]
+    pub const fn default_model(&self) -> &Arc<Model> {
+        &self.default_model
+    }
+
+    /// `user_defaults.config`, as the values of the Genesis layer.
+    #[must_use]
+    pub const fn defaults(&self) -> &Overrides {
+        &self.defaults
+    }
+
+    /// The default prompts, in the order in which they are joined.
+    #[must_use]
+    pub fn prompts(&self) -> &[PromptBlock] {
+        &self.prompts
+    }
+
+    /// The system prompt of a person without prompt overrides, joined once.
+    #[must_use]
+    pub const fn joined_prompts(&self) -> &Arc<str> {
+        &self.joined_prompts
+    }
+
+    /// The locks and bounds of the template.
+    #[must_use]
+    pub const fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    /// `ui.field_options`, for a page that builds a form from it.
+    #[must_use]
+    pub const fn field_options(&self) -> &Map<String, Value> {
+        &self.field_options
+    }
+
+    /// Every field that exists: the settings, then the template's prompts.
+    pub fn fields(&self) -> impl Iterator<Item = Field> {
+        let settings = ConfigField::ALL.into_iter().map(Field::Config);
+        settings.chain(
+            self.prompts
+                .iter()
+                .map(|block| Field::Prompt(block.name.clone())),
+        )
+    }
+
+    /// Why people may not change `field`, if they may not.
+    #[must_use]
+    pub fn lock(&self, field: &Field) -> Option<Lock> {
+        match field {
+            Field::Config(field) => self.policy(*field).lock,
+            Field::Prompt(name) => self
+                .policies
+                .prompt(name)
+                .map_or(Some(Lock::NoSuchPrompt), |policy| policy.lock),
+        }
+    }
+
+    /// The lock and the limits of a setting, built-in ceilings included.
+    #[must_use]
+    pub fn policy(&self, field: ConfigField) -> &Arc<Policy> {
+        self.policies
+            .config(field)
+            .unwrap_or_else(|| unreachable!("check gives every setting a policy"))
+    }
+
+    /// Decides whether a person may set `field` to `value`.
+    ///
+    /// # Errors
+    /// When the value could never take effect, with the reason.
+    pub fn admit(&self, field: &Field, value: &Value) -> Result<(), Refusal> {
+        if let Some(lock) = self.lock(field) {
+            return Err(Refusal::Locked {
+                field: field.clone(),
+                lock,
+            });
+        }
+        match field {
+            Field::Prompt(_) => admit_text(field, value),
+            Field::Config(config) => {
+                let wrong_type = || Refusal::WrongType {
+                    field: field.clone(),
+                    expected: policy::expected_type(*config),
+                    found: problem::short(value),
+                };
+                match FieldValue::read(*config, value).ok_or_else(wrong_type)? {
+                    FieldValue::Text(name) => self.admit_model(&name),
+                    number => self.admit_number(*config, number.as_number().unwrap_or(f64::NAN)),
+                }
+            }
+        }
+    }
+
+    /// The models that people may choose, by catalog key.
+    #[must_use]
+    pub fn choosable_models(&self) -> Vec<String> {
+        let bounds = &self.policy(ConfigField::Model).bounds;
+        self.catalog
+            .iter()
+            .map(|model| model.name.to_string())
+            .filter(|name| bounds.admits_model(name))
+            .collect()
+    }
+
+    fn admit_model(&self, name: &str) -> Result<(), Refusal> {
+        let found = || name.chars().take(80).collect();
+        let Some(model) = self.model(name) else {
+            return Err(Refusal::UnknownModel {
+                found: found(),
+                known: self.choosable_models(),
+            });
+        };
+        if self
+            .policy(ConfigField::Model)
+            .bounds
+            .admits_model(&model.name)
+        {
+            Ok(())
+        } else {
+            Err(Refusal::ModelNotAllowed {
+                found: found(),
+                allowed: self.choosable_models(),
+            })
+        }
+    }
+
+    fn admit_number(&self, field: ConfigField, number: f64) -> Result<(), Refusal> {
+        let bounds = &self.policy(field).bounds;
+        if bounds.admits_number(number) {
+            return Ok(());
+        }
+        Err(Refusal::OutOfBounds {
+            field: field.into(),
+            expected: policy::describe(field, bounds),
+            found: number,
+        })
+    }
+}
+
+fn admit_text(field: &Field, value: &Value) -> Result<(), Refusal> {
+    let Some(content) = value.as_str() else {
+        return Err(Refusal::WrongType {
+            field: field.clone(),
+            expected: "a text",
+            found: problem::short(value),
+        });
+    };
+    text::check(content, MAX_PROMPT_BYTES).map_err(|reason| Refusal::Text {
+        field: field.clone(),
+        reason,
+    })
+}
+
+/// Joins prompt texts in their order. Blocks that are empty, or only white space, leave no trace.
+pub(crate) fn join_prompts<'a>(texts: impl Iterator<Item = &'a str>) -> Arc<str> {
+    let parts: Vec<_> = texts
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .collect();
+    parts.join(PROMPT_SEPARATOR).into()
+}
+
+/// Which names lead to which catalog row. Keys win over aliases, aliases over ids, and among ids
+/// the first row wins: two rows may ask for the same id with other defaults.
+fn index(catalog: &[Arc<Model>]) -> HashMap<Arc<str>, usize> {
+    let mut index = HashMap::new();
+    let rows = || catalog.iter().enumerate();
+    let names = rows().map(|(place, model)| (&model.name, place));
+    let aliases =
+        rows().flat_map(|(place, model)| model.aliases.iter().map(move |alias| (alias, place)));
+    let ids = rows().map(|(place, model)| (&model.id, place));
+    for (name, place) in names.chain(aliases).chain(ids) {
+        index.entry(Arc::clone(name)).or_insert(place);
+    }
+    index
+}

@@ -1,0 +1,142 @@
+//! The merge: layers of values, weak to strong, become one profile that can say where each value
+//! came from. This is the only resolver. Chat, settings page, `explain` and command line call it.
+
+mod explain;
+mod notice;
+mod resolve;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::policy::{Policies, Policy};
+use crate::{Genesis, Model, Overrides, PromptName};
+
+pub use explain::{Explanation, Shadowed};
+pub use notice::Notice;
+
+/// One source of values. The order is the strength: later wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// What holds when nobody says anything.
+    Builtin,
+    /// `default_params` of the model that is finally chosen.
+    Catalog,
+    /// `user_defaults` of the template.
+    Genesis,
+    /// A group that the person is in.
+    Group,
+    /// What the person changed.
+    Identity,
+    /// What this one request asks for.
+    Request,
+}
+
+impl Layer {
+    /// Whether a lock holds against it: a person's own wishes, stored or sent along.
+    #[must_use]
+    pub const fn is_personal(self) -> bool {
+        matches!(self, Self::Identity | Self::Request)
+    }
+
+    /// The word for people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Builtin => "builtin",
+            Self::Catalog => "catalog",
+            Self::Genesis => "genesis",
+            Self::Group => "group",
+            Self::Identity => "identity",
+            Self::Request => "request",
+        }
+    }
+}
+
+/// What one layer above the template brings.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerValues<'a> {
+    /// Which layer.
+    pub layer: Layer,
+    /// What it sets.
+    pub values: &'a Overrides,
+    /// What it forbids the personal layers, beside what the template forbids.
+    pub policies: Option<&'a Policies>,
+}
+
+impl<'a> LayerValues<'a> {
+    /// What a person changed.
+    #[must_use]
+    pub const fn identity(values: &'a Overrides) -> Self {
+        Self {
+            layer: Layer::Identity,
+            values,
+            policies: None,
+        }
+    }
+
+    /// What a request asks for.
+    #[must_use]
+    pub const fn request(values: &'a Overrides) -> Self {
+        Self {
+            layer: Layer::Request,
+            values,
+            policies: None,
+        }
+    }
+}
+
+/// A value and where it came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved<T> {
+    /// The value in force.
+    pub value: T,
+    /// The layer that set it.
+    pub layer: Layer,
+    /// What weaker layers had set, strong to weak.
+    pub shadowed: Vec<(Layer, T)>,
+    /// The lock and the limits that applied.
+    pub policy: Arc<Policy>,
+}
+
+/// A block of the system prompt, as it is in force.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResolvedPrompt {
+    /// Its name.
+    pub name: PromptName,
+    /// Its text; empty when it was removed.
+    pub text: Resolved<Arc<str>>,
+}
+
+/// Everything that a run needs to know about a person's wishes, and why it is so.
+#[derive(Clone, Debug)]
+pub struct EffectiveProfile {
+    /// Who answers.
+    pub model: Resolved<Arc<Model>>,
+    /// Sampling temperature. `None` leaves it to the provider.
+    pub temperature: Resolved<Option<f64>>,
+    /// The longest answer, in tokens. `None` leaves it to the provider.
+    pub max_tokens: Resolved<Option<u32>>,
+    /// How many earlier messages the model is shown.
+    pub history_context_size: Resolved<u32>,
+    /// The prompt blocks, in the order in which they are joined.
+    pub prompts: Vec<ResolvedPrompt>,
+    /// The joined blocks. Empty: no system prompt at all.
+    pub system_prompt: Arc<str>,
+    /// What was asked for and not done, or done differently.
+    pub notices: Vec<Notice>,
+    /// The version of the template that this was resolved with.
+    pub template_version: u64,
+}
+
+impl EffectiveProfile {
+    /// Merges `layers`, ordered weak to strong, onto the template.
+    ///
+    /// Pure and total: the same input gives the same profile, and every input gives one. What
+    /// cannot be honoured is ignored or brought within its limits, with a [`Notice`].
+    #[must_use]
+    pub fn resolve(genesis: &Genesis, layers: &[LayerValues<'_>]) -> Self {
+        resolve::resolve(genesis, layers)
+    }
+}

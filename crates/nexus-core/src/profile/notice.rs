@@ -1,0 +1,164 @@
+//! What the merge wants to say: a value was asked for and not used, or not used as it was.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::event::NoticeText;
+use crate::policy::Lock;
+use crate::{ConfigField, Field, Layer};
+
+/// Something that a layer set and that is not in force as it was set.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// No model goes by this name.
+    UnknownModel {
+        /// Who asked.
+        layer: Layer,
+        /// For what.
+        asked: Arc<str>,
+        /// What is used.
+        used: Arc<str>,
+    },
+    /// The model exists, but may not be chosen.
+    ModelNotAllowed {
+        /// Who asked.
+        layer: Layer,
+        /// For what.
+        asked: Arc<str>,
+        /// What is used.
+        used: Arc<str>,
+    },
+    /// The field is locked.
+    Locked {
+        /// Who tried.
+        layer: Layer,
+        /// The field.
+        field: Field,
+        /// Why it is locked.
+        lock: Lock,
+    },
+    /// A number outside its limits was moved to the nearest one inside.
+    Clamped {
+        /// Who set it.
+        layer: Layer,
+        /// The field.
+        field: ConfigField,
+        /// What was set.
+        from: f64,
+        /// What is used.
+        to: f64,
+    },
+    /// A number outside its limits, and the limits leave no number at all.
+    NoneAdmissible {
+        /// Who set it.
+        layer: Layer,
+        /// The field.
+        field: ConfigField,
+        /// What was set.
+        from: f64,
+    },
+    /// A stored value that cannot be used.
+    Unusable {
+        /// Where it is stored.
+        layer: Layer,
+        /// The field.
+        field: Field,
+        /// What it should be.
+        expected: &'static str,
+    },
+}
+
+impl Notice {
+    /// A stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownModel { .. } => "unknown_model",
+            Self::ModelNotAllowed { .. } => "model_not_allowed",
+            Self::Locked { .. } => "field_locked",
+            Self::Clamped { .. } => "clamped",
+            Self::NoneAdmissible { .. } => "out_of_bounds",
+            Self::Unusable { .. } => "wrong_type",
+        }
+    }
+
+    /// The field that it is about.
+    #[must_use]
+    pub fn field(&self) -> Field {
+        match self {
+            Self::UnknownModel { .. } | Self::ModelNotAllowed { .. } => ConfigField::Model.into(),
+            Self::Locked { field, .. } | Self::Unusable { field, .. } => field.clone(),
+            Self::Clamped { field, .. } | Self::NoneAdmissible { field, .. } => (*field).into(),
+        }
+    }
+
+    /// The notice, ready to show.
+    #[must_use]
+    pub fn to_text(&self) -> NoticeText {
+        NoticeText {
+            code: self.code(),
+            field: self.field().to_string(),
+            message: self.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whose = |layer: &Layer| layer.as_str();
+        match self {
+            Self::UnknownModel { layer, asked, used } => {
+                write!(
+                    f,
+                    "there is no model {asked:?} (set by {}): {used} is used",
+                    whose(layer)
+                )
+            }
+            Self::ModelNotAllowed { layer, asked, used } => {
+                write!(
+                    f,
+                    "the model {asked:?} may not be chosen (set by {}): {used} is used",
+                    whose(layer)
+                )
+            }
+            Self::Locked { layer, field, lock } => {
+                write!(
+                    f,
+                    "{field} set by {} is ignored: {}",
+                    whose(layer),
+                    lock.reason()
+                )
+            }
+            Self::Clamped {
+                layer,
+                field,
+                from,
+                to,
+            } => {
+                write!(
+                    f,
+                    "{field} {from} (set by {}) is outside its limits: {to} is used",
+                    whose(layer)
+                )
+            }
+            Self::NoneAdmissible { layer, field, from } => {
+                write!(
+                    f,
+                    "{field} {from} (set by {}) is ignored: its limits leave no value",
+                    whose(layer)
+                )
+            }
+            Self::Unusable {
+                layer,
+                field,
+                expected,
+            } => {
+                write!(
+                    f,
+                    "{field} stored by {} is ignored: it should be {expected}",
+                    whose(layer)
+                )
+            }
+        }
+    }
+}

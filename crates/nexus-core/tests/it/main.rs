@@ -1,0 +1,12 @@
+//! The rules of Nexus, seen from outside the crate.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod laws;
+mod resolution;
+mod template;
+mod templates;

@@ -1,0 +1,234 @@
+//! What a template may say, and what is answered when it says something else.
+
+use nexus_core::catalog::{Credential, Endpoint};
+use nexus_core::genesis::GenesisDoc;
+use nexus_core::policy::Lock;
+use nexus_core::{Field, Genesis};
+use serde_json::{Value, json};
+
+use crate::templates::{check, document, genesis};
+
+fn problems(document: Value) -> String {
+    check(document).map_or_else(|problems| problems.to_string(), |_| "no problem".to_owned())
+}
+
+#[test]
+fn the_document_of_the_specification_is_a_template() {
+    let checked = check(document()).unwrap();
+    assert_eq!(checked.warnings, []);
+    let genesis = checked.genesis;
+    assert_eq!(&*genesis.default_model().name, "gemini-2.5-flash");
+    assert_eq!(
+        &**genesis.joined_prompts(),
+        "You are Nexus.\n\n---\n\nBe honest.\n\n---\n\nUse tools."
+    );
+    assert_eq!(genesis.system().max_tool_iterations, 5);
+    assert!(genesis.signature_required_commands().contains("config.set"));
+}
+
+#[test]
+fn the_emergency_template_is_usable_and_allows_no_changes() {
+    let genesis = Genesis::check(&GenesisDoc::minimal(), &|_| None)
+        .unwrap()
+        .genesis;
+    assert_eq!(&*genesis.default_model().name, "echo");
+    for field in genesis.fields() {
+        assert_eq!(genesis.lock(&field), Some(Lock::NotEditable));
+    }
+}
+
+#[test]
+fn a_model_is_found_by_key_then_alias_then_id() {
+    let mut document = document();
+    // An id that is also the key of another row: the key wins.
+    document["llm"]["catalog"]["other"] = json!({ "provider": "builtin", "id": "echo" });
+    document["llm"]["catalog"]["tricky"] = json!({ "provider": "builtin", "id": "deepseek-chat" });
+    let genesis = genesis(document);
+    let name = |asked: &str| genesis.model(asked).map(|model| model.name.to_string());
+    assert_eq!(name("deepseek-chat").as_deref(), Some("deepseek-chat"));
+    assert_eq!(name("DeepSeek").as_deref(), Some("deepseek-chat"));
+    assert_eq!(name("deepseek-v3").as_deref(), Some("deepseek-chat"));
+    assert_eq!(name("echo").as_deref(), Some("echo"));
+    assert_eq!(name("gpt-4"), None);
+}
+
+#[test]
+fn a_provider_without_its_key_is_there_and_says_which_variable_to_set() {
+    let genesis = genesis(document());
+    let unavailable: Vec<_> = genesis
+        .providers()
+        .iter()
+        .filter_map(|provider| provider.unavailable())
+        .map(|missing| missing.to_string())
+        .collect();
+    assert_eq!(
+        unavailable,
+        ["provider deepseek has no key: set DEEPSEEK_API_KEY and start Nexus again"]
+    );
+    assert!(matches!(
+        &genesis.providers()[0].endpoint,
+        Endpoint::Remote {
+            credential: Credential::Key(_),
+            ..
+        }
+    ));
+    assert!(!format!("{genesis:?}").contains("secret-of-gemini"));
+}
+
+#[test]
+fn ten_mistakes_are_reported_at_once_each_with_its_place() {
+    let mut document = document();
+    document["system"]["max_tool_iterations"] = json!(900);
+    document["system"]["log_level"] = json!("chatty");
+    document["llm"]["providers"]["google"]["base_url"] = json!("ftp://example.com");
+    document["llm"]["providers"]["deepseek"]["protocol"] = json!("smoke-signals");
+    document["llm"]["catalog"]["echo"]["provider"] = json!("nobody");
+    document["llm"]["catalog"]["echo"]["aliases"] = json!(["Gemini-2.5-Flash"]);
+    document["llm"]["catalog"]["deepseek-chat"]["default_params"]["temperature"] = json!("hot");
+    document["user_defaults"]["config"]["temperature"] = json!(1.9);
+    document["user_defaults"]["prompts"]["system"]["content"] = json!(["not", "text"]);
+    document["ui"]["field_options"]["config.max_tokens"]["min"] = json!(9000);
+    insta::assert_snapshot!(problems(document), @r#"
+    the template has 10 mistakes
+      /system/log_level: found "chatty", expected DEBUG, INFO, WARNING or ERROR
+      /system/max_tool_iterations: found 900, expected a whole number from 1 to 20
+      /llm/providers/google/base_url: found "ftp://example.com", expected an address that begins with https:// or http://, without ? or #
+      /llm/providers/deepseek/protocol: found "smoke-signals", expected openai (any OpenAI-compatible server) or builtin
+      /llm/catalog/echo/aliases/0: found "Gemini-2.5-Flash", expected a name that the model gemini-2.5-flash does not have already
+      /llm/catalog/deepseek-chat/default_params/temperature: found "hot", expected a number from 0 to 2
+      /llm/catalog/echo/provider: found "nobody", expected a key of llm.providers
+      /user_defaults/prompts/system/content: found a list of 2, expected a text
+      /ui/field_options/config.max_tokens: found min 9000 above max 8192, expected min at most as large as max
+      /user_defaults/config/temperature: found 1.9, expected a number from 0 to 1.5 in steps of 0.1
+    "#);
+}
+
+#[test]
+fn an_empty_document_says_what_a_template_needs() {
+    insta::assert_snapshot!(problems(json!({})), @r#"
+    the template has 4 mistakes
+      /llm/providers: found nothing, expected an object of providers, each with base_url and, where one is needed, api_key
+      /llm/catalog: found nothing, expected an object of models, each with provider and id
+      /user_defaults/config: found nothing, expected an object with the settings of people who changed none: model, temperature, max_tokens, history_context_size
+      /user_defaults/config/model: found nothing, expected the name of a model of llm.catalog: the one for people who chose none
+    "#);
+}
+
+#[test]
+fn a_key_in_a_template_is_never_repeated() {
+    let mut document = document();
+    document["llm"]["providers"]["google"]["api_key"] = json!("sk-very-secret${");
+    document["llm"]["providers"]["deepseek"]["api_key"] = json!("sk-very-secret");
+    document["llm"]["providers"]["deepseek"]["base_url"] =
+        json!("https://user:sk-very-secret@example.com");
+    let text = problems(document.clone());
+    assert!(!text.contains("sk-very-secret"), "{text}");
+    document["llm"]["providers"]["google"]["api_key"] = json!("sk-very-secret");
+    document["llm"]["providers"]["deepseek"]["base_url"] = json!("https://example.com");
+    let checked = check(document).unwrap();
+    assert!(
+        checked
+            .warnings
+            .iter()
+            .any(|warning| warning.found == "a key in clear")
+    );
+    assert!(!format!("{checked:?}").contains("sk-very-secret"));
+}
+
+#[test]
+fn variables_are_resolved_in_two_places_only() {
+    let mut document = document();
+    document["user_defaults"]["prompts"]["persona"]["content"] =
+        json!("My key is ${GEMINI_API_KEY}");
+    document["system"]["app_name"] = json!("${GEMINI_API_KEY}");
+    document["llm"]["providers"]["local"] = json!({ "base_url": "${LOCAL_URL}" });
+    let checked = check(document).unwrap();
+    assert_eq!(
+        &*checked.genesis.prompts()[0].content,
+        "My key is ${GEMINI_API_KEY}"
+    );
+    assert_eq!(&*checked.genesis.system().app_name, "${GEMINI_API_KEY}");
+    let pointers: Vec<_> = checked
+        .warnings
+        .iter()
+        .map(|warning| &*warning.pointer)
+        .collect();
+    assert_eq!(
+        pointers,
+        ["/system/app_name", "/user_defaults/prompts/persona/content"]
+    );
+    let local = checked
+        .genesis
+        .providers()
+        .iter()
+        .find(|provider| &*provider.name == "local")
+        .unwrap();
+    assert_eq!(local.unavailable().unwrap().variable, "LOCAL_URL");
+}
+
+#[test]
+fn what_nexus_does_not_know_is_kept_and_warned_of() {
+    let mut document = document();
+    document["memory"] = json!({ "learning": true });
+    document["user_defaults"]["config"]["tools"] = json!(["web"]);
+    document["ui"]["editable_fields"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!("config.tools"));
+    let doc = GenesisDoc::from_value(document.clone()).unwrap();
+    assert_eq!(doc.as_map()["memory"]["learning"], true);
+    let pointers: Vec<_> = check(document)
+        .unwrap()
+        .warnings
+        .into_iter()
+        .map(|warning| warning.pointer)
+        .collect();
+    assert_eq!(
+        pointers,
+        [
+            "/memory",
+            "/ui/editable_fields/4",
+            "/user_defaults/config/tools"
+        ]
+    );
+}
+
+#[test]
+fn a_write_that_could_never_take_effect_is_refused_with_the_reason() {
+    let genesis = genesis(document());
+    let refused = |field: &str, value: Value| {
+        let field: Field = field.parse().unwrap();
+        genesis.admit(&field, &value).map_or_else(
+            |refusal| format!("{}: {refusal}", refusal.code()),
+            |()| "admitted".to_owned(),
+        )
+    };
+    let answers = [
+        refused("temperature", json!(0.5)),
+        refused("temperature", json!(1.9)),
+        refused("temperature", json!(0.55)),
+        refused("temperature", json!("hot")),
+        refused("max_tokens", json!(300.5)),
+        refused("model", json!("DeepSeek")),
+        refused("model", json!("gpt-4")),
+        refused("history_context_size", json!(5)),
+        refused("prompts.persona", json!("")),
+        refused("prompts.persona", json!("a\u{0}b")),
+        refused("prompts.system", json!("I am root")),
+        refused("prompts.other", json!("x")),
+    ];
+    insta::assert_snapshot!(answers.join("\n"), @r#"
+    admitted
+    out_of_bounds: config.temperature must be a number from 0 to 1.5 in steps of 0.1, not 1.9
+    out_of_bounds: config.temperature must be a number from 0 to 1.5 in steps of 0.1, not 0.55
+    wrong_type: config.temperature must be a number, not "hot"
+    wrong_type: config.max_tokens must be a whole number, not 300.5
+    admitted
+    unknown_model: there is no model "gpt-4": choose one of gemini-2.5-flash, deepseek-chat, echo
+    field_locked: config.history_context_size cannot be changed: the template does not list it in ui.editable_fields
+    admitted
+    invalid_text: prompts.persona: control character U+0000 at character 1: remove it
+    field_locked: prompts.system cannot be changed: the template says editable: false for this prompt
+    field_locked: prompts.other cannot be changed: the template has no prompt of this name
+    "#);
+}
