@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{MessageId, PublicKey};
+use crate::{MessageId, PublicKey, RunId};
 
 /// One event of a run. Every run ends with exactly one [`RunEvent::RunFinished`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -44,6 +44,12 @@ pub enum RunEvent {
     Error {
         /// A stable code.
         code: &'static str,
+        /// Whose fault it is. Becomes the HTTP status when nothing was streamed yet.
+        #[serde(skip)]
+        kind: ErrorKind,
+        /// The field that is wrong, such as `config.model`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        field: Option<String>,
         /// What happened and what to do, for people.
         message: String,
         /// Whether asking again may help.
@@ -53,9 +59,32 @@ pub enum RunEvent {
     RunFinished(RunFinished),
 }
 
+/// Whose fault an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request asks for something that can never be.
+    Invalid,
+    /// The caller may not.
+    Forbidden,
+    /// Somebody else changed the same thing.
+    Conflict,
+    /// Too much at a time.
+    RateLimited,
+    /// Nexus cannot at the moment.
+    Unavailable,
+    /// A provider failed.
+    Upstream,
+    /// A provider was too slow.
+    UpstreamTimeout,
+    /// A defect in Nexus.
+    Internal,
+}
+
 /// Payload of [`RunEvent::RunStarted`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunStarted {
+    /// Names the run.
+    pub run_id: RunId,
     /// Whose run it is.
     pub owner_key: PublicKey,
     /// The stored question. Absent for a visitor, of whom nothing is stored.
@@ -108,6 +137,8 @@ pub enum ToolStatus {
 /// Payload of [`RunEvent::RunFinished`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunFinished {
+    /// Names the run.
+    pub run_id: RunId,
     /// How the run ended.
     pub status: RunStatus,
     /// What the provider says it used to answer. Absent when no model was asked.
@@ -118,19 +149,6 @@ pub struct RunFinished {
     pub usage: Option<Usage>,
     /// Every message of this run that is stored, in order.
     pub message_ids: Vec<MessageId>,
-}
-
-impl RunFinished {
-    /// A run that ended before a model was asked.
-    #[must_use]
-    pub fn without_answer(status: RunStatus) -> Self {
-        Self {
-            status,
-            model: None,
-            usage: None,
-            message_ids: Vec::new(),
-        }
-    }
 }
 
 /// Who answered.

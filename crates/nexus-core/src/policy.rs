@@ -3,14 +3,21 @@
 //! Policy has two sources. Some limits are built in and hold whatever a template says. The rest
 //! comes from layers, weak to strong; each can only add to what the weaker ones forbid.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod bounds;
+mod refusal;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::overrides::FieldValue;
-use crate::text::TextError;
 use crate::{ConfigField, Field, PromptName};
+
+pub use bounds::{Bounds, Step};
+pub use refusal::Refusal;
+
+use bounds::WHOLE;
 
 /// What may be done with one field.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,144 +61,6 @@ impl Lock {
             Self::NoSuchPrompt => "the template has no prompt of this name",
         }
     }
-}
-
-/// Limits for a value. An absent limit does not limit.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Bounds {
-    /// The smallest number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min: Option<f64>,
-    /// The largest number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max: Option<f64>,
-    /// Numbers go in these steps; where layers ask for several, all hold.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub steps: Vec<Step>,
-    /// The only numbers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub numbers: Option<Vec<f64>>,
-    /// The only models, by catalog key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub models: Option<BTreeSet<Arc<str>>>,
-}
-
-/// Numbers go in steps of `size`, counted from `origin`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Step {
-    /// The distance between two numbers; more than 0.
-    pub size: f64,
-    /// A number that is on the grid.
-    pub origin: f64,
-}
-
-impl Step {
-    fn holds(self, number: f64) -> bool {
-        let steps = (number - self.origin) / self.size;
-        (steps - steps.round()).abs() * self.size <= TOLERANCE.max(self.size * 1e-6)
-    }
-}
-
-/// Whole numbers only.
-const WHOLE: Step = Step {
-    size: 1.0,
-    origin: 0.0,
-};
-
-/// Two numbers that differ by less are the same: `0.1 + 0.2` is on a grid of `0.1`.
-const TOLERANCE: f64 = 1e-9;
-
-impl Bounds {
-    /// Numbers from `min` to `max`.
-    #[must_use]
-    pub fn between(min: f64, max: f64) -> Self {
-        Self {
-            min: Some(min),
-            max: Some(max),
-            ..Self::default()
-        }
-    }
-
-    /// Both limits at once. The result never allows what either forbids.
-    #[must_use]
-    pub fn narrow(&self, other: &Self) -> Self {
-        let tighter = |a: Option<f64>, b: Option<f64>, pick: fn(f64, f64) -> f64| match (a, b) {
-            (Some(a), Some(b)) => Some(pick(a, b)),
-            (a, b) => a.or(b),
-        };
-        let numbers = match (&self.numbers, &other.numbers) {
-            (Some(a), Some(b)) => {
-                Some(a.iter().copied().filter(|number| has(b, *number)).collect())
-            }
-            (a, b) => a.clone().or_else(|| b.clone()),
-        };
-        let models = match (&self.models, &other.models) {
-            (Some(a), Some(b)) => Some(a & b),
-            (a, b) => a.clone().or_else(|| b.clone()),
-        };
-        Self {
-            min: tighter(self.min, other.min, f64::max),
-            max: tighter(self.max, other.max, f64::min),
-            steps: self.steps.iter().chain(&other.steps).copied().collect(),
-            numbers,
-            models,
-        }
-    }
-
-    /// Whether a number keeps to the limits.
-    #[must_use]
-    pub fn admits_number(&self, number: f64) -> bool {
-        number.is_finite()
-            && self.min.is_none_or(|min| number >= min - TOLERANCE)
-            && self.max.is_none_or(|max| number <= max + TOLERANCE)
-            && self.numbers.as_ref().is_none_or(|only| has(only, number))
-            && self.steps.iter().all(|step| step.holds(number))
-    }
-
-    /// Whether a model, by its catalog key, is among those allowed.
-    #[must_use]
-    pub fn admits_model(&self, name: &str) -> bool {
-        self.models.as_ref().is_none_or(|only| only.contains(name))
-    }
-
-    /// The admissible number nearest to `number`. `None` when there is none.
-    #[must_use]
-    pub fn nearest(&self, number: f64) -> Option<f64> {
-        if !number.is_finite() {
-            return None;
-        }
-        if let Some(only) = &self.numbers {
-            let admissible = only
-                .iter()
-                .copied()
-                .filter(|candidate| self.admits_number(*candidate));
-            return admissible.min_by(|a, b| (a - number).abs().total_cmp(&(b - number).abs()));
-        }
-        let low = self.min.map_or(number, |min| number.max(min));
-        let clamped = self.max.map_or(low, |max| low.min(max));
-        let Some(step) = self.steps.first() else {
-            return self.admits_number(clamped).then_some(clamped);
-        };
-        let nearest = ((clamped - step.origin) / step.size).round();
-        // The nearest step may lie beyond a limit, or off another grid: then a neighbour is taken.
-        let neighbours = (0..=64)
-            .map(f64::from)
-            .flat_map(|away| [nearest - away, nearest + away]);
-        neighbours
-            .map(|steps| tidy(step.origin + steps * step.size))
-            .find(|candidate| self.admits_number(*candidate))
-    }
-}
-
-fn has(numbers: &[f64], number: f64) -> bool {
-    numbers
-        .iter()
-        .any(|candidate| (candidate - number).abs() <= TOLERANCE)
-}
-
-/// Removes the dust of binary fractions: `0.30000000000000004` is `0.3`.
-fn tidy(number: f64) -> f64 {
-    (number * 1e9).round() / 1e9
 }
 
 /// The limits that hold whatever a template says.
@@ -239,90 +108,6 @@ impl Policies {
     }
 }
 
-/// Why a value for a field is refused. It could never take effect.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Refusal {
-    /// The field is locked.
-    #[error("{field} cannot be changed: {}", lock.reason())]
-    Locked {
-        /// The field.
-        field: Field,
-        /// Why.
-        lock: Lock,
-    },
-    /// The value has the wrong type.
-    #[error("{field} must be {expected}, not {found}")]
-    WrongType {
-        /// The field.
-        field: Field,
-        /// What it must be.
-        expected: &'static str,
-        /// What was given.
-        found: String,
-    },
-    /// A number outside its limits.
-    #[error("{field} must be {expected}, not {found}")]
-    OutOfBounds {
-        /// The field.
-        field: Field,
-        /// The limits, in words.
-        expected: String,
-        /// What was given.
-        found: f64,
-    },
-    /// No model goes by this name.
-    #[error("there is no model {found:?}: choose one of {}", known.join(", "))]
-    UnknownModel {
-        /// What was given.
-        found: String,
-        /// The models that may be chosen.
-        known: Vec<String>,
-    },
-    /// The model exists, but not for people.
-    #[error("the model {found:?} may not be chosen: choose one of {}", allowed.join(", "))]
-    ModelNotAllowed {
-        /// What was given.
-        found: String,
-        /// The models that may be chosen.
-        allowed: Vec<String>,
-    },
-    /// A text that free text rules refuse.
-    #[error("{field}: {reason}")]
-    Text {
-        /// The field.
-        field: Field,
-        /// Why.
-        reason: TextError,
-    },
-}
-
-impl Refusal {
-    /// A stable code for clients.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Locked { .. } => "field_locked",
-            Self::WrongType { .. } => "wrong_type",
-            Self::OutOfBounds { .. } => "out_of_bounds",
-            Self::UnknownModel { .. } => "unknown_model",
-            Self::ModelNotAllowed { .. } => "model_not_allowed",
-            Self::Text { .. } => "invalid_text",
-        }
-    }
-
-    /// The field that is wrong.
-    #[must_use]
-    pub fn field(&self) -> Field {
-        match self {
-            Self::Locked { field, .. }
-            | Self::WrongType { field, .. }
-            | Self::OutOfBounds { field, .. }
-            | Self::Text { field, .. } => field.clone(),
-            Self::UnknownModel { .. } | Self::ModelNotAllowed { .. } => ConfigField::Model.into(),
-        }
-    }
-}
-
 /// The type of a setting, in words.
 pub(crate) const fn expected_type(field: ConfigField) -> &'static str {
     match field {
@@ -360,94 +145,6 @@ impl FieldValue {
             Self::Text(_) => None,
             Self::Number(number) => Some(*number),
             Self::Count(count) => Some(f64::from(*count)),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn the_nearest_admissible_number_is_found() {
-        let slider = Bounds {
-            steps: vec![Step {
-                size: 0.1,
-                origin: 0.0,
-            }],
-            ..Bounds::between(0.0, 1.0)
-        };
-        assert_eq!(slider.nearest(0.34), Some(0.3));
-        assert_eq!(slider.nearest(7.0), Some(1.0));
-        assert!(slider.admits_number(0.1 + 0.2));
-        assert!(!slider.admits_number(0.34));
-
-        let uneven = Bounds {
-            steps: vec![Step {
-                size: 0.4,
-                origin: 0.0,
-            }],
-            ..Bounds::between(0.0, 1.0)
-        };
-        assert_eq!(uneven.nearest(1.0), Some(0.8));
-
-        let select = Bounds {
-            numbers: Some(vec![1024.0, 4096.0]),
-            ..Bounds::default()
-        };
-        assert_eq!(select.nearest(3000.0), Some(4096.0));
-        assert_eq!(
-            Bounds {
-                numbers: Some(Vec::new()),
-                ..Bounds::default()
-            }
-            .nearest(1.0),
-            None
-        );
-        assert_eq!(Bounds::between(2.0, 1.0).nearest(1.5), None);
-    }
-
-    fn bounds() -> impl Strategy<Value = Bounds> {
-        let limit = || proptest::option::of((-20_i32..20).prop_map(f64::from));
-        let step =
-            (prop_oneof![Just(0.1), Just(0.5), Just(3.0)], -2_i32..2).prop_map(|(size, origin)| {
-                Step {
-                    size,
-                    origin: f64::from(origin),
-                }
-            });
-        let steps = proptest::collection::vec(step, 0..2);
-        let numbers = proptest::option::of(proptest::collection::vec(
-            (-20_i32..20).prop_map(f64::from),
-            0..4,
-        ));
-        (limit(), limit(), steps, numbers).prop_map(|(min, max, steps, numbers)| Bounds {
-            min,
-            max,
-            steps,
-            numbers,
-            models: None,
-        })
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(10_000))]
-
-        #[test]
-        fn what_is_nearest_is_admitted(bounds in bounds(), number in -30.0..30.0) {
-            if let Some(nearest) = bounds.nearest(number) {
-                prop_assert!(bounds.admits_number(nearest), "{bounds:?} {nearest}");
-            }
-            if bounds.admits_number(number) {
-                prop_assert!((bounds.nearest(number).unwrap() - number).abs() < 1e-6);
-            }
-        }
-
-        #[test]
-        fn narrowing_never_allows_what_either_forbids(a in bounds(), b in bounds(), number in -30.0..30.0) {
-            prop_assert_eq!(a.narrow(&b).admits_number(number), a.admits_number(number) && b.admits_number(number));
         }
     }
 }
