@@ -1,0 +1,52 @@
+//! The [`LanguageModel`] that Nexus runs with: it asks the provider that a request's model names.
+
+use std::sync::Arc;
+
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt, TryStreamExt};
+use nexus_core::Provider;
+
+use crate::remote::{Reachability, Remote, Wire};
+use crate::transport::{SetupError, Transport};
+use crate::{ChatRequest, Delta, LanguageModel, LlmError, Timers, builtin};
+
+/// Asks models over pooled connections. Clones share the pool.
+#[derive(Clone, Debug)]
+pub struct LlmClient {
+    wire: Arc<Wire>,
+}
+
+impl LlmClient {
+    /// A client without connections yet.
+    pub fn new(timers: Timers) -> Result<Self, SetupError> {
+        let transport = Transport::new(timers.connect)?;
+        Ok(Self {
+            wire: Arc::new(Wire::new(transport, timers)),
+        })
+    }
+
+    /// Whether a provider can be asked now, and what it serves. It takes at most a few seconds.
+    pub async fn probe(&self, provider: &Provider) -> Reachability {
+        match Remote::of(provider) {
+            None => Reachability::Builtin,
+            Some(remote) => self.wire.probe(&remote).await,
+        }
+    }
+}
+
+impl LanguageModel for LlmClient {
+    fn stream(&self, request: Arc<ChatRequest>) -> BoxStream<'static, Result<Delta, LlmError>> {
+        let wire = Arc::clone(&self.wire);
+        let open = async move {
+            let remote = Remote::of(&request.model.provider);
+            match remote {
+                None => Ok(builtin::echo(&request).left_stream()),
+                Some(remote) => wire
+                    .ask(&remote, &request)
+                    .await
+                    .map(StreamExt::right_stream),
+            }
+        };
+        stream::once(open).try_flatten().boxed()
+    }
+}

@@ -1,0 +1,120 @@
+//! What can go wrong between Nexus and a provider, by what the caller can do about it.
+
+use std::time::Duration;
+
+/// A turn that did not finish.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LlmError {
+    /// The provider's row names a key that is not set.
+    #[error("provider {provider} has no key: set {variable} and start Nexus again")]
+    MissingKey {
+        /// The provider.
+        provider: String,
+        /// The environment variable.
+        variable: String,
+    },
+    /// No connection, or it broke before the first piece.
+    #[error("provider {provider} cannot be reached: {reason}")]
+    Unreachable {
+        /// The provider.
+        provider: String,
+        /// What the connection said, without addresses or secrets.
+        reason: String,
+    },
+    /// It refused the key.
+    #[error(
+        "provider {provider} refused its key (HTTP {status}): check the key in its environment variable"
+    )]
+    Unauthorized {
+        /// The provider.
+        provider: String,
+        /// 401 or 403.
+        status: u16,
+    },
+    /// It asks to slow down.
+    #[error("provider {provider} is limiting requests: try again later")]
+    RateLimited {
+        /// The provider.
+        provider: String,
+        /// When it says to come back.
+        retry_after: Option<Duration>,
+    },
+    /// It refused the request.
+    #[error("provider {provider} refused the request (HTTP {status}): {message}")]
+    Rejected {
+        /// The provider.
+        provider: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it said, shortened, with its key blotted out.
+        message: String,
+    },
+    /// It failed on its side before the first piece.
+    #[error("provider {provider} failed (HTTP {status}): {message}")]
+    Failed {
+        /// The provider.
+        provider: String,
+        /// The HTTP status, or 200 when the error came inside a stream.
+        status: u16,
+        /// What it said, shortened, with its key blotted out.
+        message: String,
+    },
+    /// It did not answer in time, or stopped in the middle for too long.
+    #[error("provider {provider} did not answer in time: nothing came for {waited:?}")]
+    TimedOut {
+        /// The provider.
+        provider: String,
+        /// How long nothing came.
+        waited: Duration,
+    },
+    /// The stream broke after pieces had come: they are all there is.
+    #[error("provider {provider} broke off its answer: {reason}")]
+    Interrupted {
+        /// The provider.
+        provider: String,
+        /// Why.
+        reason: String,
+    },
+    /// What came is not the protocol.
+    #[error("provider {provider} answered with something that is not its protocol: {reason}")]
+    Malformed {
+        /// The provider.
+        provider: String,
+        /// What was wrong.
+        reason: String,
+    },
+}
+
+impl LlmError {
+    /// A stable code for clients and logs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::MissingKey { .. } => "provider_key_missing",
+            Self::Unreachable { .. } => "provider_unreachable",
+            Self::Unauthorized { .. } => "provider_unauthorized",
+            Self::RateLimited { .. } => "provider_rate_limited",
+            Self::Rejected { .. } => "provider_rejected",
+            Self::Failed { .. } => "provider_failed",
+            Self::TimedOut { .. } => "provider_timed_out",
+            Self::Interrupted { .. } => "provider_interrupted",
+            Self::Malformed { .. } => "provider_malformed",
+        }
+    }
+
+    /// Whether the same request may succeed later without anybody changing anything.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::RateLimited { .. }
+            | Self::Failed { .. }
+            | Self::TimedOut { .. }
+            | Self::Interrupted { .. } => true,
+            Self::MissingKey { .. }
+            | Self::Unauthorized { .. }
+            | Self::Rejected { .. }
+            | Self::Malformed { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Model providers.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`request`] | [`ChatRequest`]: one turn with a model, the same for every provider |
+//! | [`delta`] | [`Delta`]: what comes back |
+//! | [`error`] | [`LlmError`]: what can go wrong, by what the caller can do about it |
+//! | [`LlmClient`] | the model that asks the provider named by the request |
+//! | `protocol`, `openai` | the wire protocols, without a connection: request → body, frame → [`Delta`] |
+//! | `sse` | bytes → events |
+//! | `transport` | the pooled HTTP client |
+//! | `remote`, `answer` | one turn over HTTP, within limits of time and size |
+//! | `failures` | words errors, blots out keys |
+//! | `builtin` | the `echo` model, in this process |
+//! | `scripted` | a model that replays a script (feature `scripted`) |
+//!
+//! [`LanguageModel`] is the only seam between Nexus and models: a run is tested with a scripted one.
+
+mod answer;
+mod builtin;
+mod client;
+pub mod delta;
+pub mod error;
+mod failures;
+mod openai;
+mod protocol;
+mod remote;
+pub mod request;
+#[cfg(feature = "scripted")]
+pub mod scripted;
+mod sse;
+mod timers;
+mod transport;
+
+use std::sync::Arc;
+
+use futures_util::stream::BoxStream;
+
+pub use client::LlmClient;
+pub use delta::{Delta, Finish, FinishReason};
+pub use error::LlmError;
+pub use remote::Reachability;
+pub use request::{ChatMessage, ChatRequest, ToolCall, ToolSpec};
+pub use timers::Timers;
+pub use transport::SetupError;
+
+/// Something that answers a [`ChatRequest`].
+pub trait LanguageModel: Send + Sync {
+    /// One turn. The stream yields any number of pieces, then exactly one [`Delta::Finished`] or
+    /// one error, and then ends. Dropping it cancels the request to the provider.
+    fn stream(&self, request: Arc<ChatRequest>) -> BoxStream<'static, Result<Delta, LlmError>>;
+}

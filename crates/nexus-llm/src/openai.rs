@@ -1,0 +1,16 @@
+//! The OpenAI-compatible protocol, without a connection: `POST /chat/completions` as OpenAI,
+//! DeepSeek, OpenRouter, Gemini's compatible endpoint, Ollama, llama.cpp, vLLM and many more serve
+//! it. Requests are written strictly; answers are read leniently, because no two servers agree.
+
+mod body;
+mod calls;
+mod reader;
+mod report;
+mod vendor;
+mod wire;
+
+pub(crate) use body::body;
+pub(crate) use reader::Reader;
+pub(crate) use report::{Reported, reported_in_body};
+pub(crate) use vendor::Vendor;
+pub(crate) use wire::listed_models;

@@ -1,0 +1,189 @@
+//! Frames of an answer → [`Delta`]s.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use nexus_core::event::Usage;
+use serde_json::Value;
+
+use super::calls::Calls;
+use super::report::Reported;
+use super::wire::{Choice, First, Frame, Object, Piece};
+use crate::protocol::{Fault, Step};
+use crate::{ChatRequest, Delta, Finish, FinishReason};
+
+/// What is known of an answer so far.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    calls: Calls,
+    model_id: Option<Arc<str>>,
+    usage: Option<Usage>,
+    reason: Option<FinishReason>,
+}
+
+impl Reader {
+    pub(crate) fn new(request: &ChatRequest) -> Self {
+        Self {
+            calls: Calls::new(request),
+            model_id: None,
+            usage: None,
+            reason: None,
+        }
+    }
+
+    pub(crate) fn frame(&mut self, data: &str, out: &mut VecDeque<Delta>) -> Result<Step, Fault> {
+        match data.trim() {
+            "" => Ok(Step::More),
+            "[DONE]" => self.finish(out).map(|()| Step::Done),
+            data => self.read(data, out).map(|_| Step::More),
+        }
+    }
+
+    pub(crate) fn whole(&mut self, body: &str, out: &mut VecDeque<Delta>) -> Result<(), Fault> {
+        let body = body.trim_start_matches('\u{FEFF}').trim();
+        if body.is_empty() {
+            return Err(Fault::Malformed("the answer is empty".to_owned()));
+        }
+        if !self.read(body, out)? {
+            return Err(Fault::Malformed("the answer holds no choices".to_owned()));
+        }
+        self.finish(out)
+    }
+
+    pub(crate) fn end(&mut self, out: &mut VecDeque<Delta>) -> Result<(), Fault> {
+        if self.has_stopped() {
+            self.finish(out)
+        } else {
+            Err(Fault::Unfinished)
+        }
+    }
+
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.reason.is_some()
+    }
+
+    /// Whether there was a choice to read.
+    fn read(&mut self, json: &str, out: &mut VecDeque<Delta>) -> Result<bool, Fault> {
+        let Object(frame) = serde_json::from_str(json).map_err(|error| not_json(&error))?;
+        let Some(Frame {
+            model,
+            choices: First(choice),
+            usage,
+            error,
+        }) = frame
+        else {
+            return Err(Fault::Malformed("a frame is not a JSON object".to_owned()));
+        };
+        if let Some(reported) = Reported::read(&error) {
+            return Err(Fault::Reported(reported));
+        }
+        if self.model_id.is_none() && !model.0.is_empty() {
+            self.model_id = Some(Arc::from(model.0));
+        }
+        self.note_usage(&usage);
+        let Some(Choice {
+            delta,
+            message,
+            finish_reason,
+            usage,
+            error,
+        }) = choice
+        else {
+            return Ok(false);
+        };
+        if let Some(reported) = Reported::read(&error) {
+            return Err(Fault::Reported(reported));
+        }
+        self.note_usage(&usage);
+        if let Some(piece) = delta.0.or(message.0) {
+            self.read_piece(piece, out)?;
+        }
+        self.note_reason(&finish_reason.0)?;
+        Ok(true)
+    }
+
+    fn read_piece(&mut self, piece: Piece<'_>, out: &mut VecDeque<Delta>) -> Result<(), Fault> {
+        // Some servers send the reasoning under both names.
+        let [content, refusal] = [piece.content.0, piece.refusal.0];
+        let reasoning = first_filled(piece.reasoning_content.0, piece.reasoning.0);
+        if !reasoning.is_empty() {
+            out.push_back(Delta::Reasoning(reasoning.into_owned()));
+        }
+        for text in [content, refusal] {
+            if !text.is_empty() {
+                out.push_back(Delta::Text(text.into_owned()));
+            }
+        }
+        self.calls.add(piece.tool_calls).map_err(Fault::Malformed)
+    }
+
+    fn note_reason(&mut self, word: &str) -> Result<(), Fault> {
+        let reason = match word {
+            "" => return Ok(()),
+            "stop" | "STOP" | "end_turn" => FinishReason::Stop,
+            "length" | "max_tokens" | "MAX_TOKENS" => FinishReason::Length,
+            "tool_calls" | "function_call" => FinishReason::ToolCalls,
+            "content_filter" => FinishReason::ContentFilter,
+            "error" => {
+                let message = "it ended the answer with an error".to_owned();
+                return Err(Fault::Reported(Reported {
+                    code: None,
+                    message,
+                }));
+            }
+            other => FinishReason::Other(other.to_owned()),
+        };
+        self.reason = Some(reason);
+        Ok(())
+    }
+
+    /// The last one that says something wins: previews and empty ones come before it.
+    fn note_usage(&mut self, usage: &Value) {
+        if !usage.is_object() {
+            return;
+        }
+        let number = |path: &str| usage.pointer(path).and_then(Value::as_u64);
+        let input_tokens = number("/prompt_tokens");
+        let output_tokens = number("/completion_tokens");
+        if input_tokens.or(output_tokens).is_none() {
+            return;
+        }
+        self.usage = Some(Usage {
+            input_tokens: input_tokens.unwrap_or_default(),
+            output_tokens: output_tokens.unwrap_or_default(),
+            cached_input_tokens: number("/prompt_tokens_details/cached_tokens")
+                .or_else(|| number("/prompt_cache_hit_tokens")),
+            reasoning_tokens: number("/completion_tokens_details/reasoning_tokens"),
+        });
+    }
+
+    fn finish(&mut self, out: &mut VecDeque<Delta>) -> Result<(), Fault> {
+        let calls = self.calls.take().map_err(Fault::Malformed)?;
+        let reason = match self.reason.take() {
+            // Gemini says `stop` when it wants tools.
+            _ if !calls.is_empty() => FinishReason::ToolCalls,
+            None | Some(FinishReason::ToolCalls) => FinishReason::Stop,
+            Some(reason) => reason,
+        };
+        out.extend(calls.into_iter().map(Delta::ToolCall));
+        out.push_back(Delta::Finished(Finish {
+            reason,
+            model_id: self.model_id.take(),
+            usage: self.usage.take(),
+        }));
+        Ok(())
+    }
+}
+
+fn first_filled<'a>(first: Cow<'a, str>, second: Cow<'a, str>) -> Cow<'a, str> {
+    if first.is_empty() { second } else { first }
+}
+
+/// Where the JSON breaks. The parser's own words may quote the answer, so they are not used.
+fn not_json(error: &serde_json::Error) -> Fault {
+    let (line, column) = (error.line(), error.column());
+    Fault::Malformed(format!(
+        "it is not JSON from line {line}, column {column} on"
+    ))
+}

@@ -1,0 +1,244 @@
+//! One turn with a provider over HTTP: which model, which request, what kind of answer.
+
+mod reachability;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::{HeaderMap, Response, StatusCode, Uri, header};
+use hyper::body::Incoming;
+use nexus_core::catalog::{Credential, Endpoint, Protocol, Provider};
+use secrecy::SecretString;
+use tokio::time::{Instant, timeout, timeout_at};
+use url::Url;
+
+pub use self::reachability::Reachability;
+use crate::answer::{ANSWER_LIMIT, Answer, Clock};
+use crate::failures::Failures;
+use crate::openai::{self, Vendor};
+use crate::protocol::{Outgoing, Reader};
+use crate::transport::{Call, Transport, describe, read_beginning, read_whole};
+use crate::{ChatRequest, LlmError, Timers};
+
+/// The id with which a catalog row asks for the first model that the provider lists.
+const AUTOMATIC: &str = "auto";
+/// How much of an error's body is read.
+const ERROR_BODY_LIMIT: usize = 8 * 1024;
+
+/// What all requests share.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    transport: Transport,
+    timers: Timers,
+    /// What `auto` stands for, by `base_url`.
+    automatic: Mutex<HashMap<Url, Arc<str>>>,
+}
+
+/// A provider that is reached over HTTP.
+#[derive(Debug)]
+pub(crate) struct Remote<'a> {
+    protocol: Protocol,
+    base_url: &'a Url,
+    credential: &'a Credential,
+    failures: Failures,
+}
+
+impl<'a> Remote<'a> {
+    /// `None` for one that lives in this process.
+    pub(crate) fn of(provider: &'a Provider) -> Option<Self> {
+        let Endpoint::Remote {
+            protocol,
+            base_url,
+            credential,
+        } = &provider.endpoint
+        else {
+            return None;
+        };
+        let secret = match credential {
+            Credential::Key(key) => Some(key.clone()),
+            Credential::NotNeeded | Credential::Missing { .. } => None,
+        };
+        let failures = Failures::new(Arc::clone(&provider.name), secret);
+        Some(Self {
+            protocol: *protocol,
+            base_url,
+            credential,
+            failures,
+        })
+    }
+
+    fn key(&self) -> Result<Option<&'a SecretString>, LlmError> {
+        match self.credential {
+            Credential::NotNeeded => Ok(None),
+            Credential::Key(key) => Ok(Some(key)),
+            Credential::Missing { variable } => Err(self.failures.missing_key(variable)),
+        }
+    }
+
+    fn uri(&self, url: &Url) -> Result<Uri, LlmError> {
+        let not_http = || {
+            self.failures
+                .unreachable("its base_url is not an HTTP address")
+        };
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(not_http());
+        }
+        Uri::try_from(url.as_str()).map_err(|_| not_http())
+    }
+
+    /// A key that no header can carry is as wrong as one that the provider refuses.
+    fn unsendable_key(&self) -> LlmError {
+        self.failures
+            .status(StatusCode::UNAUTHORIZED, &HeaderMap::new(), "")
+    }
+}
+
+impl Wire {
+    pub(crate) fn new(transport: Transport, timers: Timers) -> Self {
+        Self {
+            transport,
+            timers,
+            automatic: Mutex::default(),
+        }
+    }
+
+    /// Sends a turn and waits until its answer begins.
+    pub(crate) async fn ask(
+        &self,
+        remote: &Remote<'_>,
+        request: &ChatRequest,
+    ) -> Result<Answer<Incoming>, LlmError> {
+        let clock = Clock {
+            timers: self.timers,
+            started: Instant::now(),
+        };
+        let limit = if request.model.streams {
+            self.timers.first_event
+        } else {
+            self.timers.whole_answer
+        };
+        timeout_at(clock.started + limit, self.open(remote, request, clock))
+            .await
+            .unwrap_or_else(|_| Err(remote.failures.timed_out(limit)))
+    }
+
+    async fn open(
+        &self,
+        remote: &Remote<'_>,
+        request: &ChatRequest,
+        clock: Clock,
+    ) -> Result<Answer<Incoming>, LlmError> {
+        let key = remote.key()?;
+        let is_automatic = &*request.model.id == AUTOMATIC;
+        let model_id = if is_automatic {
+            self.first_listed(remote).await?
+        } else {
+            Arc::clone(&request.model.id)
+        };
+        let Outgoing { url, body } =
+            Outgoing::turn(remote.protocol, remote.base_url, request, &model_id);
+        let call =
+            Call::post(remote.uri(&url)?, key, body).ok_or_else(|| remote.unsendable_key())?;
+        let sent = self.send(remote, &call).await;
+        if is_automatic && matches!(sent, Err(LlmError::Rejected { .. })) {
+            // The server may have another model by now.
+            self.automatic().remove(remote.base_url);
+        }
+        answer(remote, request, clock, sent?)
+    }
+
+    /// What the provider lists first. It is asked once, until it refuses a request.
+    async fn first_listed(&self, remote: &Remote<'_>) -> Result<Arc<str>, LlmError> {
+        if let Some(known) = self.automatic().get(remote.base_url) {
+            return Ok(Arc::clone(known));
+        }
+        let listed = self.list(remote).await?;
+        let first: Arc<str> = listed.into_iter().next().map(Arc::from).ok_or_else(|| {
+            let message = "it lists no model: load one, or name one in the catalog";
+            remote.failures.failed(StatusCode::OK, message)
+        })?;
+        self.automatic()
+            .insert(remote.base_url.clone(), Arc::clone(&first));
+        Ok(first)
+    }
+
+    /// The ids of the models that a provider lists.
+    async fn list(&self, remote: &Remote<'_>) -> Result<Vec<String>, LlmError> {
+        let vendor = Vendor::at(remote.base_url);
+        let uri = remote.uri(&vendor.address(remote.base_url, "/models"))?;
+        let call = Call::get(uri, remote.key()?).ok_or_else(|| remote.unsendable_key())?;
+        let response = self.send(remote, &call).await?;
+        let body = read_whole(response.into_body(), ANSWER_LIMIT)
+            .await
+            .map_err(|error| remote.failures.unreachable(&error.0))?
+            .ok_or_else(|| {
+                remote
+                    .failures
+                    .malformed("its list of models is too long", false)
+            })?;
+        openai::listed_models(&body, vendor).ok_or_else(|| {
+            remote
+                .failures
+                .malformed("it does not list its models", false)
+        })
+    }
+
+    /// Sends a request; an answer that is not a success is an error.
+    async fn send(&self, remote: &Remote<'_>, call: &Call) -> Result<Response<Incoming>, LlmError> {
+        let sent = self.transport.send(call).await;
+        let response = sent.map_err(|error| remote.failures.unreachable(&describe(&error)))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let (head, body) = response.into_parts();
+        let said = timeout(self.timers.trailing, read_beginning(body, ERROR_BODY_LIMIT)).await;
+        let said = said.unwrap_or_default();
+        let said = openai::reported_in_body(&String::from_utf8_lossy(&said));
+        Err(remote.failures.status(head.status, &head.headers, &said))
+    }
+
+    fn automatic(&self) -> MutexGuard<'_, HashMap<Url, Arc<str>>> {
+        self.automatic
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads an answer as what it says it is, whatever was asked for: some servers cannot stream, and
+/// some always do. Where it does not say, it is taken for what was asked for.
+fn answer(
+    remote: &Remote<'_>,
+    request: &ChatRequest,
+    clock: Clock,
+    response: Response<Incoming>,
+) -> Result<Answer<Incoming>, LlmError> {
+    let (head, body) = response.into_parts();
+    let failures = remote.failures.clone();
+    let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(encoding) = text(header::CONTENT_ENCODING).filter(|it| *it != "identity") {
+        let reason = format!("it is compressed ({encoding}), which nobody asked for");
+        return Err(failures.malformed(&reason, false));
+    }
+    let kind = text(header::CONTENT_TYPE).unwrap_or_default();
+    let kind = kind
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let is_stream = match kind.as_str() {
+        "text/event-stream" => true,
+        json if json.ends_with("json") => false,
+        "" | "text/plain" | "application/octet-stream" => request.model.streams,
+        other => {
+            let reason = format!("it is {other}, not text/event-stream or application/json");
+            return Err(failures.malformed(&reason, false));
+        }
+    };
+    let reader = Reader::new(remote.protocol, request);
+    Ok(if is_stream {
+        Answer::events(body, reader, failures, clock)
+    } else {
+        Answer::whole(body, reader, failures, clock)
+    })
+}

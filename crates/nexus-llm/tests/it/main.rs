@@ -1,0 +1,18 @@
+//! What a caller of `nexus-llm` sees, against providers that behave and providers that do not.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests fail by panicking"
+)]
+
+mod builtin;
+mod double;
+mod exchanges;
+mod faults;
+mod pool;
+mod reach;
+#[cfg(feature = "scripted")]
+mod scripted;
+mod support;

@@ -1,0 +1,93 @@
+//! Requests, and what comes back.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use nexus_core::Model;
+use nexus_core::catalog::{Credential, DefaultParams, Endpoint, Protocol, Provider};
+use nexus_llm::{ChatMessage, ChatRequest, Delta, LanguageModel, LlmClient, LlmError, Timers};
+use url::Url;
+
+pub(crate) const KEY: &str = "sk-canary-0123456789";
+
+pub(crate) type Pieces = Vec<Result<Delta, LlmError>>;
+
+pub(crate) fn client() -> LlmClient {
+    client_with(Timers::default())
+}
+
+pub(crate) fn client_with(timers: Timers) -> LlmClient {
+    LlmClient::new(timers).expect("a client")
+}
+
+pub(crate) fn provider(base_url: &str, credential: Credential) -> Arc<Provider> {
+    let base_url = Url::parse(base_url).expect("a URL");
+    let endpoint = Endpoint::Remote {
+        protocol: Protocol::OpenAi,
+        base_url,
+        credential,
+    };
+    Arc::new(Provider {
+        name: "acme".into(),
+        endpoint,
+    })
+}
+
+pub(crate) fn keyed(base_url: &str) -> Arc<Provider> {
+    provider(base_url, Credential::Key(KEY.into()))
+}
+
+pub(crate) fn model(provider: Arc<Provider>, id: &str) -> Model {
+    Model {
+        name: "model".into(),
+        id: id.into(),
+        aliases: Vec::new(),
+        provider,
+        default_params: DefaultParams::default(),
+        streams: true,
+    }
+}
+
+pub(crate) fn asking(model: Model) -> ChatRequest {
+    ChatRequest {
+        model: Arc::new(model),
+        messages: vec![ChatMessage::User("Say hello.".to_owned())],
+        temperature: None,
+        max_tokens: None,
+        tools: Arc::new([]),
+    }
+}
+
+/// A request for a stream.
+pub(crate) fn request(base_url: &str) -> ChatRequest {
+    asking(model(keyed(base_url), "model-id"))
+}
+
+/// A request for an answer in one piece.
+pub(crate) fn whole_request(base_url: &str) -> ChatRequest {
+    asking(Model {
+        streams: false,
+        ..model(keyed(base_url), "model-id")
+    })
+}
+
+pub(crate) async fn ask(model: &impl LanguageModel, request: ChatRequest) -> Pieces {
+    model.stream(Arc::new(request)).collect().await
+}
+
+pub(crate) fn text(pieces: &Pieces) -> String {
+    let texts = pieces.iter().filter_map(|piece| match piece {
+        Ok(Delta::Text(text)) => Some(text.as_str()),
+        _ => None,
+    });
+    texts.collect()
+}
+
+/// The error that is all there is.
+#[track_caller]
+pub(crate) fn only_error(pieces: Pieces) -> LlmError {
+    match <[_; 1]>::try_from(pieces) {
+        Ok([Err(error)]) => error,
+        other => panic!("one error and nothing else was expected, not {other:?}"),
+    }
+}
