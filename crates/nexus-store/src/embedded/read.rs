@@ -1,0 +1,134 @@
+//! What is asked of the file. Each function is one statement, and so sees one state of the data.
+
+use nexus_core::{Environment, Identity, Message, PublicKey, RunId, Session, TokenDigest};
+use rusqlite::{Connection, Params, Row};
+
+use super::{changes, rows, sql};
+use crate::{Cursor, IdentityPage, MessagePage, StoreError, StoredTemplate};
+
+pub(super) fn ping(connection: &Connection) -> Result<(), StoreError> {
+    changes::generation(connection)?;
+    Ok(())
+}
+
+pub(super) fn template(
+    connection: &Connection,
+    environment: Environment,
+) -> Result<Option<StoredTemplate>, StoreError> {
+    one(connection, sql::TEMPLATE, [environment.as_str()], |row| {
+        rows::template(row, environment)
+    })
+}
+
+pub(super) fn identity(
+    connection: &Connection,
+    key: PublicKey,
+) -> Result<Option<Identity>, StoreError> {
+    one(connection, sql::IDENTITY, [key.to_string()], rows::identity)
+}
+
+pub(super) fn identities(
+    connection: &Connection,
+    after: Option<PublicKey>,
+    limit: u32,
+) -> Result<IdentityPage, StoreError> {
+    let after = after.map(|key| key.to_string()).unwrap_or_default();
+    let identities = all(
+        connection,
+        sql::IDENTITIES,
+        (after, one_more(limit)),
+        rows::identity,
+    )?;
+    let (identities, has_more) = page(identities, limit);
+    Ok(IdentityPage {
+        identities,
+        has_more,
+    })
+}
+
+pub(super) fn history(
+    connection: &Connection,
+    owner: PublicKey,
+    limit: u32,
+    except: &RunId,
+) -> Result<Vec<Message>, StoreError> {
+    let parameters = (owner.to_string(), except.as_str(), limit);
+    let mut messages = all(connection, sql::HISTORY, parameters, |row| {
+        rows::message(row, owner)
+    })?;
+    messages.reverse();
+    Ok(messages)
+}
+
+pub(super) fn messages(
+    connection: &Connection,
+    owner: PublicKey,
+    limit: u32,
+    before: Option<Cursor>,
+) -> Result<MessagePage, StoreError> {
+    let before = before.map_or(i64::MAX, |cursor| cursor.0);
+    let parameters = (owner.to_string(), before, one_more(limit));
+    let rows = all(connection, sql::MESSAGES, parameters, |row| {
+        Ok((rows::message(row, owner)?, Cursor(row.get(6)?)))
+    })?;
+    let (rows, has_more) = page(rows, limit);
+    let next = rows.last().filter(|_| has_more).map(|(_, cursor)| *cursor);
+    Ok(MessagePage {
+        messages: rows.into_iter().map(|(message, _)| message).collect(),
+        next,
+    })
+}
+
+pub(super) fn session(
+    connection: &Connection,
+    digest: TokenDigest,
+) -> Result<Option<Session>, StoreError> {
+    one(connection, sql::SESSION, [digest.as_bytes()], |row| {
+        rows::session(row, digest)
+    })
+}
+
+/// How many identities and messages there are.
+pub(super) fn counts(connection: &Connection) -> Result<(u64, u64), StoreError> {
+    let count = |row: &Row<'_>, index| row.get(index).map(i64::cast_unsigned);
+    Ok(connection.query_row(sql::COUNTS, [], |row| Ok((count(row, 0)?, count(row, 1)?)))?)
+}
+
+/// A page holds at least one entry, or walking through the pages would never end.
+fn one_more(limit: u32) -> i64 {
+    i64::from(limit.max(1)) + 1
+}
+
+/// Takes off the entry that was only read to know whether there are more.
+fn page<T>(mut rows: Vec<T>, limit: u32) -> (Vec<T>, bool) {
+    let size = limit.max(1) as usize;
+    let has_more = rows.len() > size;
+    rows.truncate(size);
+    (rows, has_more)
+}
+
+pub(super) fn one<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    read: impl FnOnce(&Row<'_>) -> Result<T, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(parameters)?;
+    rows.next()?.map(read).transpose()
+}
+
+fn all<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(parameters)?;
+    let mut values = Vec::new();
+    while let Some(row) = rows.next()? {
+        values.push(read(row)?);
+    }
+    Ok(values)
+}

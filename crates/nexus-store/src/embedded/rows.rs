@@ -1,0 +1,137 @@
+//! From rows to values. What somebody edited by hand into something unreadable is an error that
+//! names it; nothing is guessed and nothing is changed.
+
+use std::fmt::Display;
+
+use chrono::DateTime;
+use nexus_core::genesis::GenesisDoc;
+use nexus_core::{
+    Environment, Identity, Message, MessageId, Metadata, Overrides, PublicKey, Role, RunId,
+    Session, Timestamp, TokenDigest,
+};
+use rusqlite::Row;
+use rusqlite::types::FromSql;
+use serde_json::{Map, Value};
+
+use crate::{StoreError, StoredTemplate};
+
+/// Columns as [`sql::IDENTITY`](super::sql::IDENTITY) names them.
+pub(super) fn identity(row: &Row<'_>) -> Result<Identity, StoreError> {
+    let key: String = row.get(0)?;
+    let read = Read {
+        row,
+        what: &format_args!("identity {key}"),
+    };
+    let config = read.object(3, "config_overrides")?;
+    let prompts = read.object(4, "prompt_overrides")?;
+    Ok(Identity {
+        public_key: key.parse().map_err(|error| read.corrupt(error))?,
+        created_at: read.time(1, "created_at")?,
+        overrides: Overrides::from_stored(&config, &prompts),
+        metadata: read.object(2, "metadata")?,
+        version: read.count(5, "version")?,
+    })
+}
+
+/// Columns as [`sql::HISTORY`](super::sql::HISTORY) and `MESSAGES` name them.
+pub(super) fn message(row: &Row<'_>, owner_key: PublicKey) -> Result<Message, StoreError> {
+    let id: String = row.get(0)?;
+    let read = Read {
+        row,
+        what: &format_args!("message {id}"),
+    };
+    let role: String = read.column(2, "role")?;
+    let metadata: String = read.column(5, "metadata")?;
+    Ok(Message {
+        id: MessageId::try_from(id.clone()).map_err(|error| read.corrupt(error))?,
+        run_id: RunId::try_from(read.column::<String>(1, "run_id")?)
+            .map_err(|error| read.corrupt(format_args!("run_id: {error}")))?,
+        owner_key,
+        role: Role::parse(&role).ok_or_else(|| {
+            read.corrupt(format_args!(
+                "role is {role:?}, expected human, ai, tool or system"
+            ))
+        })?,
+        content: read.column(3, "content")?,
+        timestamp: read.time(4, "timestamp")?,
+        metadata: Metadata::from_json(metadata)
+            .ok_or_else(|| read.corrupt("metadata is not a JSON object"))?,
+    })
+}
+
+/// Columns as [`sql::TEMPLATE`](super::sql::TEMPLATE) names them.
+pub(super) fn template(
+    row: &Row<'_>,
+    environment: Environment,
+) -> Result<StoredTemplate, StoreError> {
+    let version: i64 = row.get(0)?;
+    let read = Read {
+        row,
+        what: &format_args!("the {environment} template, version {version}"),
+    };
+    Ok(StoredTemplate {
+        environment,
+        version: read.count(0, "version")?,
+        doc: GenesisDoc::new(read.object(1, "doc")?),
+        author: read.column(2, "author")?,
+        created_at: read.time(3, "created_at")?,
+        hash: read.column(4, "hash")?,
+    })
+}
+
+/// Columns as [`sql::SESSION`](super::sql::SESSION) names them.
+pub(super) fn session(row: &Row<'_>, digest: TokenDigest) -> Result<Session, StoreError> {
+    let owner: String = row.get(0)?;
+    let read = Read {
+        row,
+        what: &format_args!("a session of {owner}"),
+    };
+    Ok(Session {
+        digest,
+        owner_key: owner.parse().map_err(|error| read.corrupt(error))?,
+        created_at: read.time(1, "created_at")?,
+        expires_at: read.time(2, "expires_at")?,
+    })
+}
+
+/// A row, and what to call it when it cannot be read.
+struct Read<'a> {
+    row: &'a Row<'a>,
+    what: &'a dyn Display,
+}
+
+impl Read<'_> {
+    fn corrupt(&self, reason: impl Display) -> StoreError {
+        StoreError::Corrupt {
+            what: self.what.to_string(),
+            reason: reason.to_string(),
+        }
+    }
+
+    fn column<T: FromSql>(&self, index: usize, name: &str) -> Result<T, StoreError> {
+        self.row
+            .get(index)
+            .map_err(|error| self.corrupt(format_args!("{name}: {error}")))
+    }
+
+    fn time(&self, index: usize, name: &str) -> Result<Timestamp, StoreError> {
+        let milliseconds = self.column(index, name)?;
+        DateTime::from_timestamp_millis(milliseconds).ok_or_else(|| {
+            self.corrupt(format_args!(
+                "{name} is {milliseconds}, expected milliseconds since 1970"
+            ))
+        })
+    }
+
+    fn count(&self, index: usize, name: &str) -> Result<u64, StoreError> {
+        let count: i64 = self.column(index, name)?;
+        u64::try_from(count)
+            .map_err(|_| self.corrupt(format_args!("{name} is {count}, expected 0 or more")))
+    }
+
+    fn object(&self, index: usize, name: &str) -> Result<Map<String, Value>, StoreError> {
+        let text: String = self.column(index, name)?;
+        serde_json::from_str(&text)
+            .map_err(|error| self.corrupt(format_args!("{name} is not a JSON object: {error}")))
+    }
+}

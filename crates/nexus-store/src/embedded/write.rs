@@ -1,0 +1,160 @@
+//! What changes the file. Each function runs inside a transaction of the writer, and what it
+//! checks still holds when it writes.
+
+use nexus_core::{Field, Identity, Message, OverrideWrite, PublicKey, Session, Timestamp};
+use rusqlite::{Connection, Params};
+
+use super::fault::{conflict, is_duplicate};
+use super::{read, sql};
+use crate::{Created, Erased, NewTemplate, StoreError, StoredTemplate};
+
+pub(super) fn put_template(
+    connection: &Connection,
+    new: &NewTemplate,
+    expected: Option<u64>,
+) -> Result<StoredTemplate, StoreError> {
+    let what = || format!("the {} template", new.environment);
+    let current = read::template(connection, new.environment)?.map(|current| current.version);
+    if current != expected {
+        return Err(conflict(what()));
+    }
+    let version = i64::try_from(current.unwrap_or(0)).map_err(|_| conflict(what()))? + 1;
+    let doc = serde_json::to_string(&new.doc).map_err(|error| StoreError::Unavailable {
+        reason: error.to_string(),
+    })?;
+    execute(
+        connection,
+        sql::ADD_TEMPLATE,
+        (
+            new.environment.as_str(),
+            version,
+            doc,
+            &new.author,
+            new.created_at.timestamp_millis(),
+            new.doc.hash(),
+        ),
+    )?;
+    read::template(connection, new.environment)?.ok_or_else(|| conflict(what()))
+}
+
+pub(super) fn create_identity(
+    connection: &Connection,
+    key: PublicKey,
+    at: Timestamp,
+) -> Result<Created, StoreError> {
+    let parameters = (key.to_string(), at.timestamp_millis());
+    let is_new = execute(connection, sql::ADD_IDENTITY, parameters)? == 1;
+    let identity = read::identity(connection, key)?.ok_or_else(|| gone(key))?;
+    Ok(Created { identity, is_new })
+}
+
+pub(super) fn write_override(
+    connection: &Connection,
+    identity: &Identity,
+    write: &OverrideWrite,
+) -> Result<Identity, StoreError> {
+    let key = identity.public_key;
+    let (set, unset, name) = match write.field() {
+        Field::Config(field) => (sql::SET_CONFIG, sql::UNSET_CONFIG, field.as_str()),
+        Field::Prompt(name) => (sql::SET_PROMPT, sql::UNSET_PROMPT, name.as_str()),
+    };
+    // Both kinds of names are closed sets without quotes or dots.
+    let path = format!("$.\"{name}\"");
+    let created_at = identity.created_at.timestamp_millis();
+    let version = i64::try_from(identity.version).map_err(|_| gone(key))?;
+    let changed = match write.value() {
+        Some(value) => {
+            let parameters = (
+                key.to_string(),
+                created_at,
+                version,
+                path,
+                value.to_string(),
+            );
+            execute(connection, set, parameters)?
+        }
+        None => execute(
+            connection,
+            unset,
+            (key.to_string(), created_at, version, path),
+        )?,
+    };
+    if changed == 0 {
+        return Err(gone(key));
+    }
+    read::identity(connection, key)?.ok_or_else(|| gone(key))
+}
+
+pub(super) fn erase_identity(
+    connection: &Connection,
+    key: PublicKey,
+) -> Result<Erased, StoreError> {
+    let key = key.to_string();
+    Ok(Erased {
+        messages: execute(connection, sql::ERASE_MESSAGES, [&key])?,
+        sessions: execute(connection, sql::ERASE_SESSIONS, [&key])?,
+        identities: execute(connection, sql::ERASE_IDENTITY, [&key])?,
+    })
+}
+
+pub(super) fn append(
+    connection: &Connection,
+    owner: (PublicKey, Timestamp),
+    message: &Message,
+) -> Result<(), StoreError> {
+    let (key, created_at) = owner;
+    let parameters = (
+        key.to_string(),
+        created_at.timestamp_millis(),
+        message.id.as_str(),
+        message.run_id.as_str(),
+        message.role.as_str(),
+        &message.content,
+        message.timestamp.timestamp_millis(),
+        message.metadata.as_json(),
+    );
+    let what = || format!("message {}", message.id);
+    match insert(connection, sql::ADD_MESSAGE, parameters, what)? {
+        0 => Err(gone(key)),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn create_session(connection: &Connection, session: &Session) -> Result<(), StoreError> {
+    let parameters = (
+        session.digest.as_bytes(),
+        session.owner_key.to_string(),
+        session.created_at.timestamp_millis(),
+        session.expires_at.timestamp_millis(),
+    );
+    let what = || format!("the session of {}", session.owner_key);
+    insert(connection, sql::ADD_SESSION, parameters, what).map(drop)
+}
+
+fn gone(key: PublicKey) -> StoreError {
+    conflict(format!("identity {key}"))
+}
+
+/// Adds a row. That it is there already is a conflict about `what`.
+fn insert(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    what: impl FnOnce() -> String,
+) -> Result<usize, StoreError> {
+    connection
+        .prepare_cached(sql)?
+        .execute(parameters)
+        .map_err(|error| {
+            if is_duplicate(&error) {
+                conflict(what())
+            } else {
+                error.into()
+            }
+        })
+}
+
+/// How many rows were changed.
+fn execute(connection: &Connection, sql: &str, parameters: impl Params) -> Result<u64, StoreError> {
+    Ok(connection.prepare_cached(sql)?.execute(parameters)? as u64)
+}

@@ -1,0 +1,130 @@
+//! Who has to read again.
+
+use std::time::Duration;
+
+use nexus_core::{Environment, Role};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::{Place, member};
+use crate::samples::{at, key, message, session, set, template};
+
+pub(crate) async fn own_changes_are_known_when_the_write_returns(place: &impl Place) {
+    let store = place.open().await;
+    let mut changes = store.changes();
+    let mut last = *changes.borrow_and_update();
+    let mut grew = |what| {
+        assert!(changes.has_changed().unwrap(), "{what}");
+        let now = *changes.borrow_and_update();
+        assert!(now > last, "{what}");
+        last = now;
+    };
+
+    store
+        .put_template(template(Environment::Development), None)
+        .await
+        .unwrap();
+    grew("a template");
+    let owner = member(&store, 1).await;
+    grew("an identity");
+    store
+        .write_override(&owner, &set("temperature", 0.5))
+        .await
+        .unwrap();
+    grew("an override");
+    store.create_session(session(1, key(1))).await.unwrap();
+    grew("a session");
+    store.erase_identity(key(1)).await.unwrap();
+    grew("an erasure");
+}
+
+pub(crate) async fn messages_are_no_change(place: &impl Place) {
+    let (store, other) = (place.open().await, place.open().await);
+    let owner = member(&store, 1).await;
+    settle(&store.changes(), &mut other.changes()).await;
+    let (mine, mut theirs) = (store.changes(), other.changes());
+    store
+        .append(&owner, message(&owner, Role::Human, "hello"))
+        .await
+        .unwrap();
+    assert!(!mine.has_changed().unwrap());
+    // The other one looks at what happened; what it finds next is this, and not the message.
+    store.create_session(session(1, key(1))).await.unwrap();
+    noticed(&mut theirs).await;
+    assert_eq!(*theirs.borrow(), *mine.borrow());
+}
+
+pub(crate) async fn another_process_is_noticed_within_a_second(place: &impl Place) {
+    let (store, other) = (place.open().await, place.open().await);
+    let mut changes = other.changes();
+    store
+        .put_template(template(Environment::Development), None)
+        .await
+        .unwrap();
+    noticed(&mut changes).await;
+    let owner = member(&store, 1).await;
+    noticed(&mut changes).await;
+    store
+        .write_override(&owner, &set("temperature", 0.5))
+        .await
+        .unwrap();
+    noticed(&mut changes).await;
+    store.create_session(session(1, key(1))).await.unwrap();
+    noticed(&mut changes).await;
+    store.erase_identity(key(1)).await.unwrap();
+    noticed(&mut changes).await;
+}
+
+pub(crate) async fn what_another_process_wrote_is_read_at_once(place: &impl Place) {
+    let (store, other) = (place.open().await, place.open().await);
+    let owner = member(&store, 1).await;
+    assert_eq!(other.identity(key(1)).await.unwrap(), Some(owner.clone()));
+    other
+        .append(&owner, message(&owner, Role::Human, "from there"))
+        .await
+        .unwrap();
+    let page = store.messages(&owner, 10, None).await.unwrap();
+    assert_eq!(page.messages[0].content, "from there");
+    let changed = other
+        .write_override(&owner, &set("temperature", 0.5))
+        .await
+        .unwrap();
+    assert_eq!(store.identity(key(1)).await.unwrap(), Some(changed));
+}
+
+pub(crate) async fn a_store_says_what_it_is(place: &impl Place) {
+    let store = place.open().await;
+    store.ping().await.unwrap();
+    for number in 0..3 {
+        let owner = store
+            .create_identity(key(number), at(0))
+            .await
+            .unwrap()
+            .identity;
+        store
+            .append(&owner, message(&owner, Role::Human, "hello"))
+            .await
+            .unwrap();
+    }
+    let facts = store.facts().await.unwrap();
+    assert_eq!((facts.identities, facts.messages), (3, 3));
+    assert!(!facts.kind.is_empty() && !facts.location.is_empty());
+}
+
+/// Waits for a change for as long as it may take.
+async fn noticed(changes: &mut watch::Receiver<u64>) {
+    timeout(Duration::from_secs(1), changes.changed())
+        .await
+        .expect("within a second")
+        .unwrap();
+}
+
+/// Waits until the other one knows what this one knows.
+async fn settle(one: &watch::Receiver<u64>, other: &mut watch::Receiver<u64>) {
+    let known = *one.borrow();
+    let same = other.wait_for(|theirs| *theirs >= known);
+    timeout(Duration::from_secs(1), same)
+        .await
+        .expect("within a second")
+        .unwrap();
+}
