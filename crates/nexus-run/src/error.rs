@@ -1,0 +1,102 @@
+//! Why a run did not end with an answer, and what the person is told.
+
+use nexus_core::event::{ErrorKind, RunEvent};
+use nexus_core::policy::Refusal;
+use nexus_llm::LlmError;
+use nexus_store::StoreError;
+
+use crate::live::TemplateUnavailable;
+
+/// A run, or a request beside it, that could not be done.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RunError {
+    /// There is no template to work with.
+    #[error(transparent)]
+    Template(#[from] TemplateUnavailable),
+    /// The request asks for a value that could never take effect.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The identity was erased, or never there.
+    #[error("this key has no identity here")]
+    NotAMember,
+    /// What was decided on changed too often meanwhile.
+    #[error("this was changed by somebody else at the same time: try again")]
+    Busy,
+    /// The store could not.
+    #[error("the database is not available at the moment: nothing was lost, try again")]
+    Store(#[source] StoreError),
+    /// The provider could not.
+    #[error(transparent)]
+    Provider(#[from] LlmError),
+    /// A defect in Nexus.
+    #[error("something went wrong inside Nexus: the log says more")]
+    Internal,
+}
+
+impl RunError {
+    /// A stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Template(_) => "template_unavailable",
+            Self::Refused(refusal) => refusal.code(),
+            Self::NotAMember => "not_a_member",
+            Self::Busy => "conflict",
+            Self::Store(StoreError::Corrupt { .. } | StoreError::TooNew { .. })
+            | Self::Internal => "internal",
+            Self::Store(_) => "store_unavailable",
+            Self::Provider(error) => error.code(),
+        }
+    }
+
+    /// Whose fault it is.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Refused(_) => ErrorKind::Invalid,
+            Self::NotAMember => ErrorKind::Forbidden,
+            Self::Busy => ErrorKind::Conflict,
+            Self::Store(StoreError::Corrupt { .. } | StoreError::TooNew { .. })
+            | Self::Internal => ErrorKind::Internal,
+            Self::Template(_) | Self::Store(_) => ErrorKind::Unavailable,
+            Self::Provider(LlmError::RateLimited { .. }) => ErrorKind::RateLimited,
+            Self::Provider(LlmError::TimedOut { .. }) => ErrorKind::UpstreamTimeout,
+            Self::Provider(_) => ErrorKind::Upstream,
+        }
+    }
+
+    /// Whether the same request may succeed later without anybody changing anything.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Template(_) | Self::Busy => true,
+            Self::Store(error) => matches!(error, StoreError::Unavailable { .. }),
+            Self::Provider(error) => error.is_retryable(),
+            Self::Refused(_) | Self::NotAMember | Self::Internal => false,
+        }
+    }
+
+    /// The event that tells the client.
+    #[must_use]
+    pub fn to_event(&self) -> RunEvent {
+        RunEvent::Error {
+            code: self.code(),
+            kind: self.kind(),
+            field: match self {
+                Self::Refused(refusal) => Some(refusal.field().to_string()),
+                _ => None,
+            },
+            message: self.to_string(),
+            retryable: self.is_retryable(),
+        }
+    }
+}
+
+impl From<StoreError> for RunError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict { .. } => Self::Busy,
+            error => Self::Store(error),
+        }
+    }
+}

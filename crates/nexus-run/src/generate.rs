@@ -1,0 +1,172 @@
+//! One turn with the model: its pieces go to the client as they come, and add up to a reply.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use nexus_core::event::{Channel, RunEvent, Usage};
+use nexus_core::{Message, MessageId, Metadata, Role, Timestamp};
+use nexus_llm::{ChatRequest, Delta, Finish, LanguageModel, LlmError, ToolCall};
+use serde_json::{Map, Value, json};
+
+use crate::context::RunContext;
+use crate::stream::Emitter;
+
+/// What a model said in one turn.
+#[derive(Debug)]
+pub struct Reply {
+    /// The answer, as far as it came.
+    pub text: String,
+    /// What the model thought before.
+    pub reasoning: String,
+    /// What it wants called.
+    pub tool_calls: Vec<ToolCall>,
+    /// How the turn ended.
+    pub ending: Ending,
+}
+
+/// How a turn ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// The model had finished.
+    Finished(Finish),
+    /// The person stopped it.
+    Cancelled,
+    /// The provider broke off.
+    Broken(LlmError),
+}
+
+/// Asks the model once. Never fails: what went wrong is in [`Reply::ending`], beside what had come.
+pub async fn generate(
+    model: &dyn LanguageModel,
+    run: &RunContext,
+    request: &Arc<ChatRequest>,
+    events: &mut Emitter,
+) -> Reply {
+    let mut reply = Reply {
+        text: String::new(),
+        reasoning: String::new(),
+        tool_calls: Vec::new(),
+        ending: Ending::Cancelled,
+    };
+    let mut deltas = model.stream(Arc::clone(request));
+    let mut cancelled = std::pin::pin!(run.cancel.cancelled());
+    loop {
+        let delta = tokio::select! {
+            biased;
+            () = &mut cancelled => return reply,
+            delta = deltas.next() => delta,
+        };
+        match delta {
+            Some(Ok(Delta::Text(chunk))) => {
+                reply.text.push_str(&chunk);
+                events
+                    .emit(RunEvent::TextChunk {
+                        chunk,
+                        channel: Channel::Answer,
+                    })
+                    .await;
+            }
+            Some(Ok(Delta::Reasoning(chunk))) => {
+                reply.reasoning.push_str(&chunk);
+                events
+                    .emit(RunEvent::TextChunk {
+                        chunk,
+                        channel: Channel::Reasoning,
+                    })
+                    .await;
+            }
+            Some(Ok(Delta::ToolCall(call))) => reply.tool_calls.push(call),
+            Some(Ok(Delta::Finished(finish))) => {
+                reply.ending = Ending::Finished(finish);
+                return reply;
+            }
+            Some(Err(error)) => {
+                reply.ending = Ending::Broken(error);
+                return reply;
+            }
+            None => {
+                let provider = run.profile.model.value.provider.name.to_string();
+                let reason = "it ended without saying so".to_owned();
+                reply.ending = Ending::Broken(LlmError::Interrupted { provider, reason });
+                return reply;
+            }
+        }
+    }
+}
+
+impl Reply {
+    /// Whether there is anything to store.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.reasoning.is_empty() && self.tool_calls.is_empty()
+    }
+
+    /// What the provider calls the model that answered.
+    #[must_use]
+    pub fn model_id(&self) -> Option<Arc<str>> {
+        match &self.ending {
+            Ending::Finished(finish) => finish.model_id.clone(),
+            Ending::Cancelled | Ending::Broken(_) => None,
+        }
+    }
+
+    /// What the turn cost, when the provider said so.
+    #[must_use]
+    pub const fn usage(&self) -> Option<Usage> {
+        match &self.ending {
+            Ending::Finished(finish) => finish.usage,
+            Ending::Cancelled | Ending::Broken(_) => None,
+        }
+    }
+
+    /// The stored form. An answer that broke off is marked `interrupted`.
+    #[must_use]
+    pub fn to_message(&self, run: &RunContext, at: Timestamp) -> Message {
+        Message {
+            id: MessageId::new(at),
+            run_id: run.run_id.clone(),
+            owner_key: run.identity.public_key,
+            role: Role::Ai,
+            content: self.text.clone(),
+            timestamp: at,
+            metadata: self.metadata(run),
+        }
+    }
+
+    fn metadata(&self, run: &RunContext) -> Metadata {
+        let mut facts = Map::new();
+        facts.insert("model".into(), json!(run.answered_by(self.model_id())));
+        facts.insert(
+            "template_version".into(),
+            run.profile.template_version.into(),
+        );
+        match &self.ending {
+            Ending::Finished(finish) => {
+                facts.insert("finish_reason".into(), finish.reason.as_str().into());
+            }
+            Ending::Cancelled => {
+                facts.insert("interrupted".into(), "cancelled".into());
+            }
+            Ending::Broken(error) => {
+                facts.insert("interrupted".into(), error.code().into());
+            }
+        }
+        if let Some(usage) = self.usage() {
+            facts.insert("usage".into(), json!(usage));
+        }
+        if !self.reasoning.is_empty() {
+            facts.insert("reasoning".into(), self.reasoning.as_str().into());
+        }
+        if !self.tool_calls.is_empty() {
+            facts.insert(
+                "tool_calls".into(),
+                self.tool_calls.iter().map(stored_call).collect(),
+            );
+        }
+        facts.into()
+    }
+}
+
+fn stored_call(call: &ToolCall) -> Value {
+    json!({ "id": call.id, "name": call.name, "arguments": call.arguments, "extra": call.extra })
+}

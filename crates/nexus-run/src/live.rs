@@ -1,0 +1,194 @@
+//! The template in force: loaded, checked, swapped whole. A run takes one snapshot and keeps it.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use nexus_core::genesis::{Checked, GenesisDoc};
+use nexus_core::{Environment, Genesis};
+use nexus_store::{ConfigStore, Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+/// Looks up an environment variable for a provider's row.
+pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Hands out the template in force and replaces it when the stored one changes.
+pub struct LiveTemplate {
+    store: Arc<dyn Store>,
+    environment: Environment,
+    variables: Variables,
+    state: ArcSwap<State>,
+}
+
+/// What is in force, and what is wrong with what is stored.
+#[derive(Clone)]
+struct State {
+    genesis: Option<Arc<Genesis>>,
+    /// The emergency template stands in.
+    is_emergency: bool,
+    problems: Vec<String>,
+}
+
+/// What readiness reports about the template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateHealth {
+    /// The version in force. `None`: there is none.
+    pub version: Option<u64>,
+    /// Whether the emergency template stands in.
+    pub is_emergency: bool,
+    /// Why the stored template is not the one in force.
+    pub problems: Vec<String>,
+}
+
+/// There is no template to work with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "Nexus has no usable template: run `nexus init` for this environment, or see /readyz for what is wrong with it"
+)]
+pub struct TemplateUnavailable;
+
+impl LiveTemplate {
+    /// Loads the stored template. In development the emergency template stands in for a missing or
+    /// unusable one; in production nothing does, and [`LiveTemplate::current`] says so.
+    pub async fn load(
+        store: Arc<dyn Store>,
+        environment: Environment,
+        variables: Variables,
+    ) -> Self {
+        let nothing = State {
+            genesis: None,
+            is_emergency: false,
+            problems: Vec::new(),
+        };
+        let live = Self {
+            store,
+            environment,
+            variables,
+            state: ArcSwap::from_pointee(nothing),
+        };
+        live.reload().await;
+        live
+    }
+
+    /// The template in force.
+    ///
+    /// # Errors
+    /// In production, when no usable template was ever loaded.
+    pub fn current(&self) -> Result<Arc<Genesis>, TemplateUnavailable> {
+        self.state.load().genesis.clone().ok_or(TemplateUnavailable)
+    }
+
+    /// Which environment this is.
+    #[must_use]
+    pub const fn environment(&self) -> Environment {
+        self.environment
+    }
+
+    /// What is in force, and what is wrong with what is stored.
+    #[must_use]
+    pub fn health(&self) -> TemplateHealth {
+        let state = self.state.load();
+        TemplateHealth {
+            version: state.genesis.as_ref().map(|genesis| genesis.version()),
+            is_emergency: state.is_emergency,
+            problems: state.problems.clone(),
+        }
+    }
+
+    /// Reloads whenever the store says that something changed, until `stop`.
+    pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
+        let mut changes = self.store.changes();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                outcome = changes.changed() => if outcome.is_err() { return },
+            }
+            self.reload().await;
+        }
+    }
+
+    /// Reads the stored template again. An unusable one never replaces a usable one.
+    pub async fn reload(&self) {
+        let before = self.state.load_full();
+        match stored_template(&*self.store, self.environment, &self.variables).await {
+            Ok(Some(checked)) => {
+                let version = checked.genesis.version();
+                let in_force = before
+                    .genesis
+                    .as_ref()
+                    .filter(|_| !before.is_emergency)
+                    .map(|genesis| genesis.version());
+                if in_force == Some(version) && before.problems.is_empty() {
+                    return;
+                }
+                for warning in &checked.warnings {
+                    tracing::warn!(%warning, "the template has an oddity");
+                }
+                tracing::info!(version, environment = %self.environment, "template in force");
+                self.state.store(Arc::new(State {
+                    genesis: Some(Arc::new(checked.genesis)),
+                    is_emergency: false,
+                    problems: Vec::new(),
+                }));
+            }
+            Ok(None) => self.keep_or_fall_back(
+                &before,
+                format!("there is no template for {}", self.environment),
+            ),
+            Err(problem) => self.keep_or_fall_back(&before, problem),
+        }
+    }
+
+    fn keep_or_fall_back(&self, before: &State, problem: String) {
+        if before.problems.first() == Some(&problem) {
+            return;
+        }
+        let (genesis, is_emergency) = match (&before.genesis, self.environment) {
+            (Some(genesis), _) => {
+                tracing::error!(%problem, "the stored template cannot be used: the last good one stays in force");
+                (Some(Arc::clone(genesis)), before.is_emergency)
+            }
+            (None, Environment::Development) => {
+                tracing::warn!(%problem, "Loading minimal emergency fallback configuration");
+                (emergency(), true)
+            }
+            (None, Environment::Production) => {
+                tracing::error!(%problem, "no usable template: not ready");
+                (None, false)
+            }
+        };
+        self.state.store(Arc::new(State {
+            genesis,
+            is_emergency,
+            problems: vec![problem],
+        }));
+    }
+}
+
+/// Reads and checks the stored template.
+///
+/// # Errors
+/// When the store cannot be read or the template cannot be used, in words for people.
+pub async fn stored_template(
+    store: &(impl ConfigStore + ?Sized),
+    environment: Environment,
+    variables: &Variables,
+) -> Result<Option<Checked>, String> {
+    let stored = store
+        .template(environment)
+        .await
+        .map_err(|error: StoreError| error.to_string())?;
+    let Some(stored) = stored else {
+        return Ok(None);
+    };
+    let checked =
+        Genesis::check(&stored.doc, &**variables).map_err(|problems| problems.to_string())?;
+    Ok(Some(Checked {
+        genesis: checked.genesis.with_version(stored.version),
+        ..checked
+    }))
+}
+
+fn emergency() -> Option<Arc<Genesis>> {
+    let checked = Genesis::check(&GenesisDoc::minimal(), &|_| None);
+    checked.ok().map(|checked| Arc::new(checked.genesis))
+}

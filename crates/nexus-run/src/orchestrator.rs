@@ -1,0 +1,194 @@
+//! The run: one human message, from arrival to the stored answer.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use nexus_core::event::{Channel, RunEvent, RunStarted, RunStatus};
+use nexus_core::{Admission, Clock, Message, Overrides, PublicKey, RunId};
+use nexus_llm::LanguageModel;
+use nexus_store::Store;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
+use crate::context::{self, Question, RunContext};
+use crate::error::RunError;
+use crate::gate::Gate;
+use crate::generate::{Ending, Reply, generate};
+use crate::live::LiveTemplate;
+use crate::stream::{Emitter, OnDisconnect, RunStream, finish_once};
+use crate::tools::{ToolBox, ToolResult};
+
+/// What a visitor is told.
+pub const GUIDANCE: &str = "Welcome. Your key has no identity here yet, so nothing you write is stored and no \
+model is asked. Ask the person who runs this server to register your key with `nexus identity new KEY`; after \
+that, this chat is yours.";
+
+/// Starts runs.
+pub struct Orchestrator {
+    /// What is kept.
+    pub store: Arc<dyn Store>,
+    /// Who may.
+    pub gate: Arc<Gate>,
+    /// The template in force.
+    pub template: Arc<LiveTemplate>,
+    /// Who answers.
+    pub model: Arc<dyn LanguageModel>,
+    /// What models may call.
+    pub tools: ToolBox,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Runs whose reader went away.
+    pub tasks: TaskTracker,
+}
+
+/// A question to answer.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    /// Who asks, by the credential that was shown.
+    pub owner: PublicKey,
+    /// What.
+    pub question: Question,
+    /// What this one request sets: the strongest layer.
+    pub request: Overrides,
+    /// What becomes of the run when its reader goes away.
+    pub on_disconnect: OnDisconnect,
+    /// Stops the answer.
+    pub cancel: CancellationToken,
+}
+
+impl Orchestrator {
+    /// Starts a run. It moves as its events are read, and finishes also when nobody reads them.
+    #[must_use]
+    pub fn start(self: &Arc<Self>, new: NewRun) -> RunStream {
+        let this = Arc::clone(self);
+        let run_id = RunId::new(self.clock.now());
+        let span = tracing::info_span!("runs.new", run = %run_id, owner = %new.owner);
+        RunStream::new(
+            new.on_disconnect,
+            new.cancel.clone(),
+            &self.tasks,
+            |sender| {
+                let events = Emitter::new(run_id.clone(), sender);
+                finish_once(events, move |events| {
+                    async move { this.run(run_id, new, events).await }.boxed()
+                })
+                .instrument(span)
+                .boxed()
+            },
+        )
+    }
+
+    /// One run, in the order in which it happens.
+    async fn run(
+        &self,
+        run_id: RunId,
+        new: NewRun,
+        events: &mut Emitter,
+    ) -> Result<RunStatus, RunError> {
+        let genesis = self.template.current()?;
+        let identity = match self.gate.admit(new.owner).await? {
+            Admission::Member(identity) => identity,
+            Admission::Visitor => return Ok(guide(run_id, new.owner, events).await),
+        };
+        let run = RunContext::new(run_id, new, identity, genesis, self.clock.now())?;
+
+        // No model is asked before the question is safe on disk.
+        let size = run.profile.history_context_size.value;
+        let ((), history) = tokio::try_join!(
+            self.store.append(&run.identity, run.human.clone()),
+            self.store.history(&run.identity, size, &run.run_id),
+        )?;
+        events.stored(run.human.id.clone());
+        events.emit(RunEvent::RunStarted(run.started())).await;
+
+        let mut chat = Arc::new(context::build(&run, history, self.tools.specs()));
+        let rounds = run.genesis.system().max_tool_iterations;
+        for round in 0..=rounds {
+            let span = tracing::debug_span!("llm.requests", round, model = %chat.model.name);
+            let reply = generate(&*self.model, &run, &chat, events)
+                .instrument(span)
+                .await;
+            self.append_reply(&run, &reply, events).await?;
+            match reply.ending {
+                Ending::Finished(_) if reply.tool_calls.is_empty() => {
+                    return Ok(RunStatus::Completed);
+                }
+                Ending::Finished(_) => {}
+                Ending::Cancelled => return Ok(RunStatus::Interrupted),
+                Ending::Broken(error) if reply.is_empty() => return Err(error.into()),
+                Ending::Broken(error) => {
+                    events.emit(RunError::from(error).to_event()).await;
+                    return Ok(RunStatus::Interrupted);
+                }
+            }
+            if round < rounds {
+                let results = self.tools.call_all(&run, &reply.tool_calls, events).await;
+                self.append_results(&run, &results, events).await?;
+                context::add_round(Arc::make_mut(&mut chat), reply, results);
+            }
+        }
+        Ok(RunStatus::ToolLimit)
+    }
+
+    /// Stores what the model said. Nothing is stored of a model that said nothing.
+    async fn append_reply(
+        &self,
+        run: &RunContext,
+        reply: &Reply,
+        events: &mut Emitter,
+    ) -> Result<(), RunError> {
+        if reply.is_empty() {
+            return Ok(());
+        }
+        self.append(run, reply.to_message(run, self.clock.now()), events)
+            .await?;
+        events.answered(run.answered_by(reply.model_id()), reply.usage());
+        Ok(())
+    }
+
+    async fn append_results(
+        &self,
+        run: &RunContext,
+        results: &[ToolResult],
+        events: &mut Emitter,
+    ) -> Result<(), RunError> {
+        for result in results {
+            self.append(run, result.to_message(run, self.clock.now()), events)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn append(
+        &self,
+        run: &RunContext,
+        message: Message,
+        events: &mut Emitter,
+    ) -> Result<(), RunError> {
+        let id = message.id.clone();
+        self.store.append(&run.identity, message).await?;
+        events.stored(id);
+        Ok(())
+    }
+}
+
+async fn guide(run_id: RunId, owner: PublicKey, events: &mut Emitter) -> RunStatus {
+    let started = RunStarted {
+        run_id,
+        owner_key: owner,
+        message_id: None,
+        model: None,
+        template_version: None,
+        notices: Vec::new(),
+    };
+    events.emit(RunEvent::RunStarted(started)).await;
+    let chunk = GUIDANCE.to_owned();
+    events
+        .emit(RunEvent::TextChunk {
+            chunk,
+            channel: Channel::Guidance,
+        })
+        .await;
+    RunStatus::VisitorGuidanceSent
+}

@@ -1,0 +1,176 @@
+//! The events of a run, and what makes it move.
+//!
+//! A [`RunStream`] drives its run itself: whoever reads the events also does the work, in one task,
+//! with one wake-up for each piece that a provider sends. When the reader goes away, the rest of
+//! the run moves to a task of its own, so that an answer that was paid for is stored all the same.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, Stream};
+use nexus_core::event::{AnsweredBy, RunEvent, RunFinished, RunStatus, Usage};
+use nexus_core::{MessageId, RunId};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::error::RunError;
+
+/// Events that may wait for a slow reader. When it is full, the run waits too, and with it the
+/// provider: a slow reader costs no memory.
+const CAPACITY: usize = 64;
+
+/// What becomes of a run when its reader goes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDisconnect {
+    /// It goes on: the answer is stored.
+    Finish,
+    /// It stops: what has come so far is stored, and marked.
+    Cancel,
+}
+
+/// The events of one run, in order. The last one is `run_finished`, whatever happens.
+pub struct RunStream {
+    run: Option<BoxFuture<'static, ()>>,
+    events: mpsc::Receiver<RunEvent>,
+    on_disconnect: OnDisconnect,
+    cancel: CancellationToken,
+    tasks: TaskTracker,
+    /// Shutdown waits as long as this is held.
+    _counted: TaskTrackerToken,
+}
+
+impl RunStream {
+    /// A stream that drives the run which `run` makes. `cancel` stops it.
+    pub(crate) fn new<R>(
+        on_disconnect: OnDisconnect,
+        cancel: CancellationToken,
+        tasks: &TaskTracker,
+        run: R,
+    ) -> Self
+    where
+        R: FnOnce(mpsc::Sender<RunEvent>) -> BoxFuture<'static, ()>,
+    {
+        let (sender, events) = mpsc::channel(CAPACITY);
+        Self {
+            run: Some(run(sender)),
+            events,
+            on_disconnect,
+            cancel,
+            tasks: tasks.clone(),
+            _counted: tasks.token(),
+        }
+    }
+}
+
+impl Stream for RunStream {
+    type Item = RunEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<RunEvent>> {
+        let this = &mut *self;
+        loop {
+            match this.events.poll_recv(cx) {
+                Poll::Ready(event) => return Poll::Ready(event),
+                Poll::Pending => {
+                    let Some(run) = &mut this.run else {
+                        return Poll::Pending;
+                    };
+                    match run.poll_unpin(cx) {
+                        // Its sender is gone with it: what is left in the channel is the end.
+                        Poll::Ready(()) => this.run = None,
+                        Poll::Pending => return this.events.poll_recv(cx),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for RunStream {
+    fn drop(&mut self) {
+        let Some(run) = self.run.take() else { return };
+        if self.on_disconnect == OnDisconnect::Cancel {
+            self.cancel.cancel();
+        }
+        // Outside a runtime there is nobody left to finish for.
+        if tokio::runtime::Handle::try_current().is_ok() {
+            self.tasks.spawn(run);
+        }
+    }
+}
+
+/// The run's end of the channel, and what its last event will say.
+pub struct Emitter {
+    sender: mpsc::Sender<RunEvent>,
+    run_id: RunId,
+    message_ids: Vec<MessageId>,
+    model: Option<AnsweredBy>,
+    usage: Option<Usage>,
+}
+
+impl Emitter {
+    pub(crate) const fn new(run_id: RunId, sender: mpsc::Sender<RunEvent>) -> Self {
+        Self {
+            sender,
+            run_id,
+            message_ids: Vec::new(),
+            model: None,
+            usage: None,
+        }
+    }
+
+    /// Tells the client. Nobody listening is no reason to stop.
+    pub async fn emit(&mut self, event: RunEvent) {
+        _ = self.sender.send(event).await;
+    }
+
+    /// Notes that a message of this run is stored.
+    pub fn stored(&mut self, id: MessageId) {
+        self.message_ids.push(id);
+    }
+
+    /// Notes who answered and what it cost.
+    pub fn answered(&mut self, model: AnsweredBy, usage: Option<Usage>) {
+        self.model = Some(model);
+        if let Some(usage) = usage {
+            *self.usage.get_or_insert_default() += usage;
+        }
+    }
+
+    async fn finish(mut self, outcome: Result<Result<RunStatus, RunError>, Box<dyn Any + Send>>) {
+        let status = match outcome.unwrap_or(Err(RunError::Internal)) {
+            Ok(status) => status,
+            Err(error) => {
+                tracing::warn!(
+                    code = error.code(),
+                    error = &error as &dyn std::error::Error,
+                    "run failed"
+                );
+                self.emit(error.to_event()).await;
+                RunStatus::Failed
+            }
+        };
+        tracing::info!(status = status.as_str(), "run finished");
+        let finished = RunFinished {
+            run_id: self.run_id.clone(),
+            status,
+            model: self.model.take(),
+            usage: self.usage,
+            message_ids: std::mem::take(&mut self.message_ids),
+        };
+        self.emit(RunEvent::RunFinished(finished)).await;
+    }
+}
+
+/// Runs `work` to its end and sends exactly one `run_finished`, also when `work` fails or panics.
+pub(crate) async fn finish_once<W>(mut events: Emitter, work: W)
+where
+    W: for<'a> FnOnce(&'a mut Emitter) -> BoxFuture<'a, Result<RunStatus, RunError>>,
+{
+    let outcome = AssertUnwindSafe(work(&mut events)).catch_unwind().await;
+    events.finish(outcome).await;
+}

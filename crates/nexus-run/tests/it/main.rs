@@ -1,0 +1,13 @@
+//! Runs, from the outside: the invariants that DESIGN names, each with its own test.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod invariants;
+mod live;
+mod personal;
+mod tools;
+mod world;

@@ -1,0 +1,374 @@
+//! A small world for runs: a real store in a temporary folder, a scripted model, a clock.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use chrono::DateTime;
+use futures_util::StreamExt;
+use nexus_core::clock::ManualClock;
+use nexus_core::event::{Channel, RunEvent, RunFinished};
+use nexus_core::genesis::GenesisDoc;
+use nexus_core::{
+    Clock, Environment, Field, Identity, Message, OverrideWrite, Overrides, PublicKey, RunId,
+    Session, Timestamp, TokenDigest,
+};
+use nexus_llm::scripted::ScriptedModel;
+use nexus_run::{
+    Gate, LiveTemplate, NewRun, OnDisconnect, Orchestrator, Question, RunStream, Tool, ToolBox,
+    personal,
+};
+use nexus_store::{
+    ConfigStore, Created, Cursor, EmbeddedStore, Erased, IdentityPage, IdentityStore, MessagePage,
+    MessageStore, NewTemplate, SessionStore, Store, StoreError, StoreFacts, StoredTemplate,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub(crate) const ALICE: PublicKey = PublicKey::from_bytes([0xa1; 20]);
+pub(crate) const BOB: PublicKey = PublicKey::from_bytes([0xb0; 20]);
+pub(crate) const VISITOR: PublicKey = PublicKey::from_bytes([0xff; 20]);
+
+pub(crate) fn template() -> Value {
+    json!({
+        "system": { "max_tool_iterations": 3 },
+        "llm": {
+            "providers": { "builtin": { "protocol": "builtin" } },
+            "catalog": {
+                "calm": { "provider": "builtin", "id": "calm-1", "default_params": { "max_tokens": 100 } },
+                "wild": { "provider": "builtin", "id": "wild-1" }
+            }
+        },
+        "user_defaults": {
+            "config": { "model": "calm", "temperature": 0.8, "history_context_size": 4 },
+            "prompts": {
+                "persona": { "content": "You are Nexus.", "editable": true, "order": 1 },
+                "system": { "content": "Be honest.", "editable": false, "order": 2 }
+            }
+        },
+        "ui": { "editable_fields": ["config.model", "config.temperature", "config.history_context_size", "prompts.persona"] }
+    })
+}
+
+pub(crate) struct World {
+    pub(crate) orchestrator: Arc<Orchestrator>,
+    pub(crate) store: Arc<WatchedStore>,
+    pub(crate) model: ScriptedModel,
+    pub(crate) clock: Arc<ManualClock>,
+    _folder: TempDir,
+}
+
+impl World {
+    /// A world where Alice and Bob are members.
+    pub(crate) async fn new(model: ScriptedModel) -> Self {
+        Self::with_tools(model, Vec::new()).await
+    }
+
+    pub(crate) async fn with_tools(model: ScriptedModel, tools: Vec<Arc<dyn Tool>>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::new(
+            DateTime::from_timestamp_millis(1_760_000_000_000).unwrap(),
+        ));
+        let store = Arc::new(WatchedStore::new(
+            EmbeddedStore::open(folder.path()).unwrap(),
+        ));
+        put_template(&*store, template(), None).await;
+        for key in [ALICE, BOB] {
+            store.create_identity(key, clock.now()).await.unwrap();
+        }
+        let template =
+            LiveTemplate::load(store.clone(), Environment::Development, Arc::new(|_| None)).await;
+        let orchestrator = Arc::new(Orchestrator {
+            store: store.clone(),
+            gate: Arc::new(Gate::new(store.clone(), clock.clone())),
+            template: Arc::new(template),
+            model: Arc::new(model.clone()),
+            tools: ToolBox::new(tools),
+            clock: clock.clone(),
+            tasks: TaskTracker::new(),
+        });
+        store.forget();
+        Self {
+            orchestrator,
+            store,
+            model,
+            clock,
+            _folder: folder,
+        }
+    }
+
+    pub(crate) fn start(&self, owner: PublicKey, question: &str) -> RunStream {
+        self.orchestrator.start(new_run(owner, question))
+    }
+
+    /// Asks and reads every event to the end.
+    pub(crate) async fn ask(&self, owner: PublicKey, question: &str) -> Vec<RunEvent> {
+        self.start(owner, question).collect().await
+    }
+
+    pub(crate) async fn set(&self, owner: PublicKey, field: &str, value: Value) {
+        let genesis = self.orchestrator.template.current().unwrap();
+        let field: Field = field.parse().unwrap();
+        personal::set(&*self.store, &genesis, owner, &field, &value)
+            .await
+            .unwrap();
+    }
+
+    /// What is stored of somebody, oldest first: role and text.
+    pub(crate) async fn stored(&self, owner: PublicKey) -> Vec<(&'static str, String)> {
+        let identity = self.store.identity(owner).await.unwrap().unwrap();
+        let page = self.store.messages(&identity, 100, None).await.unwrap();
+        page.messages
+            .into_iter()
+            .rev()
+            .map(|message| (message.role.as_str(), message.content))
+            .collect()
+    }
+
+    /// The texts of the messages that the model was shown in request `number`.
+    pub(crate) fn shown(&self, number: usize) -> Vec<String> {
+        self.model.requests()[number]
+            .messages
+            .iter()
+            .map(|message| format!("{message:?}"))
+            .collect()
+    }
+
+    /// Waits until every run whose reader went away has ended.
+    pub(crate) async fn settle(&self) {
+        self.orchestrator.tasks.close();
+        self.orchestrator.tasks.wait().await;
+    }
+}
+
+pub(crate) fn new_run(owner: PublicKey, question: &str) -> NewRun {
+    NewRun {
+        owner,
+        question: Question::parse(question.to_owned()).unwrap(),
+        request: Overrides::default(),
+        on_disconnect: OnDisconnect::Finish,
+        cancel: CancellationToken::new(),
+    }
+}
+
+pub(crate) async fn put_template(store: &dyn Store, document: Value, expected: Option<u64>) {
+    let new = NewTemplate {
+        environment: Environment::Development,
+        doc: GenesisDoc::from_value(document).unwrap(),
+        author: "test".into(),
+        created_at: DateTime::from_timestamp_millis(0).unwrap(),
+    };
+    store.put_template(new, expected).await.unwrap();
+}
+
+pub(crate) fn answer(events: &[RunEvent]) -> String {
+    let texts = events.iter().filter_map(|event| match event {
+        RunEvent::TextChunk {
+            chunk,
+            channel: Channel::Answer,
+        } => Some(chunk.as_str()),
+        _ => None,
+    });
+    texts.collect()
+}
+
+/// The one `run_finished`, which is the last event.
+pub(crate) fn finished(events: &[RunEvent]) -> &RunFinished {
+    let ends = events
+        .iter()
+        .filter(|event| matches!(event, RunEvent::RunFinished(_)))
+        .count();
+    assert_eq!(ends, 1, "a run ends exactly once: {events:?}");
+    let Some(RunEvent::RunFinished(finished)) = events.last() else {
+        panic!("it ends last: {events:?}")
+    };
+    finished
+}
+
+/// The code of the first error, if there is one.
+pub(crate) fn error_code(events: &[RunEvent]) -> Option<&'static str> {
+    events.iter().find_map(|event| match event {
+        RunEvent::Error { code, .. } => Some(*code),
+        _ => None,
+    })
+}
+
+/// A real store that counts writes and can be told to fail.
+pub(crate) struct WatchedStore {
+    inner: EmbeddedStore,
+    writes: AtomicUsize,
+    identity_reads: AtomicUsize,
+    /// The append that fails, counted from 1. 0: none.
+    failing_append: AtomicU32,
+    appends: AtomicU32,
+    failing: watch::Sender<Option<Fault>>,
+}
+
+/// What fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Identity,
+    History,
+    Panic,
+}
+
+impl WatchedStore {
+    fn new(inner: EmbeddedStore) -> Self {
+        Self {
+            inner,
+            writes: AtomicUsize::new(0),
+            identity_reads: AtomicUsize::new(0),
+            failing_append: AtomicU32::new(0),
+            appends: AtomicU32::new(0),
+            failing: watch::Sender::new(None),
+        }
+    }
+
+    fn forget(&self) {
+        self.writes.store(0, Ordering::SeqCst);
+    }
+
+    pub(crate) fn writes(&self) -> usize {
+        self.writes.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn identity_reads(&self) -> usize {
+        self.identity_reads.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn fail_append(&self, number: u32) {
+        self.failing_append.store(number, Ordering::SeqCst);
+    }
+
+    pub(crate) fn fail(&self, fault: Fault) {
+        self.failing.send_replace(Some(fault));
+    }
+
+    fn check(&self, fault: Fault) -> Result<(), StoreError> {
+        if *self.failing.borrow() == Some(fault) {
+            Err(broken())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn broken() -> StoreError {
+    StoreError::Unavailable {
+        reason: "told to fail".into(),
+    }
+}
+
+#[async_trait]
+impl ConfigStore for WatchedStore {
+    async fn template(
+        &self,
+        environment: Environment,
+    ) -> Result<Option<StoredTemplate>, StoreError> {
+        self.inner.template(environment).await
+    }
+
+    async fn put_template(
+        &self,
+        new: NewTemplate,
+        expected: Option<u64>,
+    ) -> Result<StoredTemplate, StoreError> {
+        self.inner.put_template(new, expected).await
+    }
+}
+
+#[async_trait]
+impl IdentityStore for WatchedStore {
+    async fn identity(&self, key: PublicKey) -> Result<Option<Identity>, StoreError> {
+        self.identity_reads.fetch_add(1, Ordering::SeqCst);
+        self.check(Fault::Identity)?;
+        self.inner.identity(key).await
+    }
+
+    async fn create_identity(&self, key: PublicKey, at: Timestamp) -> Result<Created, StoreError> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        self.inner.create_identity(key, at).await
+    }
+
+    async fn identities(
+        &self,
+        after: Option<PublicKey>,
+        limit: u32,
+    ) -> Result<IdentityPage, StoreError> {
+        self.inner.identities(after, limit).await
+    }
+
+    async fn write_override(
+        &self,
+        identity: &Identity,
+        write: &OverrideWrite,
+    ) -> Result<Identity, StoreError> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        self.inner.write_override(identity, write).await
+    }
+
+    async fn erase_identity(&self, key: PublicKey) -> Result<Erased, StoreError> {
+        self.inner.erase_identity(key).await
+    }
+}
+
+#[async_trait]
+impl MessageStore for WatchedStore {
+    async fn append(&self, owner: &Identity, message: Message) -> Result<(), StoreError> {
+        let number = self.appends.fetch_add(1, Ordering::SeqCst) + 1;
+        if number == self.failing_append.load(Ordering::SeqCst) {
+            return Err(broken());
+        }
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        self.inner.append(owner, message).await
+    }
+
+    async fn history(
+        &self,
+        owner: &Identity,
+        limit: u32,
+        except: &RunId,
+    ) -> Result<Vec<Message>, StoreError> {
+        self.check(Fault::History)?;
+        assert_ne!(*self.failing.borrow(), Some(Fault::Panic), "told to panic");
+        self.inner.history(owner, limit, except).await
+    }
+
+    async fn messages(
+        &self,
+        owner: &Identity,
+        limit: u32,
+        before: Option<Cursor>,
+    ) -> Result<MessagePage, StoreError> {
+        self.inner.messages(owner, limit, before).await
+    }
+}
+
+#[async_trait]
+impl SessionStore for WatchedStore {
+    async fn create_session(&self, session: Session) -> Result<(), StoreError> {
+        self.inner.create_session(session).await
+    }
+
+    async fn session(&self, digest: TokenDigest) -> Result<Option<Session>, StoreError> {
+        self.inner.session(digest).await
+    }
+}
+
+#[async_trait]
+impl Store for WatchedStore {
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.changes()
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.inner.ping().await
+    }
+
+    async fn facts(&self) -> Result<StoreFacts, StoreError> {
+        self.inner.facts().await
+    }
+}
