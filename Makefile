@@ -86,7 +86,7 @@ endif
 .PHONY: test-model
 test-model: toolchain ## Run the tests that need a real language model
 	@scripts/install-test-tools cargo-tools model
-	cargo nextest run $(everything) --run-ignored only
+	cargo nextest run $(everything) --run-ignored only -E 'package(nexus) & test(real_model)'
 
 .PHONY: bench
 bench: toolchain ## Measure a chat turn
