@@ -8,8 +8,10 @@ use serde_json::Value;
 use crate::{MessageId, PublicKey, RunId};
 
 /// One event of a run. Every run ends with exactly one [`RunEvent::RunFinished`].
+///
+/// On the wire it is its [name](RunEvent::name) and what it serializes to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "event", content = "payload", rename_all = "snake_case")]
+#[serde(untagged)]
 pub enum RunEvent {
     /// The run has begun. For a member, the question is stored by now.
     RunStarted(RunStarted),
@@ -54,9 +56,27 @@ pub enum RunEvent {
         message: String,
         /// Whether asking again may help.
         retryable: bool,
+        /// When to ask again, in seconds, where the provider said so.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after: Option<u64>,
     },
     /// The last event.
     RunFinished(RunFinished),
+}
+
+impl RunEvent {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::RunStarted(_) => "run_started",
+            Self::TextChunk { .. } => "text_chunk",
+            Self::ToolCallStarted { .. } => "tool_call_started",
+            Self::ToolCallFinished { .. } => "tool_call_finished",
+            Self::Error { .. } => "error",
+            Self::RunFinished(_) => "run_finished",
+        }
+    }
 }
 
 /// Whose fault an error is.

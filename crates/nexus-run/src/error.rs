@@ -88,6 +88,12 @@ impl RunError {
             },
             message: self.to_string(),
             retryable: self.is_retryable(),
+            retry_after: match self {
+                Self::Provider(LlmError::RateLimited { retry_after, .. }) => {
+                    retry_after.map(|wait| wait.as_secs().max(1))
+                }
+                _ => None,
+            },
         }
     }
 }

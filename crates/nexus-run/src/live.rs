@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use nexus_core::genesis::{Checked, GenesisDoc};
 use nexus_core::{Environment, Genesis};
-use nexus_store::{ConfigStore, Store, StoreError};
+use nexus_store::{ConfigStore, Store};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Looks up an environment variable for a provider's row.
@@ -16,6 +17,8 @@ pub struct LiveTemplate {
     store: Arc<dyn Store>,
     environment: Environment,
     variables: Variables,
+    /// Taken before the first look at the store, so that no change falls between the two.
+    changes: watch::Receiver<u64>,
     state: ArcSwap<State>,
 }
 
@@ -60,6 +63,7 @@ impl LiveTemplate {
             problems: Vec::new(),
         };
         let live = Self {
+            changes: store.changes(),
             store,
             environment,
             variables,
@@ -96,7 +100,7 @@ impl LiveTemplate {
 
     /// Reloads whenever the store says that something changed, until `stop`.
     pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
-        let mut changes = self.store.changes();
+        let mut changes = self.changes.clone();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -173,10 +177,11 @@ pub async fn stored_template(
     environment: Environment,
     variables: &Variables,
 ) -> Result<Option<Checked>, String> {
-    let stored = store
-        .template(environment)
-        .await
-        .map_err(|error: StoreError| error.to_string())?;
+    let stored = store.template(environment).await.map_err(|error| {
+        // Readiness is open to everybody, so the cause goes to the log only.
+        tracing::error!(%error, "the template could not be read");
+        "the template could not be read from the store".to_owned()
+    })?;
     let Some(stored) = stored else {
         return Ok(None);
     };
