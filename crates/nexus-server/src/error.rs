@@ -1,0 +1,243 @@
+//! What a client is told when something fails: one shape for every route.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use nexus_core::event::{ErrorKind, RunEvent};
+use nexus_run::RunError;
+use nexus_run::live::TemplateUnavailable;
+use nexus_run::orchestrator::GUIDANCE;
+use nexus_store::StoreError;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// A request that failed, as the client sees it: `{"error": {…}}` and a status.
+#[derive(Clone, Debug)]
+pub struct ApiError(Box<Inner>);
+
+#[derive(Clone, Debug, Serialize)]
+struct Inner {
+    #[serde(skip)]
+    status: StatusCode,
+    code: &'static str,
+    message: Cow<'static, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    retryable: bool,
+    /// In seconds. Goes into the `Retry-After` header.
+    #[serde(skip)]
+    retry_after: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Value>,
+    /// For the log only.
+    #[serde(skip)]
+    cause: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl ApiError {
+    /// An error with a stable code and words for people.
+    #[must_use]
+    pub fn new(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self(Box::new(Inner {
+            status,
+            code,
+            message: message.into(),
+            field: None,
+            retryable: false,
+            retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
+            details: None,
+            cause: None,
+        }))
+    }
+
+    /// The request cannot be accepted as it is.
+    #[must_use]
+    pub fn unprocessable(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
+    }
+
+    /// A defect in Nexus. The client learns nothing but the id of its request.
+    #[must_use]
+    pub fn internal(cause: impl Error + Send + Sync + 'static) -> Self {
+        Self::unexplained().because(cause)
+    }
+
+    /// No token, or none that is valid. Why is not said: it would only help to guess.
+    #[must_use]
+    pub fn unauthenticated() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthenticated",
+            "a valid token is needed: send `Authorization: Bearer nxd_…`. Whoever runs this server prints one \
+             with `nexus identity token KEY`. An address is a name and never a credential",
+        )
+    }
+
+    /// A visitor asks for what only members have.
+    #[must_use]
+    pub fn not_a_member() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "not_a_member", GUIDANCE)
+    }
+
+    /// Nothing is at this path.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "there is nothing here: GET /api/v1 lists what there is",
+        )
+    }
+
+    /// Something is at this path, but not for this method.
+    #[must_use]
+    pub fn method_not_allowed() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "this path is for another method: the Allow header names it",
+        )
+    }
+
+    /// The same error, about one field.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.0.field = Some(field.into());
+        self
+    }
+
+    /// The same error, with facts for programs.
+    #[must_use]
+    pub fn details(mut self, details: Value) -> Self {
+        self.0.details = Some(details);
+        self
+    }
+
+    /// The same error, with what the log should say.
+    fn because(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
+        self.0.cause = Some(Arc::new(cause));
+        self
+    }
+
+    /// A defect in Nexus about which the run has already told the log.
+    pub(crate) fn unexplained() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "something went wrong inside Nexus: its log says more, under the id of this request",
+        )
+    }
+
+    /// Writes the cause to the log, and gives a defect the id under which it stands there.
+    pub(crate) fn report(mut self, request_id: &str) -> Self {
+        let Inner {
+            status,
+            code,
+            cause,
+            ..
+        } = &*self.0;
+        let cause = cause.as_deref().map(|cause| chain(cause));
+        if *status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(request_id, code, cause, "request failed");
+            self.0.details = Some(json!({ "request_id": request_id }));
+        } else {
+            tracing::warn!(request_id, code, cause, "request failed");
+        }
+        self
+    }
+
+    /// The answer, without a word to the log.
+    pub(crate) fn render(&self) -> Response {
+        let body = Json(json!({ "error": *self.0 }));
+        let mut response = (self.0.status, body).into_response();
+        let headers = response.headers_mut();
+        if self.0.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.0.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl IntoResponse for ApiError {
+    /// A failure of the server travels with the answer, so that it is logged once, with the id of
+    /// its request.
+    fn into_response(self) -> Response {
+        let mut response = self.render();
+        if self.0.status.is_server_error() {
+            response.extensions_mut().insert(self);
+        }
+        response
+    }
+}
+
+impl From<RunEvent> for ApiError {
+    /// Takes the `error` event of a run that failed before it began.
+    fn from(event: RunEvent) -> Self {
+        let RunEvent::Error {
+            code,
+            kind,
+            field,
+            message,
+            retryable,
+            retry_after,
+        } = event
+        else {
+            return Self::unexplained();
+        };
+        let status = match kind {
+            ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+            ErrorKind::Conflict => StatusCode::CONFLICT,
+            ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Upstream => StatusCode::BAD_GATEWAY,
+            ErrorKind::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+            ErrorKind::Internal => return Self::unexplained(),
+        };
+        let mut error = Self::new(status, code, message);
+        error.0.field = field;
+        error.0.retryable = retryable;
+        error.0.retry_after = retry_after.or(error.0.retry_after);
+        error
+    }
+}
+
+impl From<RunError> for ApiError {
+    fn from(error: RunError) -> Self {
+        Self::from(error.to_event()).because(error)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        RunError::from(error).into()
+    }
+}
+
+impl From<TemplateUnavailable> for ApiError {
+    fn from(error: TemplateUnavailable) -> Self {
+        RunError::from(error).into()
+    }
+}
+
+/// An error with everything that led to it.
+fn chain(error: &dyn Error) -> String {
+    let errors = std::iter::successors(Some(error), |&error| error.source());
+    errors
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}

@@ -1,0 +1,7 @@
+//! The handlers. Each turns a request into a call of a crate below, and what it says into an answer.
+
+pub(crate) mod chat;
+pub(crate) mod health;
+pub(crate) mod messages;
+pub(crate) mod models;
+pub(crate) mod profile;

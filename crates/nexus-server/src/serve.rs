@@ -1,0 +1,201 @@
+//! The accept loop: HTTP/1.1 with limits on everything that a stranger could take, and a shutdown
+//! that lets people finish.
+
+mod stall;
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::stall::StallGuard;
+
+/// More connections than this wait until another one ends.
+const MAX_CONNECTIONS: usize = 10_000;
+/// How long a client may take to send the head of a request, and to begin the next one on the same
+/// connection.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest head of a request, and the most that waits in memory for a slow reader.
+const BUFFER_BYTES: usize = 64 * 1024;
+/// How long a reader may take nothing while there is something to take.
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long open connections may go on after the shutdown began. Streams end by themselves before.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(25);
+/// How long to wait when no connection can be accepted, for want of file handles for example.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
+
+/// Serves until `shutdown` is cancelled. Then nothing new is accepted, and what is open may finish
+/// within a limit. Runs whose reader is cut off go on as tasks of the orchestrator.
+pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
+    let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            Some(_) = connections.join_next() => {}
+            (stream, permit) = accept(&listener, &free) => {
+                let (router, shutdown) = (router.clone(), shutdown.clone());
+                connections.spawn(async move {
+                    converse(stream, router, shutdown).await;
+                    drop(permit);
+                });
+            }
+        }
+    }
+    drop(listener);
+    let finished = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(SHUTDOWN_TIMEOUT, finished)
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            open = connections.len(),
+            "connections were cut off by the shutdown"
+        );
+        connections.shutdown().await;
+    }
+}
+
+/// The next connection, when there is room for it.
+async fn accept(
+    listener: &TcpListener,
+    free: &Arc<Semaphore>,
+) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    // The semaphore is never closed.
+    let permit = Arc::clone(free).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Without it, the small pieces of an answer wait 40 ms for each other.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "TCP_NODELAY could not be set");
+                }
+                return (stream, permit);
+            }
+            // This one was gone before it was accepted; the next may be fine.
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "no connection can be accepted: trying again");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
+}
+
+/// All requests of one connection.
+async fn converse<S>(stream: S, router: Router, shutdown: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let stream = TokioIo::new(StallGuard::new(stream, STALL_TIMEOUT));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(BUFFER_BYTES)
+        .serve_connection(stream, TowerToHyperService::new(router));
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::routing::get;
+    use bytes::Bytes;
+    use futures_util::stream;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+
+    fn hello() -> Router {
+        Router::new().route("/", get(async || "hello"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_finish_its_head_is_sent_away() {
+        for said in [b"".as_slice(), b"GET / HTTP/1.1\r\nhost:", REQUEST] {
+            let (server, mut client) = duplex(1024);
+            let began = Instant::now();
+            client.write_all(said).await.unwrap();
+            converse(server, hello(), CancellationToken::new()).await;
+            assert_eq!(began.elapsed().as_secs(), HEAD_TIMEOUT.as_secs());
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            assert_eq!(answer.ends_with("hello"), said == REQUEST, "{answer}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_sent_away() {
+        let endless =
+            || stream::repeat_with(|| Ok::<_, io::Error>(Bytes::from_static(&[b'x'; 1024])));
+        let router = Router::new().route("/", get(async move || Body::from_stream(endless())));
+        let (server, mut client) = duplex(1024);
+        let began = Instant::now();
+        client.write_all(REQUEST).await.unwrap();
+        converse(server, router, CancellationToken::new()).await;
+        assert_eq!(began.elapsed().as_secs(), STALL_TIMEOUT.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shutdown_ends_an_idle_connection_at_once() {
+        let (server, mut client) = duplex(1024);
+        let shutdown = CancellationToken::new();
+        let began = Instant::now();
+        client.write_all(REQUEST).await.unwrap();
+        let reading = async {
+            client.read_u8().await.unwrap();
+            shutdown.cancel();
+        };
+        tokio::join!(converse(server, hello(), shutdown.clone()), reading);
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn an_accepted_connection_does_not_hold_small_pieces_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (stream, _permit) = accept(&listener, &Arc::new(Semaphore::new(1))).await;
+        assert!(stream.nodelay().unwrap());
+    }
+
+    #[test]
+    fn a_lost_connection_is_no_reason_to_pause_and_a_lack_of_file_handles_is() {
+        const EMFILE: i32 = 24;
+        assert!(is_of_one_connection(&io::ErrorKind::ConnectionReset.into()));
+        assert!(!is_of_one_connection(&io::Error::from_raw_os_error(EMFILE)));
+    }
+}

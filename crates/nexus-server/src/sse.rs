@@ -1,0 +1,146 @@
+//! The events of a run as Server-Sent Events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::Stream;
+use hyper::body::{Body, Frame};
+use nexus_core::RunEvent;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// How long nothing may be said before a comment shows that the connection lives.
+const SILENCE: Duration = Duration::from_secs(15);
+const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
+const CUT_OFF: &[u8] = b": the server is shutting down\n\n";
+
+/// When a frame holds this much it is sent, also when more events are ready.
+const FRAME_BYTES: usize = 16 * 1024;
+
+pin_project! {
+    /// The body of an answer. Events that are ready at the same time leave in one frame.
+    pub(crate) struct EventStream<S> {
+        #[pin]
+        run: S,
+        #[pin]
+        shutdown: WaitForCancellationFutureOwned,
+        // When it fires, either nothing was said for a while, or time is up.
+        #[pin]
+        timer: Sleep,
+        grace: Duration,
+        // Known since the server is shutting down.
+        end: Option<Instant>,
+        last_frame: Instant,
+        buffer: BytesMut,
+        is_over: bool,
+    }
+}
+
+impl<S> EventStream<S> {
+    /// The events of `run`. `grace` after `shutdown` they end, wherever they are.
+    pub(crate) fn new(run: S, shutdown: CancellationToken, grace: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            run,
+            shutdown: shutdown.cancelled_owned(),
+            timer: sleep_until(now + SILENCE),
+            grace,
+            end: None,
+            last_frame: now,
+            buffer: BytesMut::new(),
+            is_over: false,
+        }
+    }
+}
+
+impl<S: Stream<Item = RunEvent>> Body for EventStream<S> {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        self.as_mut().poll_events(cx);
+        if self.buffer.is_empty() && !self.is_over {
+            ready!(self.as_mut().poll_clock(cx));
+        }
+        let this = self.project();
+        if this.buffer.is_empty() {
+            return Poll::Ready(None);
+        }
+        *this.last_frame = Instant::now();
+        Poll::Ready(Some(Ok(Frame::data(this.buffer.split().freeze()))))
+    }
+}
+
+impl<S: Stream<Item = RunEvent>> EventStream<S> {
+    /// Moves the run, and collects what it says until it has to wait.
+    fn poll_events(self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        let mut this = self.project();
+        while this.buffer.len() < FRAME_BYTES {
+            match this.run.as_mut().poll_next(cx) {
+                Poll::Ready(Some(event)) => encode(&event, this.buffer),
+                Poll::Ready(None) => {
+                    *this.is_over = true;
+                    return;
+                }
+                Poll::Pending => return,
+            }
+        }
+    }
+
+    /// Ready when there is something to say, or nothing more, without a word from the run.
+    ///
+    /// The timer is not moved with each frame, only looked at when it fires: frames are many,
+    /// silence is rare.
+    fn poll_clock(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        if this.end.is_none() && this.shutdown.poll(cx).is_ready() {
+            let end = Instant::now() + *this.grace;
+            *this.end = Some(end);
+            let deadline = end.min(this.timer.deadline());
+            this.timer.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(this.timer.as_mut().poll(cx));
+            let now = Instant::now();
+            if this.end.is_some_and(|end| end <= now) {
+                this.buffer.extend_from_slice(CUT_OFF);
+                *this.is_over = true;
+                return Poll::Ready(());
+            }
+            let is_silent = *this.last_frame + SILENCE <= now;
+            let next = if is_silent { now } else { *this.last_frame } + SILENCE;
+            this.timer
+                .as_mut()
+                .reset(this.end.map_or(next, |end| end.min(next)));
+            if is_silent {
+                this.buffer.extend_from_slice(KEEP_ALIVE);
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+/// Appends an event: its name, its payload as one line of JSON, an empty line. JSON escapes line
+/// breaks, so that no text can end its line and begin an event of its own.
+fn encode(event: &RunEvent, out: &mut BytesMut) {
+    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(event.name().as_bytes());
+    out.extend_from_slice(b"\ndata: ");
+    if let Err(error) = serde_json::to_writer(&mut out.writer(), event) {
+        unreachable!("events are made of texts, numbers and JSON: {error}");
+    }
+    out.extend_from_slice(b"\n\n");
+}
+
+#[cfg(test)]
+mod tests;

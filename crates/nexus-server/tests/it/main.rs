@@ -1,0 +1,19 @@
+//! The API, from the outside: a real server on a port of its own, a real store, a scripted model.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod bad_input;
+mod chat;
+mod client;
+mod credentials;
+mod health;
+mod limits;
+mod log;
+mod page;
+mod reading;
+mod shutdown;
+mod world;
