@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH):$(HOME)/.cargo/bin
 # The same words for each command, so that one build serves all of them.
 everything := --workspace --all-features --locked
 
-# More words for the program, as in: make run ARGS='--port 9000'
+# More words for the program, as in: make run ARGS='--listen 127.0.0.1:9000'
 ARGS ?=
 
 page := $(wildcard web/package.json)

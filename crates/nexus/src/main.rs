@@ -1,2 +1,60 @@
-//! Placeholder.
-fn main() {}
+//! The program: reads its settings, wires the parts together, does what the command line says.
+//! Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 failed,
+//! 2 the command line was not understood.
+
+mod cli;
+mod commands;
+mod failure;
+mod logs;
+mod output;
+mod probe;
+mod report;
+mod settings;
+mod signals;
+mod template;
+mod view;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::settings::Settings;
+
+/// What every command works with.
+struct Shell {
+    settings: Settings,
+    output: Output,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.global.json, cli.global.no_color);
+    let shell = match Settings::read(cli.global) {
+        Ok(settings) => Shell { settings, output },
+        Err(failure) => return failed(&output, &failure),
+    };
+    match run(&shell, cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failed(&shell.output, &failure),
+    }
+}
+
+fn failed(output: &Output, failure: &Failure) -> ExitCode {
+    output.fail(failure);
+    ExitCode::FAILURE
+}
+
+fn run(shell: &Shell, command: cli::Command) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("the program cannot start its threads: {error}")))?;
+    let outcome = runtime.block_on(commands::run(shell, command));
+    // A thread that waits for a line of input cannot be stopped, and need not be waited for.
+    runtime.shutdown_background();
+    outcome
+}

@@ -1,0 +1,258 @@
+//! The command line, as people type it.
+
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use nexus_core::{Environment, Field, PromptName, PublicKey};
+use serde::Deserialize;
+
+/// Nexus gives every person their own assistant on top of any LLM.
+#[derive(Debug, Parser)]
+#[command(name = "nexus", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// A flag is stronger than its environment variable, which is stronger than the settings file.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Global {
+    /// The folder that everything is kept in [default: data]
+    #[arg(long, global = true, value_name = "DIR", env = "NEXUS_DATA")]
+    pub(crate) data: Option<PathBuf>,
+    /// Whose template is used [default: development]
+    #[arg(long, global = true, value_name = "NAME", env = "NEXUS_ENV", value_parser = environment())]
+    pub(crate) environment: Option<Environment>,
+    /// A file with settings; a flag or a variable is stronger [default: nexus.yml, if it is there]
+    #[arg(long, global = true, value_name = "FILE", env = "NEXUS_SETTINGS")]
+    pub(crate) settings: Option<PathBuf>,
+    /// What is logged, such as `debug` or `nexus_run=debug` [default: the template says]
+    #[arg(long, global = true, value_name = "FILTER", env = "NEXUS_LOG")]
+    pub(crate) log: Option<String>,
+    /// How it is logged
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        env = "NEXUS_LOG_FORMAT",
+        value_enum
+    )]
+    pub(crate) log_format: Option<LogFormat>,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print without colours; the variable `NO_COLOR` does the same
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+}
+
+fn environment() -> impl TypedValueParser<Value = Environment> {
+    PossibleValuesParser::new(["development", "production"]).map(|name| match &*name {
+        "production" => Environment::Production,
+        _ => Environment::Development,
+    })
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object a line, for programs
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the page and the API
+    Serve(Serve),
+    /// Chat in this terminal
+    Chat {
+        /// Who chats; needed when there are several identities
+        #[arg(value_name = "KEY")]
+        key: Option<PublicKey>,
+    },
+    /// Store the template in the data folder
+    Init(Init),
+    /// Look at the template
+    #[command(subcommand)]
+    Template(Template),
+    /// Register, list and erase people; print tokens
+    #[command(subcommand)]
+    Identity(Identity),
+    /// Read and change the settings of one person
+    #[command(subcommand)]
+    Config(Config),
+    /// Read and change the prompts of one person
+    #[command(subcommand)]
+    Prompt(Prompt),
+    /// List the models, and whether they can be asked now
+    Models,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    /// Where to listen [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "ADDRESS", env = "NEXUS_LISTEN")]
+    pub(crate) listen: Option<String>,
+}
+
+#[derive(Args, Debug, Default)]
+pub(crate) struct Init {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Replace the stored template even when somebody has edited it; the old version is kept
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// The model of people who choose none [default: the first that can be reached]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) default_model: Option<String>,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Source {
+    /// A template to use in place of the one that comes with the program (config.example.yml)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// A folder with prompts to use in place of those that come with the program
+    #[arg(long, value_name = "DIR")]
+    pub(crate) prompts: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Template {
+    /// Print the stored template; keys are never printed
+    Show,
+    /// Look for mistakes in a file (YAML or JSON) without storing it
+    Check {
+        /// The file
+        file: PathBuf,
+        /// The folder of the prompts that it names
+        #[arg(long, value_name = "DIR")]
+        prompts: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Identity {
+    /// Register a person, and print a token
+    New {
+        /// An address that exists already; without it, a new key is made
+        key: Option<PublicKey>,
+        #[command(flatten)]
+        life: TokenLife,
+    },
+    /// List everybody who is registered
+    List,
+    /// Show one person
+    Show {
+        /// The address
+        key: PublicKey,
+    },
+    /// Erase a person with everything that is theirs
+    Delete {
+        /// The address
+        key: PublicKey,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Print a new token for a key, registered or not
+    Token {
+        /// The address
+        key: PublicKey,
+        #[command(flatten)]
+        life: TokenLife,
+    },
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct TokenLife {
+    /// How many days the token is valid
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub(crate) days: u16,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Print what is in force: model, temperature, `max_tokens`, `history_context_size`
+    Get {
+        /// The address
+        key: PublicKey,
+        /// One setting only
+        field: Option<Field>,
+    },
+    /// Change a setting
+    Set {
+        /// The address
+        key: PublicKey,
+        /// The setting
+        field: Field,
+        /// The new value
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+    },
+    /// Go back to the default
+    Unset {
+        /// The address
+        key: PublicKey,
+        /// The setting
+        field: Field,
+    },
+    /// Tell where each value comes from
+    Explain {
+        /// The address
+        key: PublicKey,
+        /// One setting only, or a prompt such as `prompts.persona`
+        field: Option<Field>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Prompt {
+    /// Print the prompts in force
+    Get {
+        /// The address
+        key: PublicKey,
+        /// One prompt only, such as persona
+        name: Option<PromptName>,
+    },
+    /// Change a prompt; an empty text removes it
+    Set {
+        /// The address
+        key: PublicKey,
+        /// The prompt, such as persona
+        name: PromptName,
+        /// The new text; `-` reads standard input
+        #[arg(required_unless_present = "file", allow_hyphen_values = true)]
+        text: Option<String>,
+        /// A file with the new text
+        #[arg(long, value_name = "FILE", conflicts_with = "text")]
+        file: Option<PathBuf>,
+    },
+    /// Go back to the default
+    Unset {
+        /// The address
+        key: PublicKey,
+        /// The prompt, such as persona
+        name: PromptName,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,208 @@
+//! The commands of the chat. They change the same settings as `nexus config` and `nexus prompt`.
+
+use std::sync::Arc;
+
+use nexus_core::{ConfigField, Field, Genesis, Identity, PromptName, Role};
+use nexus_run::{RunError, personal};
+use serde_json::Value;
+
+use super::Chat;
+use crate::commands::config;
+use crate::failure::Failure;
+use crate::output::{columns, printable};
+use crate::view;
+
+/// Name, arguments, what it does.
+pub(super) const COMMANDS: [(&str, &str, &str); 6] = [
+    ("/help", "", "this list"),
+    ("/model", "[NAME | reset]", "show the models, or choose one"),
+    (
+        "/persona",
+        "[TEXT | reset]",
+        "show your persona, or change it",
+    ),
+    ("/explain", "[FIELD]", "tell where each setting comes from"),
+    ("/history", "[N]", "show the last messages"),
+    ("/quit", "", "end the chat (Ctrl-D does the same)"),
+];
+
+/// How many messages `/history` shows.
+const SHOWN: u32 = 10;
+
+/// A command and what follows it.
+pub(super) struct Slash<'a> {
+    name: &'a str,
+    rest: &'a str,
+}
+
+/// What the chat does next.
+pub(super) enum After {
+    GoOn,
+    Quit,
+}
+
+/// A line that begins with a slash and a letter is a command, not a question.
+pub(super) fn read(text: &str) -> Option<Slash<'_>> {
+    let after = text.strip_prefix('/')?;
+    after.chars().next().filter(char::is_ascii_alphabetic)?;
+    let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    Some(Slash {
+        name,
+        rest: rest.trim(),
+    })
+}
+
+impl Chat<'_> {
+    pub(super) async fn obey(&self, command: Slash<'_>) -> Result<After, Failure> {
+        match command.name {
+            "/help" => self.help(),
+            "/model" => self.model(command.rest).await?,
+            "/persona" => self.persona(command.rest).await?,
+            "/explain" => self.explain(command.rest).await?,
+            "/history" => self.history(command.rest).await?,
+            "/quit" | "/exit" => return Ok(After::Quit),
+            other => {
+                return Err(Failure::new(format!("there is no command {other}"))
+                    .hint("/help lists the commands"));
+            }
+        }
+        Ok(After::GoOn)
+    }
+
+    fn help(&self) {
+        let rows: Vec<_> = COMMANDS
+            .iter()
+            .map(|(name, arguments, what)| vec![format!("{name} {arguments}"), (*what).to_owned()])
+            .collect();
+        for line in columns(&rows) {
+            self.shell.output.line(line);
+        }
+        self.shell
+            .output
+            .line("A line that ends with \\ goes on in the next one. Ctrl-C stops an answer.");
+    }
+
+    async fn model(&self, name: &str) -> Result<(), Failure> {
+        match name {
+            "" => self.list_models().await,
+            _ => self.change(&ConfigField::Model.into(), name).await,
+        }
+    }
+
+    async fn list_models(&self) -> Result<(), Failure> {
+        let (genesis, identity) = self.person().await?;
+        let chosen = personal::profile(&genesis, &identity).model;
+        let limits = &genesis.policy(ConfigField::Model).bounds;
+        let open = genesis
+            .catalog()
+            .iter()
+            .filter(|model| limits.admits_model(&model.name));
+        let row = |model: &Arc<nexus_core::Model>| {
+            let mark = if model.name == chosen.value.name {
+                "*"
+            } else {
+                " "
+            };
+            let missing = model.provider.unavailable();
+            let remark =
+                missing.map_or_else(String::new, |it| format!("no key: set {}", it.variable));
+            vec![
+                mark.to_owned(),
+                model.name.to_string(),
+                model.provider.name.to_string(),
+                remark,
+            ]
+        };
+        let rows: Vec<_> = open.map(row).collect();
+        for line in columns(&rows) {
+            self.shell.output.line(line);
+        }
+        Ok(())
+    }
+
+    async fn persona(&self, text: &str) -> Result<(), Failure> {
+        let field = Field::Prompt(persona()?);
+        if !text.is_empty() {
+            return self.change(&field, text).await;
+        }
+        let (genesis, identity) = self.person().await?;
+        let profile = personal::profile(&genesis, &identity);
+        config::refuse_absent(&profile, Some(&field))?;
+        for it in view::fields(&profile, Some(&field)) {
+            self.shell.output.line(config::plain(&it.value));
+        }
+        Ok(())
+    }
+
+    async fn explain(&self, field: &str) -> Result<(), Failure> {
+        let field = match field {
+            "" => None,
+            "persona" => Some(Field::Prompt(persona()?)),
+            path => Some(
+                path.parse::<Field>()
+                    .map_err(|error| Failure::new(error.to_string()))?,
+            ),
+        };
+        let (genesis, identity) = self.person().await?;
+        let profile = personal::profile(&genesis, &identity);
+        config::refuse_absent(&profile, field.as_ref())?;
+        view::explain(&self.shell.output, &profile, field.as_ref());
+        Ok(())
+    }
+
+    async fn history(&self, count: &str) -> Result<(), Failure> {
+        let count = match count {
+            "" => SHOWN,
+            text => text
+                .parse()
+                .ok()
+                .filter(|count| (1..=100).contains(count))
+                .ok_or_else(|| Failure::new("/history takes a number from 1 to 100"))?,
+        };
+        let (_, identity) = self.person().await?;
+        let page = self.orchestrator.store.messages(&identity, count, None);
+        let output = &self.shell.output;
+        for message in page.await?.messages.iter().rev() {
+            let who = match message.role {
+                Role::Human => "you",
+                Role::Ai => "assistant",
+                Role::Tool => "tool",
+                Role::System => "system",
+            };
+            let when = message.timestamp.format("%Y-%m-%d %H:%M");
+            output.line(output.paint.dim(&format!("{who}, {when}")));
+            output.line(printable(&message.content));
+        }
+        Ok(())
+    }
+
+    /// Sets a field, or goes back to the default, and says what came of it.
+    async fn change(&self, field: &Field, value: &str) -> Result<(), Failure> {
+        let (genesis, identity) = self.person().await?;
+        let before = personal::profile(&genesis, &identity);
+        let store = &*self.orchestrator.store;
+        let changed = match value {
+            "reset" => personal::unset(store, self.key, field).await?,
+            _ => personal::set(store, &genesis, self.key, field, &Value::from(value)).await?,
+        };
+        let now = personal::profile(&genesis, &changed);
+        config::report(self.shell, field, &before, &now);
+        Ok(())
+    }
+
+    async fn person(&self) -> Result<(Arc<Genesis>, Identity), Failure> {
+        let genesis = self
+            .orchestrator
+            .template
+            .current()
+            .map_err(RunError::from)?;
+        let identity = self.orchestrator.store.identity(self.key).await?;
+        Ok((genesis, identity.ok_or(RunError::NotAMember)?))
+    }
+}
+
+fn persona() -> Result<PromptName, Failure> {
+    "persona"
+        .parse()
+        .map_err(|error: nexus_core::field::UnknownField| Failure::new(error.to_string()))
+}

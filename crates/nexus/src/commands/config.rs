@@ -1,0 +1,174 @@
+//! `nexus config get|set|unset|explain`: the settings of one person.
+
+use std::sync::Arc;
+
+use nexus_core::{EffectiveProfile, Field, Genesis, Identity, PublicKey};
+use nexus_run::{RunError, personal};
+use nexus_store::Store;
+use serde_json::{Map, Value};
+
+use crate::cli::Config;
+use crate::failure::Failure;
+use crate::output::columns;
+use crate::{Shell, view, wire};
+
+pub(crate) async fn run(shell: &Shell, command: Config) -> Result<(), Failure> {
+    let person = |key| Person::find(shell, key);
+    match command {
+        Config::Get { key, field } => get(shell, &person(key).await?.profile(), field.as_ref()),
+        Config::Set { key, field, value } => {
+            let value = parse(&field, value);
+            person(key).await?.set(shell, &field, &value).await
+        }
+        Config::Unset { key, field } => person(key).await?.unset(shell, &field).await,
+        Config::Explain { key, field } => {
+            let profile = person(key).await?.profile();
+            refuse_absent(&profile, field.as_ref())?;
+            view::explain(&shell.output, &profile, field.as_ref());
+            Ok(())
+        }
+    }
+}
+
+/// One registered person, and the template that they inherit from.
+pub(crate) struct Person {
+    store: Arc<dyn Store>,
+    genesis: Genesis,
+    identity: Identity,
+}
+
+impl Person {
+    pub(crate) async fn find(shell: &Shell, key: PublicKey) -> Result<Self, Failure> {
+        let store = wire::open_existing(&shell.settings)?;
+        let genesis = wire::genesis(&shell.settings, &*store).await?;
+        let identity = store.identity(key).await?.ok_or(RunError::NotAMember)?;
+        Ok(Self {
+            store,
+            genesis,
+            identity,
+        })
+    }
+
+    /// What is in force for them.
+    pub(crate) fn profile(&self) -> EffectiveProfile {
+        personal::profile(&self.genesis, &self.identity)
+    }
+
+    /// Changes one field, and says what came of it.
+    pub(crate) async fn set(
+        mut self,
+        shell: &Shell,
+        field: &Field,
+        value: &Value,
+    ) -> Result<(), Failure> {
+        let before = self.profile();
+        let key = self.identity.public_key;
+        self.identity = personal::set(&*self.store, &self.genesis, key, field, value).await?;
+        report(shell, field, &before, &self.profile());
+        Ok(())
+    }
+
+    /// Goes back to the default, and says what came of it.
+    pub(crate) async fn unset(mut self, shell: &Shell, field: &Field) -> Result<(), Failure> {
+        let before = self.profile();
+        let key = self.identity.public_key;
+        self.identity = personal::unset(&*self.store, key, field).await?;
+        report(shell, field, &before, &self.profile());
+        Ok(())
+    }
+}
+
+/// Says what is in force now, and what stands in the way of using it.
+pub(crate) fn report(
+    shell: &Shell,
+    field: &Field,
+    before: &EffectiveProfile,
+    now: &EffectiveProfile,
+) {
+    let output = &shell.output;
+    let of = |profile| view::fields(profile, Some(field)).pop();
+    match (of(before), of(now)) {
+        (Some(before), Some(now)) => output.note(format_args!(
+            "{field} is now {} ({}), it was {} ({})",
+            view::short(&now.value),
+            now.layer.as_str(),
+            view::short(&before.value),
+            before.layer.as_str()
+        )),
+        _ => output.note(format_args!("{field} is removed")),
+    }
+    for notice in now.notices.iter().filter(|it| it.field() == *field) {
+        output.warn(notice);
+    }
+    let is_model = *field == nexus_core::ConfigField::Model.into();
+    if let Some(missing) = now.model.value.provider.unavailable().filter(|_| is_model) {
+        output.warn(missing);
+    }
+}
+
+fn get(shell: &Shell, profile: &EffectiveProfile, field: Option<&Field>) -> Result<(), Failure> {
+    refuse_absent(profile, field)?;
+    let output = &shell.output;
+    let mut fields = view::fields(profile, field);
+    if field.is_none() {
+        fields.retain(|it| matches!(it.field, Field::Config(_)));
+    }
+    if output.json {
+        let values: Map<_, _> = fields
+            .into_iter()
+            .map(|it| (it.field.to_string(), it.value))
+            .collect();
+        output.data(&values);
+    } else if field.is_some() {
+        for it in &fields {
+            output.line(plain(&it.value));
+        }
+    } else {
+        let row = |it: &nexus_core::profile::Explanation| {
+            vec![
+                it.field.to_string(),
+                view::short(&it.value),
+                format!("({})", it.layer.as_str()),
+            ]
+        };
+        let rows: Vec<_> = fields.iter().map(row).collect();
+        for line in columns(&rows) {
+            output.line(line);
+        }
+    }
+    Ok(())
+}
+
+/// A prompt that the template does not have is not part of any profile.
+pub(crate) fn refuse_absent(
+    profile: &EffectiveProfile,
+    field: Option<&Field>,
+) -> Result<(), Failure> {
+    match field {
+        Some(field) if view::fields(profile, Some(field)).is_empty() => {
+            let names = profile.prompts.iter().map(|it| it.name.to_string());
+            let names = names.collect::<Vec<_>>().join(", ");
+            Err(Failure::new(format!("the template has no {field}"))
+                .hint(format!("its prompts are: {names}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A value as a script wants it: text without quotes.
+pub(crate) fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// What was typed, as the type that the field has. What does not fit stays a text, and is refused
+/// with the reason.
+fn parse(field: &Field, text: String) -> Value {
+    let is_number = matches!(field, Field::Config(it) if *it != nexus_core::ConfigField::Model);
+    match text.parse::<serde_json::Number>() {
+        Ok(number) if is_number => Value::Number(number),
+        _ => Value::String(text),
+    }
+}

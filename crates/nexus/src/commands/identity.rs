@@ -1,0 +1,265 @@
+//! `nexus identity new|list|show|delete|token`: who is registered.
+
+mod key;
+mod token;
+
+use std::io::{self, BufRead, IsTerminal};
+
+use nexus_core::{Clock as _, Environment, Identity, PublicKey};
+use nexus_store::{Store, StoreError};
+use serde_json::{Value, json};
+
+use self::token::NewToken;
+use crate::cli::{self, TokenLife};
+use crate::failure::Failure;
+use crate::output::columns;
+use crate::wire::{self, Clock};
+use crate::{Shell, view};
+
+/// How many identities are read at a time.
+const PAGE: u32 = 500;
+
+pub(crate) async fn run(shell: &Shell, command: cli::Identity) -> Result<(), Failure> {
+    match command {
+        cli::Identity::New { key, life } => {
+            let store = wire::open(&shell.settings)?;
+            new(shell, &*store, key, life).await
+        }
+        cli::Identity::List => list(shell).await,
+        cli::Identity::Show { key } => show(shell, key).await,
+        cli::Identity::Delete { key, yes } => delete(shell, key, yes).await,
+        cli::Identity::Token { key, life } => {
+            let store = wire::open_existing(&shell.settings)?;
+            print_token(shell, &*store, key, life).await
+        }
+    }
+}
+
+/// Makes a key, if none is given, and registers its address.
+pub(crate) async fn register(
+    shell: &Shell,
+    store: &dyn Store,
+    key: Option<PublicKey>,
+) -> Result<Registered, Failure> {
+    let (key, file) = match key {
+        Some(key) => (key, None),
+        None => {
+            let (key, file) = key::make(&shell.settings.data)?;
+            (key, Some(file))
+        }
+    };
+    let created = store.create_identity(key, Clock::default().now()).await?;
+    Ok(Registered {
+        key,
+        file,
+        is_new: created.is_new,
+    })
+}
+
+/// What became of a registration.
+pub(crate) struct Registered {
+    pub(crate) key: PublicKey,
+    /// Where the new key is.
+    pub(crate) file: Option<std::path::PathBuf>,
+    is_new: bool,
+}
+
+async fn new(
+    shell: &Shell,
+    store: &dyn Store,
+    key: Option<PublicKey>,
+    life: TokenLife,
+) -> Result<(), Failure> {
+    let output = &shell.output;
+    let registered = register(shell, store, key).await?;
+    let token = NewToken::store(store, registered.key, life).await?;
+    if output.json {
+        output.data(&json!({
+            "public_key": registered.key,
+            "is_new": registered.is_new,
+            "key_file": registered.file,
+            "token": token.reveal(),
+            "expires_at": token.expires_at,
+        }));
+        return Ok(());
+    }
+    let mut rows = vec![vec!["address".to_owned(), registered.key.to_string()]];
+    if let Some(file) = &registered.file {
+        rows.push(vec!["key".to_owned(), file.display().to_string()]);
+    }
+    rows.push(vec!["token".to_owned(), token.reveal().to_owned()]);
+    for line in columns(&rows) {
+        output.line(line);
+    }
+    output.note("");
+    if !registered.is_new {
+        output.note("This address was registered before; it has one more token now.");
+    }
+    if registered.file.is_some() {
+        output.note("The key file proves that the address is yours. Keep it, and keep it secret.");
+    }
+    remark(shell, &token);
+    Ok(())
+}
+
+async fn print_token(
+    shell: &Shell,
+    store: &dyn Store,
+    key: PublicKey,
+    life: TokenLife,
+) -> Result<(), Failure> {
+    let output = &shell.output;
+    let is_member = store.identity(key).await?.is_some();
+    let token = NewToken::store(store, key, life).await?;
+    if output.json {
+        output.data(&json!({
+            "public_key": key,
+            "is_member": is_member,
+            "token": token.reveal(),
+            "expires_at": token.expires_at,
+        }));
+        return Ok(());
+    }
+    output.line(token.reveal());
+    if !is_member {
+        output.note(format_args!(
+            "{key} is not registered: whoever shows this token is a visitor. `nexus identity new \
+             {key}` registers it."
+        ));
+    }
+    remark(shell, &token);
+    Ok(())
+}
+
+/// What to do with a token.
+fn remark(shell: &Shell, token: &NewToken) {
+    let output = &shell.output;
+    output.note(format_args!(
+        "The token is valid until {} and is shown only this once. Try it while `nexus serve` runs:\n\n  \
+         curl -N http://127.0.0.1:8000/api/v1/chat -H 'Content-Type: application/json' \\\n    \
+         -H 'Authorization: Bearer {}' -d '{{\"content\": \"Hello\"}}'\n",
+        token.expires_at.format("%Y-%m-%d"),
+        token.reveal()
+    ));
+    if shell.settings.environment == Environment::Production {
+        output.warn("this is a development token: whoever has it speaks for this address");
+    }
+}
+
+async fn list(shell: &Shell) -> Result<(), Failure> {
+    let output = &shell.output;
+    let store = wire::open_existing(&shell.settings)?;
+    let mut all = Vec::new();
+    loop {
+        let after = all.last().map(|it: &Identity| it.public_key);
+        let mut page = store.identities(after, PAGE).await?;
+        all.append(&mut page.identities);
+        if !page.has_more {
+            break;
+        }
+    }
+    if output.json {
+        output.data(&all.iter().map(as_json).collect::<Vec<_>>());
+        return Ok(());
+    }
+    let row = |identity: &Identity| {
+        let changed: Vec<_> = overrides(identity).map(|(field, _)| field).collect();
+        vec![
+            identity.public_key.to_string(),
+            identity.created_at.format("%Y-%m-%d %H:%M").to_string(),
+            changed.join(", "),
+        ]
+    };
+    let heading = ["ADDRESS", "REGISTERED", "CHANGED"].map(str::to_owned);
+    let rows: Vec<_> = std::iter::once(heading.to_vec())
+        .chain(all.iter().map(row))
+        .collect();
+    for line in columns(&rows) {
+        output.line(line);
+    }
+    if all.is_empty() {
+        output.note("nobody is registered yet: `nexus identity new` makes the first");
+    }
+    Ok(())
+}
+
+async fn show(shell: &Shell, key: PublicKey) -> Result<(), Failure> {
+    let store = wire::open_existing(&shell.settings)?;
+    let identity = find(&*store, key).await?;
+    if shell.output.json {
+        shell.output.data(&as_json(&identity));
+        return Ok(());
+    }
+    let mut rows = vec![
+        vec!["address".to_owned(), identity.public_key.to_checksummed()],
+        vec!["registered".to_owned(), identity.created_at.to_string()],
+    ];
+    rows.extend(overrides(&identity).map(|(field, value)| vec![field, view::short(&value)]));
+    for line in columns(&rows) {
+        shell.output.line(line);
+    }
+    Ok(())
+}
+
+async fn delete(shell: &Shell, key: PublicKey, yes: bool) -> Result<(), Failure> {
+    let output = &shell.output;
+    let store = wire::open_existing(&shell.settings)?;
+    find(&*store, key).await?;
+    if !yes && !confirm(shell, &format!("Erase {key} with all messages and tokens?"))? {
+        output.note("nothing was erased");
+        return Ok(());
+    }
+    let erased = store.erase_identity(key).await?;
+    if output.json {
+        output.data(&erased);
+    } else {
+        output.note(format_args!(
+            "erased: {} identity, {} messages, {} tokens",
+            erased.identities, erased.messages, erased.sessions
+        ));
+    }
+    Ok(())
+}
+
+/// Asks, and takes only a clear yes for one.
+pub(crate) fn confirm(shell: &Shell, question: &str) -> Result<bool, Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(
+            Failure::new("this needs a yes, and nobody can be asked here")
+                .hint("add --yes, if you are sure"),
+        );
+    }
+    shell.output.note(format_args!("{question} Type yes:"));
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer);
+    read.map_err(|error| Failure::new(format!("the answer cannot be read: {error}")))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+async fn find(store: &dyn Store, key: PublicKey) -> Result<Identity, Failure> {
+    let found: Result<_, StoreError> = store.identity(key).await;
+    found?.ok_or_else(|| {
+        Failure::new(format!("{key} is not registered"))
+            .hint(format!("`nexus identity new {key}` registers it"))
+    })
+}
+
+/// What a person set, field by field.
+fn overrides(identity: &Identity) -> impl Iterator<Item = (String, Value)> {
+    let settings = nexus_core::ConfigField::ALL.map(nexus_core::Field::from);
+    let prompts = identity.overrides.prompts.keys();
+    let prompts = prompts.map(|name| nexus_core::Field::from(name.clone()));
+    settings
+        .into_iter()
+        .chain(prompts)
+        .filter_map(|field| Some((field.to_string(), identity.overrides.get(&field)?)))
+}
+
+fn as_json(identity: &Identity) -> Value {
+    json!({
+        "public_key": identity.public_key,
+        "created_at": identity.created_at,
+        "overrides": overrides(identity).collect::<serde_json::Map<_, _>>(),
+        "metadata": identity.metadata,
+    })
+}

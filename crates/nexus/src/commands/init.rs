@@ -1,0 +1,104 @@
+//! `nexus init`: the template from files into the store.
+
+use nexus_core::genesis::GenesisDoc;
+use serde_json::json;
+use similar::TextDiff;
+
+use crate::Shell;
+use crate::cli::Init;
+use crate::failure::Failure;
+use crate::template::{Choice, Draft, Outcome, install, to_yaml};
+use crate::wire;
+
+pub(crate) async fn run(shell: &Shell, arguments: Init) -> Result<(), Failure> {
+    // A mistake in a file should not leave a data folder behind.
+    let draft = Draft::read(&arguments.source)?;
+    let store = wire::open(&shell.settings)?;
+    let choice = Choice {
+        default_model: arguments.default_model,
+        force: arguments.force,
+    };
+    let outcome = install(shell, &*store, &wire::client()?, draft, choice).await?;
+    report(shell, &outcome)
+}
+
+fn report(shell: &Shell, outcome: &Outcome) -> Result<(), Failure> {
+    let output = &shell.output;
+    let environment = shell.settings.environment;
+    match outcome {
+        Outcome::UpToDate(stored) => {
+            let version = stored.version;
+            output.note(format_args!(
+                "the template for {environment} is already up to date (version {version})"
+            ));
+            tell(shell, false, version);
+            Ok(())
+        }
+        Outcome::Stored {
+            before,
+            now,
+            warnings,
+        } => {
+            for warning in warnings {
+                output.warn(warning);
+            }
+            if let Some(before) = before {
+                print_diff(shell, before.version, &before.doc, &now.doc)?;
+            }
+            output.note(format_args!(
+                "the template for {environment} is stored as version {}",
+                now.version
+            ));
+            tell(shell, true, now.version);
+            Ok(())
+        }
+        Outcome::Edited { stored, wanted } => {
+            print_diff(shell, stored.version, &stored.doc, wanted)?;
+            let message = format!(
+                "the stored template (version {}) was edited by {}: nothing was changed",
+                stored.version, stored.author
+            );
+            Err(Failure::new(message).hint(
+                "the lines above show what would change; --force stores it as a new version, and \
+                 the old one is kept",
+            ))
+        }
+    }
+}
+
+fn tell(shell: &Shell, changed: bool, version: u64) {
+    if shell.output.json {
+        let environment = shell.settings.environment;
+        let facts = json!({"environment": environment, "version": version, "changed": changed});
+        shell.output.data(&facts);
+    }
+}
+
+fn print_diff(
+    shell: &Shell,
+    version: u64,
+    old: &GenesisDoc,
+    new: &GenesisDoc,
+) -> Result<(), Failure> {
+    if shell.output.json {
+        return Ok(());
+    }
+    let (old, new) = (to_yaml(old)?, to_yaml(new)?);
+    let diff = TextDiff::from_lines(&old, &new);
+    let names = (format!("stored (version {version})"), "new".to_owned());
+    let text = diff
+        .unified_diff()
+        .context_radius(3)
+        .header(&names.0, &names.1)
+        .to_string();
+    let paint = shell.output.paint;
+    for line in text.lines() {
+        shell.output.line(match line.as_bytes().first() {
+            Some(b'+') => paint.green(line),
+            Some(b'-') => paint.red(line),
+            Some(b'@') => paint.cyan(line),
+            _ => line.to_owned(),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! `nexus models`: what can be asked, and whether it answers now.
+
+use std::sync::Arc;
+
+use nexus_core::{Genesis, Model};
+use serde_json::{Value, json};
+
+use crate::Shell;
+use crate::failure::Failure;
+use crate::output::columns;
+use crate::probe::{Probed, Status};
+use crate::wire;
+
+pub(crate) async fn run(shell: &Shell) -> Result<(), Failure> {
+    let store = wire::open_existing(&shell.settings)?;
+    let genesis = wire::genesis(&shell.settings, &*store).await?;
+    let probed = Probed::ask(&wire::client()?, &genesis).await;
+    if shell.output.json {
+        let models = genesis.catalog().iter();
+        let models: Vec<_> = models
+            .map(|model| as_json(&genesis, model, &probed.model(model)))
+            .collect();
+        shell.output.data(&models);
+        return Ok(());
+    }
+    let heading = ["", "MODEL", "PROVIDER", "ID", "OTHER NAMES", "NOW"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for model in genesis.catalog() {
+        rows.push(vec![
+            if is_default(&genesis, model) {
+                "*"
+            } else {
+                " "
+            }
+            .to_owned(),
+            model.name.to_string(),
+            model.provider.name.to_string(),
+            model.id.to_string(),
+            model.aliases.join(", "),
+            probed.model(model).to_string(),
+        ]);
+    }
+    let paint = shell.output.paint;
+    for (place, line) in columns(&rows).iter().enumerate() {
+        let status = place
+            .checked_sub(1)
+            .map(|place| probed.model(&genesis.catalog()[place]));
+        shell.output.line(match status {
+            None => paint.bold(line),
+            Some(Status::Ready(_)) => line.clone(),
+            Some(Status::NeedsKey(_) | Status::Unreachable(_)) => paint.dim(line),
+        });
+    }
+    shell.output.note("* is the model of people who chose none");
+    Ok(())
+}
+
+fn is_default(genesis: &Genesis, model: &Arc<Model>) -> bool {
+    genesis.default_model().name == model.name
+}
+
+fn as_json(genesis: &Genesis, model: &Arc<Model>, status: &Status) -> Value {
+    let mut row = json!({
+        "name": model.name,
+        "provider": model.provider.name,
+        "id": model.id,
+        "aliases": model.aliases,
+        "default": is_default(genesis, model),
+        "reachable": matches!(status, Status::Ready(_)),
+    });
+    if !matches!(status, Status::Ready(_)) {
+        row["reason"] = status.to_string().into();
+    }
+    row
+}

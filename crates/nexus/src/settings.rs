@@ -1,0 +1,112 @@
+//! Where the program's own settings come from. A flag is stronger than its environment variable,
+//! which is stronger than the settings file. Nothing else reads the environment of the process.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nexus_core::Environment;
+use nexus_run::live::Variables;
+use serde::Deserialize;
+
+use crate::cli::{Global, LogFormat};
+use crate::failure::Failure;
+
+/// The settings file that is read when it is there.
+const DEFAULT_FILE: &str = "nexus.yml";
+const DEFAULT_LISTEN: &str = "127.0.0.1:8000";
+
+/// What holds for this run of the program.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// The data folder, absolute.
+    pub(crate) data: PathBuf,
+    pub(crate) environment: Environment,
+    /// A filter for the log. `None`: the template says.
+    pub(crate) log: Option<String>,
+    pub(crate) log_format: LogFormat,
+    listen: Option<String>,
+}
+
+/// The settings file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    data: Option<PathBuf>,
+    environment: Option<Environment>,
+    log: Option<String>,
+    log_format: Option<LogFormat>,
+    listen: Option<String>,
+}
+
+impl Settings {
+    pub(crate) fn read(flags: Global) -> Result<Self, Failure> {
+        let file = match &flags.settings {
+            Some(path) => File::read(path)?,
+            None if Path::new(DEFAULT_FILE).is_file() => File::read(Path::new(DEFAULT_FILE))?,
+            None => File::default(),
+        };
+        let data = flags
+            .data
+            .or(file.data)
+            .unwrap_or_else(|| PathBuf::from("data"));
+        let absolute = std::path::absolute(&data).map_err(|error| {
+            let message = format!("{} is not a folder: {error}", data.display());
+            Failure::new(message).hint("name one with --data DIR")
+        })?;
+        Ok(Self {
+            data: absolute,
+            environment: flags
+                .environment
+                .or(file.environment)
+                .unwrap_or(Environment::Development),
+            log: flags.log.or(file.log).or_else(|| variable("RUST_LOG")),
+            log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
+            listen: file.listen,
+        })
+    }
+
+    /// Where to listen; `flag` is the strongest.
+    pub(crate) fn listen(&self, flag: Option<String>) -> String {
+        flag.or_else(|| self.listen.clone())
+            .unwrap_or_else(|| DEFAULT_LISTEN.to_owned())
+    }
+}
+
+impl File {
+    /// A relative data folder is relative to the file.
+    fn read(path: &Path) -> Result<Self, Failure> {
+        let refuse = |reason: String| {
+            Failure::new(format!(
+                "the settings file {} cannot be used: {reason}",
+                path.display()
+            ))
+            .hint("it may say data, environment, log, log_format and listen")
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
+        let file: Option<Self> =
+            serde_saphyr::from_str(&text).map_err(|error| refuse(error.to_string()))?;
+        let mut file = file.unwrap_or_default();
+        let folder = path.parent().unwrap_or(Path::new(""));
+        file.data = file.data.map(|data| folder.join(data));
+        Ok(file)
+    }
+}
+
+/// The variables that the providers of a template may name.
+pub(crate) fn variables() -> Variables {
+    Arc::new(variable)
+}
+
+/// <https://no-color.org>
+pub(crate) fn colours_are_unwanted() -> bool {
+    variable("NO_COLOR").is_some() || variable("TERM").as_deref() == Some("dumb")
+}
+
+/// A variable that is set and not empty.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment of the process"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

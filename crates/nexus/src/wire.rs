@@ -1,0 +1,106 @@
+//! The only place that names the concrete store and the concrete model client.
+
+use std::sync::Arc;
+
+use nexus_core::{Genesis, SystemClock};
+use nexus_llm::{LlmClient, Timers};
+use nexus_run::live::{self, LiveTemplate};
+use nexus_run::{Gate, Orchestrator, ToolBox};
+use nexus_store::{EmbeddedStore, OpenError, Store};
+use tokio_util::task::TaskTracker;
+
+use crate::failure::Failure;
+use crate::settings::{self, Settings};
+
+/// Asks models, and finds out whether they can be asked.
+pub(crate) type Client = LlmClient;
+
+/// The time of this machine.
+pub(crate) type Clock = SystemClock;
+
+/// The file of the embedded store. It is looked for, so that a command that only reads leaves no
+/// empty one behind.
+const DATABASE: &str = "nexus.db";
+
+/// Opens the store; what is missing is created.
+pub(crate) fn open(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
+    let opened = tokio::task::block_in_place(|| EmbeddedStore::open(&settings.data));
+    Ok(Arc::new(opened.map_err(|error| cannot_open(&error))?))
+}
+
+/// Opens the store for a command that would find nothing in an empty one.
+pub(crate) fn open_existing(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
+    // A file in place of the folder is for the store to complain about.
+    if !settings.data.is_file() && !settings.data.join(DATABASE).exists() {
+        let message = format!("there is nothing in {} yet", settings.data.display());
+        let hint = "start with `nexus serve` or `nexus init`, or name the right folder with --data";
+        return Err(Failure::new(message).hint(hint));
+    }
+    open(settings)
+}
+
+fn cannot_open(error: &OpenError) -> Failure {
+    let failure = Failure::new(error.to_string());
+    match error {
+        OpenError::Folder { .. } | OpenError::NotAFolder { .. } | OpenError::ReadOnly { .. } => {
+            failure.hint("name the data folder with --data DIR, or with the variable NEXUS_DATA")
+        }
+        _ => failure,
+    }
+}
+
+/// The template in force; in development the emergency one stands in for a missing one.
+pub(crate) async fn live(settings: &Settings, store: &Arc<dyn Store>) -> Arc<LiveTemplate> {
+    let variables = settings::variables();
+    let live = LiveTemplate::load(Arc::clone(store), settings.environment, variables);
+    Arc::new(live.await)
+}
+
+/// The stored template, for a command that needs a usable one.
+pub(crate) async fn genesis(settings: &Settings, store: &dyn Store) -> Result<Genesis, Failure> {
+    let environment = settings.environment;
+    let init = format!("`nexus init --environment {environment}`");
+    let stored = live::stored_template(store, environment, &settings::variables()).await;
+    match stored {
+        Ok(Some(checked)) => Ok(checked.genesis),
+        Ok(None) => {
+            let message = format!(
+                "there is no template for {environment} in {}",
+                settings.data.display()
+            );
+            Err(Failure::new(message).hint(format!("store one with {init}")))
+        }
+        Err(problem) => Err(
+            Failure::new(format!("the stored template cannot be used: {problem}")).hint(format!(
+                "look at it with `nexus template show`; {init} --force replaces it"
+            )),
+        ),
+    }
+}
+
+/// A client for models.
+pub(crate) fn client() -> Result<Client, Failure> {
+    LlmClient::new(Timers::default()).map_err(|error| Failure::new(error.to_string()))
+}
+
+/// Everything that a chat needs.
+pub(crate) fn orchestrator(
+    store: Arc<dyn Store>,
+    template: Arc<LiveTemplate>,
+    client: Client,
+    tasks: TaskTracker,
+) -> Arc<Orchestrator> {
+    let clock = Arc::new(SystemClock);
+    Arc::new(Orchestrator {
+        gate: Arc::new(Gate::new(
+            Arc::clone(&store),
+            Arc::clone(&clock) as Arc<dyn nexus_core::Clock>,
+        )),
+        store,
+        template,
+        model: Arc::new(client),
+        tools: ToolBox::new(Vec::new()),
+        clock,
+        tasks,
+    })
+}

@@ -1,0 +1,116 @@
+//! A small HTTP client. It speaks HTTP/1.0, so that an answer ends where the connection ends.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// Longer than anything here may take.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// An answer whose body is still to be read.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    body: BufReader<TcpStream>,
+}
+
+/// One event of a stream.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) name: String,
+    pub(crate) data: Value,
+}
+
+fn send(address: &str, head: &str, token: Option<&str>, body: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let authorization =
+        token.map_or_else(String::new, |it| format!("authorization: Bearer {it}\r\n"));
+    let length = body.len();
+    write!(
+        stream,
+        "{head} HTTP/1.0\r\nhost: {address}\r\n{authorization}content-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut body = BufReader::new(stream);
+    let mut line = String::new();
+    body.read_line(&mut line).unwrap();
+    let status = line.split(' ').nth(1).unwrap().parse().unwrap();
+    while line != "\r\n" {
+        line.clear();
+        body.read_line(&mut line).unwrap();
+    }
+    Answer { status, body }
+}
+
+pub(crate) fn get(address: &str, path: &str, token: Option<&str>) -> (u16, Value) {
+    let answer = send(address, &format!("GET {path}"), token, "");
+    (answer.status, answer.json())
+}
+
+/// Asks a question.
+pub(crate) fn ask(address: &str, token: &str, content: &str) -> Answer {
+    let body = json!({ "content": content }).to_string();
+    send(address, "POST /api/v1/chat", Some(token), &body)
+}
+
+/// Asks a question and reads all events of the answer.
+#[track_caller]
+pub(crate) fn chat(address: &str, token: &str, content: &str) -> Vec<Event> {
+    let mut answer = ask(address, token, content);
+    assert_eq!(answer.status, 200);
+    let mut events = Vec::new();
+    while let Some(event) = answer.event() {
+        events.push(event);
+    }
+    events
+}
+
+/// The text of an answer.
+pub(crate) fn text(events: &[Event]) -> String {
+    let chunks = events.iter().filter(|event| event.name == "text_chunk");
+    chunks
+        .map(|event| event.data["chunk"].as_str().unwrap())
+        .collect()
+}
+
+/// Asks until the answer is as it should be, or a second is over.
+#[track_caller]
+pub(crate) fn within_a_second(address: &str, path: &str, token: &str, is: impl Fn(&Value) -> bool) {
+    let begun = Instant::now();
+    loop {
+        let (status, answer) = get(address, path, Some(token));
+        if status == 200 && is(&answer) {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(1), "{answer:#}");
+    }
+}
+
+impl Answer {
+    fn json(mut self) -> Value {
+        let mut text = String::new();
+        self.body.read_to_string(&mut text).unwrap();
+        serde_json::from_str(&text).unwrap_or(Value::String(text))
+    }
+
+    /// The next event, or the end.
+    pub(crate) fn event(&mut self) -> Option<Event> {
+        let (mut name, mut data) = (None, None);
+        for line in self.body.by_ref().lines() {
+            let line = line.unwrap();
+            if let Some(text) = line.strip_prefix("event: ") {
+                name = Some(text.to_owned());
+            } else if let Some(text) = line.strip_prefix("data: ") {
+                data = Some(serde_json::from_str(text).unwrap());
+            } else if let (true, Some(name), Some(data)) =
+                (line.is_empty(), name.take(), data.take())
+            {
+                return Some(Event { name, data });
+            }
+        }
+        None
+    }
+}

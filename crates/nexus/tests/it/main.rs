@@ -1,0 +1,18 @@
+//! Drives the real program: its commands, its server, its exit codes.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod chat;
+mod crash;
+mod http;
+mod init;
+mod people;
+mod program;
+mod provider;
+mod real_model;
+mod serve;
+mod template;

@@ -1,0 +1,195 @@
+//! Starts the program in a folder of its own, with an environment of its own.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder in which the program works; gone at the end of the test.
+pub(crate) struct Home(TempDir);
+
+/// What a command left behind.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// The program, not started yet. It knows nothing of the machine that tests it.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nexus"));
+        command
+            .args(arguments)
+            .env_clear()
+            .current_dir(self.0.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Done {
+        finish(self.command(arguments).spawn().unwrap())
+    }
+
+    /// Runs a command to its end, with something to read.
+    pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Done {
+        let mut command = self.command(arguments);
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(input.as_bytes()).unwrap();
+        drop(stdin);
+        finish(child)
+    }
+
+    /// Runs a command that must succeed, and gives what it printed.
+    #[track_caller]
+    pub(crate) fn ok(&self, arguments: &[&str]) -> String {
+        let done = self.run(arguments);
+        assert_eq!(done.code, Some(0), "{arguments:?}: {done:#?}");
+        done.out
+    }
+
+    /// Runs a command that must succeed, and gives the JSON that it printed.
+    #[track_caller]
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(&[arguments, &["--json"]].concat())).unwrap()
+    }
+
+    /// Runs a command that must fail, and gives what it said about it.
+    #[track_caller]
+    pub(crate) fn fails(&self, arguments: &[&str]) -> Done {
+        let done = self.run(arguments);
+        assert_eq!(done.code, Some(1), "{arguments:?}: {done:#?}");
+        assert!(done.err.contains("error: "), "{done:#?}");
+        for leak in ["panicked", "RUST_BACKTRACE", "Error {", "Some(", "Os {"] {
+            assert!(!done.err.contains(leak), "{done:#?}");
+        }
+        done
+    }
+
+    /// Registers somebody; gives their key and a token.
+    #[track_caller]
+    pub(crate) fn member(&self) -> (String, String) {
+        let new = self.json(&["identity", "new"]);
+        let text = |name: &str| new[name].as_str().unwrap().to_owned();
+        (text("public_key"), text("token"))
+    }
+
+    /// Starts `nexus serve` on a free port and waits until it says where.
+    pub(crate) fn serve(&self) -> Server {
+        self.serve_with(&[])
+    }
+
+    pub(crate) fn serve_with(&self, more: &[&str]) -> Server {
+        let arguments = [&["serve", "--listen", "127.0.0.1:0"], more].concat();
+        let mut command = self.command(&arguments);
+        let log = self.path("serve.log");
+        command.stderr(fs::File::create(&log).unwrap());
+        let mut server = Server {
+            child: command.spawn().unwrap(),
+            address: String::new(),
+            report: String::new(),
+            log,
+        };
+        let mut out = BufReader::new(server.child.stdout.take().unwrap());
+        while server.address.is_empty() {
+            let mut line = String::new();
+            let read = out.read_line(&mut line).unwrap();
+            assert!(read > 0, "it ended: {}{}", server.report, server.log());
+            server.report.push_str(&line);
+            if let Some(address) = line.trim_end().strip_prefix("Open http://") {
+                address.clone_into(&mut server.address);
+            }
+        }
+        server
+    }
+}
+
+pub(crate) fn finish(child: Child) -> Done {
+    let output = child.wait_with_output().unwrap();
+    Done {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Sends a signal, such as `INT`.
+pub(crate) fn send(signal: &str, child: &Child) {
+    // The one that is built into the shell: not every machine has the program.
+    let kill = format!("kill -s {signal} {}", child.id());
+    let sent = Command::new("sh").args(["-c", &kill]).status();
+    assert!(sent.unwrap().success());
+}
+
+/// A server that is running. It is killed when the test drops it.
+pub(crate) struct Server {
+    pub(crate) address: String,
+    /// What it said when it started.
+    pub(crate) report: String,
+    log: PathBuf,
+    child: Child,
+}
+
+impl Server {
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to stop, waits until it has, and gives its exit code.
+    pub(crate) fn stop(mut self, signal: &str) -> Option<i32> {
+        send(signal, &self.child);
+        self.child.wait().unwrap().code()
+    }
+
+    pub(crate) fn send(&self, signal: &str) {
+        send(signal, &self.child);
+    }
+
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
+    /// What it wrote to standard error so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+/// A file of the repository.
+pub(crate) fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(path)
+}
