@@ -1,0 +1,143 @@
+// One person's conversation: what is stored, what has just been said, and what is being said now.
+
+import { ApiError, type Api } from "./api";
+import { fromFailure, type Problem } from "./problem";
+import { answerText, apply, newTurn, turnsOf, type Turn } from "./turns";
+import type { StoredMessage } from "./types";
+
+/** A screen reader is told this much of an answer; the rest is there to be read. */
+const ANNOUNCED_CHARACTERS = 600;
+
+export class Conversation {
+  /** Oldest first. */
+  #stored = $state.raw<StoredMessage[]>([]);
+  #recent = $state<Turn[]>([]);
+  #cursor = $state<string | undefined>();
+  #abort: AbortController | undefined;
+  #count = 0;
+
+  loading = $state(true);
+  loadingOlder = $state(false);
+  problem = $state<Problem | undefined>();
+  /** Spoken by screen readers. */
+  announcement = $state("");
+
+  readonly turns: Turn[] = $derived.by(() => {
+    const shown = new Set(this.#recent.map((turn) => turn.runId));
+    const stored = turnsOf(this.#stored).filter((turn) => !shown.has(turn.runId));
+    return [...stored, ...this.#recent];
+  });
+  readonly hasOlder: boolean = $derived(this.#cursor !== undefined);
+  readonly busy: boolean = $derived(
+    this.#recent.some((turn) => turn.state === "waiting" || turn.state === "streaming"),
+  );
+
+  constructor(
+    private readonly api: Api,
+    private readonly onSignedOut: (problem: Problem) => void,
+  ) {}
+
+  /** Reads the newest page. What was shown only because it was just said gives way to it. */
+  async load(): Promise<void> {
+    this.loading = true;
+    this.problem = undefined;
+    try {
+      const page = await this.api.messages();
+      this.#stored = page.messages.toReversed();
+      this.#cursor = page.next_cursor ?? undefined;
+      this.#recent = this.#recent.filter((turn) => !this.#isStored(turn));
+    } catch (failure) {
+      this.#report(failure);
+    } finally {
+      this.loading = false;
+    }
+  }
+
+  async loadOlder(): Promise<void> {
+    if (!this.#cursor || this.loadingOlder) return;
+    this.loadingOlder = true;
+    this.problem = undefined;
+    try {
+      const page = await this.api.messages(this.#cursor);
+      this.#stored = [...page.messages.toReversed(), ...this.#stored];
+      this.#cursor = page.next_cursor ?? undefined;
+    } catch (failure) {
+      this.#report(failure);
+    } finally {
+      this.loadingOlder = false;
+    }
+  }
+
+  /** Asks, and returns when the answer has ended, however it ended. */
+  async ask(question: string, model: string | undefined): Promise<void> {
+    if (this.busy) return;
+    this.problem = undefined;
+    this.#count += 1;
+    this.#recent.push(newTurn(`turn-${this.#count}`, question, new Date()));
+    const turn = this.#recent.at(-1)!;
+    turn.picked = model;
+    const abort = new AbortController();
+    this.#abort = abort;
+    try {
+      const body = { content: question, ...(model ? { config: { model } } : {}) };
+      for await (const event of this.api.chat(body, abort.signal)) apply(turn, event, new Date());
+      if (turn.state === "waiting" || turn.state === "streaming") throw new Error("cut short");
+      this.#announce(turn);
+    } catch (failure) {
+      if (abort.signal.aborted) await this.#stopped(turn);
+      else this.#failed(turn, failure);
+    }
+  }
+
+  /** Shows the stored answer of a turn of which only the beginning was read. */
+  async reread(turn: Turn): Promise<void> {
+    await this.load();
+    if (!this.turns.includes(turn) || this.problem) return;
+    turn.remark = "The server is still writing this answer. Try again in a moment.";
+    this.announcement = turn.remark;
+  }
+
+  /** Stops reading. The server finishes the answer and stores it. */
+  stop(): void {
+    this.#abort?.abort();
+  }
+
+  async #stopped(turn: Turn): Promise<void> {
+    turn.state = "stopped";
+    turn.remark = "You stopped reading here. The server finishes the answer and keeps it.";
+    this.announcement = "Stopped.";
+    await this.load();
+  }
+
+  #failed(turn: Turn, failure: unknown): void {
+    turn.state = "failed";
+    turn.problem = fromFailure(failure);
+    this.announcement = `${turn.problem.title}. ${turn.problem.detail}`;
+    if (turn.problem.signedOut) this.onSignedOut(turn.problem);
+  }
+
+  #announce(turn: Turn): void {
+    const { problem } = turn;
+    const text = answerText(turn).slice(0, ANNOUNCED_CHARACTERS);
+    this.announcement = problem ? `${problem.title}. ${problem.detail}` : `Answer: ${text}`;
+  }
+
+  /** A visitor has no history, which is no problem. */
+  #report(failure: unknown): void {
+    if (failure instanceof ApiError && failure.code === "not_a_member") return;
+    this.problem = fromFailure(failure);
+    if (this.problem.signedOut) this.onSignedOut(this.problem);
+  }
+
+  /** A turn that is over gives way when the stored run has an answer. */
+  #isStored(turn: Turn): boolean {
+    if (turn.state === "waiting" || turn.state === "streaming") return false;
+    // Stopped before the server had said a word: only the question can tell.
+    if (turn.state === "stopped" && turn.runId === undefined) {
+      return this.#stored.findLast(({ role }) => role === "human")?.content === turn.question;
+    }
+    return this.#stored.some(
+      (message) => message.run_id === turn.runId && (message.role === "ai" || turn.state === "failed"),
+    );
+  }
+}

@@ -1,0 +1,56 @@
+// Times, counts and keys, as people read them.
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+const dayAndYear = new Intl.DateTimeFormat(undefined, { dateStyle: "long" });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
+const number = new Intl.NumberFormat();
+
+export const time = (at: Date): string => clock.format(at);
+export const exactTime = (at: Date): string => full.format(at);
+
+/** "Today", "Yesterday", "Monday, 3 May", and with the year when it is another one. */
+export function dayName(at: Date, now: Date): string {
+  const days = Math.round((midnight(now) - midnight(at)) / 86_400_000);
+  if (days === 0) return "Today";
+  if (days === 1) return "Yesterday";
+  return (at.getFullYear() === now.getFullYear() ? day : dayAndYear).format(at);
+}
+
+function midnight(at: Date): number {
+  return new Date(at.getFullYear(), at.getMonth(), at.getDate()).getTime();
+}
+
+export function greeting(now: Date): string {
+  const hour = now.getHours();
+  if (hour < 5) return "Still up?";
+  if (hour < 12) return "Good morning.";
+  if (hour < 18) return "Good afternoon.";
+  return "Good evening.";
+}
+
+/** `0x1234…cdef` */
+export function shortKey(key: string): string {
+  return key.length > 14 ? `${key.slice(0, 6)}…${key.slice(-4)}` : key;
+}
+
+export function tokens(usage: { input_tokens: number; output_tokens: number }): string {
+  return `${number.format(usage.input_tokens)} tokens in, ${number.format(usage.output_tokens)} out`;
+}
+
+/** What the catalog name does not say: which model it was in the end, and where. */
+export function answeredBy(model: { name: string; provider: string; id: string }): string {
+  const id = model.id === model.name ? "" : `(${model.id})`;
+  const place = model.provider === model.name ? "" : `at ${model.provider}`;
+  return `${id} ${place}`.trim();
+}
+
+/** JSON that was cut, or is no JSON, is shown as it is. */
+export function pretty(value: unknown): string {
+  if (typeof value !== "string") return JSON.stringify(value, null, 2) ?? "";
+  try {
+    return JSON.stringify(JSON.parse(value), null, 2);
+  } catch {
+    return value;
+  }
+}

@@ -1,0 +1,85 @@
+// Errors, made ready for people: what happened, and what to do.
+
+import { ApiError, Unreachable } from "./api";
+
+export interface Problem {
+  title: string;
+  detail: string;
+  /** Asking again may help. */
+  retryable: boolean;
+  /** The token is not accepted (any more). */
+  signedOut?: boolean;
+}
+
+const NOT_ACCEPTED: Problem = {
+  title: "This token is not accepted",
+  detail:
+    "It may be incomplete, or from another server. In a terminal, `nexus identity token KEY` prints a new one for your key.",
+  retryable: false,
+  signedOut: true,
+};
+
+const TITLES: Record<string, string> = {
+  provider_key_missing: "This model has no key on the server yet",
+  provider_unreachable: "The model cannot be reached",
+  provider_unauthorized: "The provider refused the server's key",
+  provider_rate_limited: "The provider asks us to slow down",
+  provider_rejected: "The provider refused this request",
+  provider_failed: "The provider failed",
+  provider_timed_out: "The model took too long",
+  provider_interrupted: "The answer broke off",
+  provider_malformed: "The provider sent something unreadable",
+  store_unavailable: "Your messages cannot be stored at the moment",
+  template_unavailable: "The server is not set up yet",
+  unknown_model: "There is no such model",
+  model_not_allowed: "This model is not open to you",
+  field_locked: "This setting is locked here",
+};
+
+export function fromEvent(error: { code: string; message: string; retryable: boolean }): Problem {
+  return {
+    title: TITLES[error.code] ?? "No answer this time",
+    detail: sentence(error.message),
+    retryable: error.retryable,
+  };
+}
+
+export function fromFailure(failure: unknown): Problem {
+  if (failure instanceof ApiError) return fromStatus(failure);
+  if (failure instanceof Unreachable) {
+    return {
+      title: "Nexus cannot be reached",
+      detail: `${failure.message} Check that \`nexus serve\` is running and that you are online, then try again.`,
+      retryable: true,
+    };
+  }
+  return {
+    title: "The connection broke off",
+    detail: "The server finishes the answer and keeps it. Load your history to see it.",
+    retryable: false,
+  };
+}
+
+function fromStatus(error: ApiError): Problem {
+  if (error.status === 401) return NOT_ACCEPTED;
+  const detail = sentence(error.message);
+  const title =
+    TITLES[error.code] ??
+    (error.status === 413
+      ? "This message is too long"
+      : error.status === 429
+        ? "Too many questions at once"
+        : error.status >= 500
+          ? "The server has a problem"
+          : "The server did not accept this");
+  return { title, detail, retryable: error.retryable || error.status === 429 };
+}
+
+/** Messages of the server begin in lower case, as they also stand inside other sentences. */
+export function sentence(text: string): string {
+  const trimmed = text.trim();
+  if (trimmed === "") return "";
+  // A name such as max_tokens stays as it is.
+  const begun = /^[a-z]+[ ,]/.test(trimmed) ? trimmed[0]!.toUpperCase() + trimmed.slice(1) : trimmed;
+  return /[.!?`)]$/.test(begun) ? begun : `${begun}.`;
+}

@@ -1,0 +1,183 @@
+// A turn is a question and everything that came of it. Stored messages and live events both become
+// turns, so that a conversation looks the same while it happens and afterwards.
+
+import type { Problem } from "./problem";
+import type { AnsweredBy, Notice, RunEvent, RunFinished, StoredMessage, Usage } from "./types";
+import { fromEvent } from "./problem";
+
+export interface ToolCall {
+  id: string;
+  name: string;
+  args: unknown;
+  status: "running" | "success" | "error";
+  result?: string;
+}
+
+export type Part =
+  | { kind: "answer" | "reasoning" | "guidance"; text: string }
+  | { kind: "tool"; call: ToolCall };
+
+export interface Turn {
+  id: string;
+  question: string;
+  /** The model that was picked for this question alone. */
+  picked?: string;
+  askedAt: Date;
+  answeredAt?: Date;
+  parts: Part[];
+  state: "waiting" | "streaming" | "finished" | "stopped" | "failed";
+  model?: AnsweredBy;
+  usage?: Usage;
+  notices: Notice[];
+  problem?: Problem;
+  /** What a reader should know about how it ended. */
+  remark?: string;
+  runId?: string;
+  /** How many messages the server says it stored. */
+  stored?: number;
+}
+
+const UNANSWERED = "There is no answer to this: it failed, or is still being written.";
+
+export function newTurn(id: string, question: string, askedAt: Date): Turn {
+  return { id, question, askedAt, parts: [], state: "waiting", notices: [] };
+}
+
+/** Stored messages, oldest first, as turns. */
+export function turnsOf(messages: readonly StoredMessage[]): Turn[] {
+  const turns: Turn[] = [];
+  for (const message of messages) {
+    const last = turns.at(-1);
+    if (last?.runId === message.run_id) {
+      addStored(last, message);
+    } else {
+      const turn = newTurn(message.run_id, "", new Date(message.timestamp));
+      turn.runId = message.run_id;
+      turn.state = "finished";
+      addStored(turn, message);
+      turns.push(turn);
+    }
+  }
+  for (const turn of turns) if (turn.parts.length === 0) turn.remark ??= UNANSWERED;
+  return turns;
+}
+
+function addStored(turn: Turn, message: StoredMessage): void {
+  const { metadata } = message;
+  const at = new Date(message.timestamp);
+  switch (message.role) {
+    case "human":
+      turn.question = message.content;
+      turn.askedAt = at;
+      break;
+    case "ai":
+      if (metadata.reasoning) append(turn, "reasoning", metadata.reasoning);
+      if (message.content) append(turn, "answer", message.content);
+      for (const { id, name, arguments: args } of metadata.tool_calls ?? []) {
+        turn.parts.push({ kind: "tool", call: { id, name, args, status: "running" } });
+      }
+      turn.answeredAt = at;
+      turn.model = metadata.model ?? turn.model;
+      if (metadata.usage) turn.usage = sum(turn.usage, metadata.usage);
+      if (metadata.interrupted) turn.remark = interruption(metadata.interrupted);
+      break;
+    case "tool":
+      finishCall(turn, {
+        call_id: metadata.call_id ?? message.id,
+        tool_name: metadata.tool_name ?? "tool",
+        status: metadata.status ?? "success",
+        result: message.content,
+      });
+      break;
+    case "system":
+      append(turn, "guidance", message.content);
+      break;
+  }
+}
+
+/** What one event of a running run does to its turn. */
+export function apply(turn: Turn, event: RunEvent, now: Date): void {
+  switch (event.event) {
+    case "run_started":
+      turn.runId = event.data.run_id;
+      turn.notices = event.data.notices ?? [];
+      break;
+    case "text_chunk":
+      turn.state = "streaming";
+      append(turn, event.data.channel, event.data.chunk);
+      break;
+    case "tool_call_started": {
+      const { call_id: id, tool_name: name, args } = event.data;
+      turn.state = "streaming";
+      turn.parts.push({ kind: "tool", call: { id, name, args, status: "running" } });
+      break;
+    }
+    case "tool_call_finished":
+      finishCall(turn, event.data);
+      break;
+    case "error":
+      turn.problem = fromEvent(event.data);
+      break;
+    case "run_finished":
+      finish(turn, event.data, now);
+      break;
+  }
+}
+
+function finish(turn: Turn, run: RunFinished, now: Date): void {
+  turn.answeredAt = now;
+  turn.model = run.model;
+  turn.usage = run.usage;
+  turn.stored = run.message_ids.length;
+  turn.state = run.status === "failed" ? "failed" : "finished";
+  if (run.status === "tool_limit") turn.remark = "It wanted more tool calls than this server allows.";
+  if (run.status === "interrupted" && !turn.problem) turn.remark = interruption("cancelled");
+  if (run.status === "failed") {
+    turn.problem ??= {
+      title: "No answer this time",
+      detail: "The server could not finish this run.",
+      retryable: true,
+    };
+  }
+}
+
+function append(turn: Turn, kind: "answer" | "reasoning" | "guidance", text: string): void {
+  const last = turn.parts.at(-1);
+  if (last?.kind === kind) last.text += text;
+  else turn.parts.push({ kind, text });
+}
+
+function finishCall(
+  turn: Turn,
+  ended: { call_id: string; tool_name: string; status: string; result: string },
+): void {
+  const status = ended.status === "success" ? "success" : "error";
+  for (const part of turn.parts) {
+    if (part.kind === "tool" && part.call.id === ended.call_id && part.call.status === "running") {
+      part.call.status = status;
+      part.call.result = ended.result;
+      return;
+    }
+  }
+  const { call_id: id, tool_name: name, result } = ended;
+  turn.parts.push({ kind: "tool", call: { id, name, args: undefined, status, result } });
+}
+
+function sum(before: Usage | undefined, usage: Usage): Usage {
+  return {
+    input_tokens: (before?.input_tokens ?? 0) + usage.input_tokens,
+    output_tokens: (before?.output_tokens ?? 0) + usage.output_tokens,
+  };
+}
+
+function interruption(why: string | boolean): string {
+  return why === "cancelled" ? "This answer was stopped." : "This answer broke off.";
+}
+
+/** The answer alone, for copying and for screen readers. */
+export function answerText(turn: Turn): string {
+  const texts = turn.parts.flatMap((part) =>
+    part.kind === "answer" || part.kind === "guidance" ? [part.text] : [],
+  );
+  return texts.join("\n\n");
+}

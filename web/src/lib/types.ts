@@ -1,0 +1,119 @@
+// What the server says, as `docs/api.md` describes it. Only what the page uses.
+
+export type Layer = "builtin" | "catalog" | "genesis" | "group" | "identity" | "request";
+
+export interface Notice {
+  code: string;
+  field: string;
+  message: string;
+}
+
+export interface Bounds {
+  min?: number;
+  max?: number;
+  steps?: { size: number; origin: number }[];
+  numbers?: number[];
+  models?: string[];
+}
+
+export interface ProfileField {
+  /** `config.model`, `prompts.persona` */
+  field: string;
+  value: unknown;
+  layer: Layer;
+  /** What weaker layers had set, strong to weak. */
+  shadowed: { layer: Layer; value: unknown }[];
+  editable: boolean;
+  lock?: string;
+  bounds?: Bounds;
+}
+
+export interface Profile {
+  public_key: string;
+  created_at: string;
+  app_name: string;
+  template_version: number;
+  fields: ProfileField[];
+  field_options: Record<string, unknown>;
+  notices: Notice[];
+}
+
+export interface AnsweredBy {
+  name: string;
+  provider: string;
+  id: string;
+}
+
+export interface Usage {
+  input_tokens: number;
+  output_tokens: number;
+}
+
+export interface StoredCall {
+  id: string;
+  name: string;
+  arguments: unknown;
+}
+
+export interface StoredMessage {
+  id: string;
+  run_id: string;
+  owner_key: string;
+  role: "human" | "ai" | "tool" | "system";
+  content: string;
+  timestamp: string;
+  metadata: {
+    model?: AnsweredBy;
+    usage?: Usage;
+    /** Why the answer broke off. */
+    interrupted?: string | boolean;
+    reasoning?: string;
+    tool_calls?: StoredCall[];
+    call_id?: string;
+    tool_name?: string;
+    status?: string;
+  };
+}
+
+export interface MessagePage {
+  messages: StoredMessage[];
+  next_cursor?: string | null;
+}
+
+export interface Model {
+  name: string;
+  id: string;
+  aliases: string[];
+  provider: string;
+  available: boolean;
+  reason?: string;
+  choosable: boolean;
+}
+
+export interface ModelList {
+  default: string;
+  models: Model[];
+}
+
+export interface RunFinished {
+  run_id: string;
+  status: "completed" | "visitor_guidance_sent" | "tool_limit" | "interrupted" | "failed";
+  model?: AnsweredBy;
+  usage?: Usage;
+  message_ids: string[];
+}
+
+/** One Server-Sent Event of a run: its name and its payload. */
+export type RunEvent =
+  | { event: "run_started"; data: { run_id: string; model?: string; notices?: Notice[] } }
+  | { event: "text_chunk"; data: { chunk: string; channel: "answer" | "reasoning" | "guidance" } }
+  | { event: "tool_call_started"; data: { call_id: string; tool_name: string; args: unknown } }
+  | {
+      event: "tool_call_finished";
+      data: { call_id: string; tool_name: string; status: string; result: string };
+    }
+  | {
+      event: "error";
+      data: { code: string; message: string; field?: string; retryable: boolean };
+    }
+  | { event: "run_finished"; data: RunFinished };

@@ -1,0 +1,113 @@
+// A browser that is watched: nothing may be asked of anybody else, and nothing may go wrong quietly.
+
+import { AxeBuilder } from "@axe-core/playwright";
+import { execFileSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import {
+  chromium,
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  type Page,
+} from "playwright-core";
+import { expect } from "vitest";
+
+const pictures = join(import.meta.dirname, "../../test-results");
+const FLAGS =
+  "--headless --no-sandbox --disable-gpu --disable-quic --disable-background-networking --disable-component-update --disable-sync --no-first-run";
+
+export function launch(): Promise<Browser> {
+  mkdirSync(pictures, { recursive: true });
+  return chromium.launch({ executablePath: executable(), args: FLAGS.split(" ") });
+}
+
+function executable(): string {
+  if (process.env.CHROMIUM) return process.env.CHROMIUM;
+  for (const name of ["chromium", "google-chrome", "chromium-browser"]) {
+    try {
+      return execFileSync("which", [name], { encoding: "utf8" }).trim();
+    } catch {
+      // The next one, then.
+    }
+  }
+  throw new Error("no Chromium was found: install it, or set CHROMIUM to its path");
+}
+
+export class Visit {
+  private constructor(
+    readonly page: Page,
+    private readonly context: BrowserContext,
+    private readonly origin: string,
+    private readonly foreign: string[],
+    private readonly complaints: string[],
+  ) {}
+
+  static async begin(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Visit> {
+    const context = await browser.newContext({ locale: "en-GB", ...options });
+    await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: url });
+    const page = await context.newPage();
+    const foreign: string[] = [];
+    const complaints: string[] = [];
+    page.on("request", (request) => {
+      if (new URL(request.url()).origin !== url) foreign.push(request.url());
+    });
+    page.on("pageerror", (error) => complaints.push(String(error)));
+    page.on("dialog", (dialog) => {
+      complaints.push(`a dialog opened: ${dialog.message()}`);
+      void dialog.dismiss();
+    });
+    page.on("console", (message) => {
+      // The browser itself reports answers such as 401 here; the page shows them.
+      const expected = message.text().startsWith("Failed to load resource");
+      if (message.type() === "error" && !expected) complaints.push(message.text());
+    });
+    await page.goto(url);
+    return new Visit(page, context, url, foreign, complaints);
+  }
+
+  async signIn(token: string): Promise<void> {
+    await this.page.getByLabel("Your token").fill(token);
+    await this.page.getByRole("button", { name: "Enter" }).click();
+    await this.page.getByLabel("Your message").waitFor();
+  }
+
+  async ask(question: string): Promise<void> {
+    await this.page.getByLabel("Your message").fill(question);
+    await this.page.keyboard.press("Enter");
+  }
+
+  /** Asks, and waits until the answer is there. */
+  async askAndWait(question: string): Promise<void> {
+    const copies = this.page.getByRole("button", { name: "Copy this answer" });
+    const before = await copies.count();
+    await this.ask(question);
+    await copies.nth(before).waitFor();
+    await this.page.getByRole("button", { name: "Send" }).waitFor();
+  }
+
+  async picture(name: string): Promise<void> {
+    await this.page.mouse.move(2, 400);
+    await this.page.screenshot({ path: join(pictures, `${name}.png`), animations: "disabled" });
+  }
+
+  async expectAccessible(): Promise<void> {
+    const { violations } = await new AxeBuilder({ page: this.page }).analyze();
+    const bad = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+    expect(bad.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(", ")}`)).toEqual([]);
+  }
+
+  async expectNoSidewaysScrolling(): Promise<void> {
+    const wide = await this.page.evaluate(
+      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    );
+    expect(wide).toBeLessThanOrEqual(0);
+  }
+
+  /** Ends the visit, and tells what nobody asked for. */
+  async end(): Promise<void> {
+    await this.context.close();
+    expect(this.foreign, `requests to others than ${this.origin}`).toEqual([]);
+    expect(this.complaints).toEqual([]);
+  }
+}

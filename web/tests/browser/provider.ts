@@ -1,0 +1,77 @@
+// A model server that says what a test wants, in the protocol of OpenAI, when the test wants it.
+
+import { createServer, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+export interface Script {
+  reasoning?: string;
+  answer: string;
+  /** Waits here, after this many pieces, until the test lets it go on. */
+  holdAfter?: number;
+  /** Cuts the connection instead of ending properly. */
+  breakOff?: boolean;
+}
+
+export class Provider {
+  private script: Script = { answer: "Nothing was scripted." };
+  private release: () => void = () => undefined;
+  private released: Promise<void> = Promise.resolve();
+
+  private constructor(private readonly server: Server) {}
+
+  static async start(): Promise<Provider> {
+    const server = createServer();
+    const provider = new Provider(server);
+    server.on("request", (request, response) => {
+      if (request.url?.endsWith("/models")) {
+        response.setHeader("Content-Type", "application/json");
+        response.end(JSON.stringify({ object: "list", data: [{ id: "scripted-1", object: "model" }] }));
+        return;
+      }
+      request.resume();
+      request.on("end", () => void provider.speak(response));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return provider;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/v1`;
+  }
+
+  /** What the next answers are. */
+  says(script: Script): void {
+    this.script = script;
+    this.released = new Promise((resolve) => (this.release = resolve));
+  }
+
+  goOn(): void {
+    this.release();
+  }
+
+  stop(): void {
+    this.server.closeAllConnections();
+    this.server.close();
+  }
+
+  private async speak(response: ServerResponse): Promise<void> {
+    const { script, released } = this;
+    response.setHeader("Content-Type", "text/event-stream");
+    const send = (delta: unknown, rest: object = {}): void => {
+      const chunk = { id: "c", object: "chat.completion.chunk", model: "scripted-1", ...rest };
+      const choices = [{ index: 0, delta, finish_reason: null, ...rest }];
+      response.write(`data: ${JSON.stringify({ ...chunk, choices })}\n\n`);
+    };
+    if (script.reasoning) send({ reasoning_content: script.reasoning });
+    for (const [index, piece] of script.answer.split(/(?<=\s)/).entries()) {
+      if (index === script.holdAfter) await released;
+      send({ content: piece });
+    }
+    if (script.breakOff) {
+      response.destroy();
+      return;
+    }
+    send({}, { finish_reason: "stop", usage: { prompt_tokens: 1204, completion_tokens: 187, total_tokens: 1391 } });
+    response.end("data: [DONE]\n\n");
+  }
+}

@@ -1,0 +1,58 @@
+// What `npm run build` writes keeps its promises. The build itself is part of the test.
+
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { beforeAll, describe, expect, test } from "vitest";
+
+const BUDGET = 60_000;
+const dist = join(import.meta.dirname, "../test-results/build");
+let html = "";
+let files: string[] = [];
+
+beforeAll(() => {
+  // A process of its own: the test runner would have Svelte built for development.
+  const vite = join(import.meta.dirname, "../node_modules/vite/bin/vite.js");
+  const options = ["build", "--outDir", dist, "--emptyOutDir", "--logLevel", "error"];
+  execFileSync(process.execPath, [vite, ...options], { env: { ...process.env, NODE_ENV: "production" } });
+  html = readFileSync(join(dist, "index.html"), "utf8");
+  files = readdirSync(dist, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}, 120_000);
+
+describe("the built page", () => {
+  test("is loaded with less than 60 kB", () => {
+    const sizes = files.map((file) => gzipSync(readFileSync(file), { level: 9 }).length);
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    console.info(`first load: ${(total / 1000).toFixed(1)} kB with gzip`);
+    expect(total).toBeGreaterThan(10_000);
+    expect(total).toBeLessThan(BUDGET);
+  });
+
+  test("has nothing inline, as the content policy of the server forbids it", () => {
+    expect(html).not.toMatch(/<style|\sstyle=|\son\w+=|javascript:/i);
+    for (const [tag, content] of html.matchAll(/<script[^>]*>([^<]*)<\/script>/g)) {
+      expect(tag).toContain("src=");
+      expect(content).toBeFalsy();
+    }
+  });
+
+  test("names only files that are there, and nobody else's", () => {
+    const names = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1]!);
+    expect(names.length).toBeGreaterThan(3);
+    for (const name of names) expect(existsSync(join(dist, name)), name).toBe(true);
+  });
+
+  test("never makes HTML or code out of text", () => {
+    for (const file of files.filter((name) => name.endsWith(".js"))) {
+      const code = readFileSync(file, "utf8");
+      expect(code, file).not.toMatch(/\beval\(|new Function\(|document\.write|insertAdjacentHTML/);
+    }
+    const sources = readdirSync("src", { recursive: true, encoding: "utf8" });
+    for (const name of sources.filter((one) => /(svelte|[^t]\.ts)$/.test(one))) {
+      expect(readFileSync(join("src", name), "utf8"), name).not.toMatch(/\{@html|\.(inner|outer)HTML/);
+    }
+  });
+});
