@@ -88,9 +88,11 @@ test-model: toolchain ## Run the tests that need a real language model
 	@scripts/install-test-tools cargo-tools model
 	cargo nextest run $(everything) --run-ignored only -E 'package(nexus) & test(real_model)'
 
+# The two are built apart, so that the program is measured exactly as `make build` makes it.
 .PHONY: bench
-bench: toolchain ## Measure a chat turn
-	cargo bench --locked --package nexus $(if $(ARGS),-- $(ARGS))
+bench: build ## Measure a chat turn beside nginx; ARGS='--help' shows the options
+	cargo build --release --locked --package nexus-bench
+	@./target/release/nexus-bench run $(ARGS)
 
 .PHONY: web
 web: ## Build the page, when Node is there and a source has changed
@@ -100,7 +102,7 @@ ifeq ($(npm),)
 else
 web: web/dist/index.html
 web/dist/index.html: web/node_modules/.package-lock.json \
-		$(shell find web \( -name node_modules -o -name dist \) -prune -o -type f -print)
+		$(shell find web \( -name node_modules -o -name dist -o -name test-results \) -prune -o -type f -print)
 	cd web && npm run build
 	@touch $@
 
