@@ -1,3 +1,5 @@
+//! An answer, byte by byte, with a clock that stands still.
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

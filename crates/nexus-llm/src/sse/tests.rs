@@ -1,3 +1,5 @@
+//! Events, however their bytes are cut.
+
 use proptest::prelude::*;
 
 use super::{Decoder, EVENT_LIMIT, LINE_LIMIT, TooLong};

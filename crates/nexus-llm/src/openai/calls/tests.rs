@@ -1,3 +1,5 @@
+//! Tool calls put together from what providers send of them.
+
 use proptest::prelude::*;
 use serde_json::json;
 
