@@ -14,6 +14,7 @@
 //! | [`policy`] | locks and bounds |
 //! | [`overrides`] | what one person changed, and the only way to change it |
 //! | [`profile`] | [`EffectiveProfile::resolve`]: the merge, with provenance |
+//! | [`plan`] | [`Plan`](plan::Plan): what a new template would change, before it is stored |
 //! | [`event`] | [`RunEvent`]: what a client sees of a run |
 //! | [`clock`] | [`Clock`]: where time comes from |
 
@@ -26,6 +27,7 @@ pub mod identity;
 pub mod ids;
 pub mod message;
 pub mod overrides;
+pub mod plan;
 pub mod policy;
 pub mod profile;
 pub mod text;
