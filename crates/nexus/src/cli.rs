@@ -167,6 +167,9 @@ pub(crate) enum Identity {
     Token {
         /// The address
         key: PublicKey,
+        /// Let whoever has it change the template of this server
+        #[arg(long)]
+        admin: bool,
         #[command(flatten)]
         life: TokenLife,
     },
