@@ -81,3 +81,32 @@ async fn without_a_template_development_has_the_emergency_one_and_production_non
     );
     assert!(!development.health().is_emergency);
 }
+
+#[tokio::test]
+async fn an_edit_by_hand_is_put_in_force_though_the_version_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(folder.path()).unwrap());
+    put_template(&*store, template(), None).await;
+    let live = LiveTemplate::load(store, Environment::Development, Arc::new(|_| None)).await;
+    let shell = rusqlite::Connection::open(folder.path().join("nexus.db")).unwrap();
+    let edit = |key: &str, value: &str| {
+        let sql = format!("UPDATE configurations SET doc = json_set(doc, '$.{key}', ?1)");
+        assert_eq!(shell.execute(&sql, [value]).unwrap(), 1);
+    };
+    edit("system.app_name", "By hand");
+    live.reload().await;
+    let current = live.current().unwrap();
+    assert_eq!(
+        (&*current.system().app_name, current.version()),
+        ("By hand", 1)
+    );
+    assert_eq!(live.health().problems, Vec::<String>::new());
+
+    edit("user_defaults.config.model", "gone");
+    live.reload().await;
+    assert_eq!(&*live.current().unwrap().system().app_name, "By hand");
+    assert!(live.health().problems[0].contains("/user_defaults/config/model"));
+    edit("user_defaults.config.model", "calm");
+    live.reload().await;
+    assert_eq!(live.health().problems, Vec::<String>::new());
+}
