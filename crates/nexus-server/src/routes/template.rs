@@ -123,7 +123,7 @@ pub(crate) struct Options {
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct Changed {
+pub(crate) struct Outcome {
     /// The version that is stored now.
     version: u64,
     /// Whether this request made it.
@@ -137,7 +137,7 @@ pub(crate) async fn change_template(
     Admin(author): Admin,
     options: Result<Query<Options>, QueryRejection>,
     JsonBody(change): JsonBody<Change>,
-) -> Result<Json<Changed>, ApiError> {
+) -> Result<Json<Outcome>, ApiError> {
     let Query(options) = options.map_err(|rejection| invalid_query(&rejection))?;
     let (store, live) = (&*state.orchestrator.store, &state.orchestrator.template);
     let destination = Destination {
@@ -162,7 +162,7 @@ pub(crate) async fn change_template(
     } else {
         current
     };
-    Ok(Json(Changed {
+    Ok(Json(Outcome {
         version,
         changed: is_stored,
         plan,
