@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use nexus_core::genesis::{Checked, GenesisDoc};
-use nexus_core::{Environment, Genesis};
-use nexus_store::{ConfigStore, Store, StoredTemplate};
+use nexus_core::{Clock, Environment, Genesis};
+use nexus_store::{ConfigStore, NewTemplate, Store, StoreError, StoredTemplate};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Looks up an environment variable for a provider's row.
 pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// The author of a version that began as an edit in the database: nobody knows more.
+pub const EDITED_BY: &str = "an edit in the database";
 
 /// Hands out the template in force and replaces it when the stored one changes.
 pub struct LiveTemplate {
@@ -33,6 +36,8 @@ struct State {
     /// The document that `genesis` was made from. Somebody who edits the database by hand does not
     /// change the version.
     hash: Option<String>,
+    /// Somebody edited the document after it was stored.
+    is_edited: bool,
     problems: Vec<String>,
 }
 
@@ -66,6 +71,7 @@ impl LiveTemplate {
             genesis: None,
             is_emergency: false,
             hash: None,
+            is_edited: false,
             problems: Vec::new(),
         };
         let live = Self {
@@ -111,10 +117,15 @@ impl LiveTemplate {
         }
     }
 
-    /// Reloads whenever the store says that something changed, until `stop`.
-    pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
+    /// Reloads whenever the store says that something changed, until `stop`. A usable edit in the
+    /// database becomes a version of its own.
+    pub async fn watch(self: Arc<Self>, clock: Arc<dyn Clock>, stop: CancellationToken) {
         let mut changes = self.changes.clone();
+        let mut adopted = None;
         loop {
+            if self.state.load().is_edited {
+                self.adopt_edit(&*clock, &mut adopted).await;
+            }
             tokio::select! {
                 () = stop.cancelled() => return,
                 outcome = changes.changed() => if outcome.is_err() { return },
@@ -144,11 +155,45 @@ impl LiveTemplate {
         }
     }
 
+    /// Stores an edited document as a new version, so that a version says which document it is.
+    /// `adopted`: the last one. It is not stored twice, even if a store gave back something else
+    /// than it was given.
+    async fn adopt_edit(&self, clock: &dyn Clock, adopted: &mut Option<String>) {
+        let read = stored_template(&*self.store, self.environment, &self.variables).await;
+        let Ok(Some((stored, _))) = read else { return };
+        let hash = stored.doc.hash();
+        if hash == stored.hash || adopted.as_ref() == Some(&hash) {
+            return;
+        }
+        let new = NewTemplate {
+            environment: self.environment,
+            doc: stored.doc,
+            author: EDITED_BY.to_owned(),
+            created_at: clock.now(),
+        };
+        match self.store.put_template(new, Some(stored.version)).await {
+            Ok(now) => {
+                tracing::info!(
+                    version = now.version,
+                    hash,
+                    "an edit in the database was stored as a version"
+                );
+                *adopted = Some(hash);
+            }
+            // Another node was faster.
+            Err(StoreError::Conflict { .. }) => {}
+            Err(error) => {
+                tracing::warn!(%error, "an edit in the database could not be stored as a version");
+            }
+        }
+    }
+
     fn put_in_force(&self, stored: &StoredTemplate, checked: Checked, hash: Option<String>) {
         for warning in &checked.warnings {
             tracing::warn!(%warning, "the template has an oddity");
         }
-        if hash.as_ref() != Some(&stored.hash) {
+        let is_edited = hash.as_ref() != Some(&stored.hash);
+        if is_edited {
             tracing::warn!(
                 version = stored.version,
                 "the template was edited in the database after it was stored"
@@ -165,6 +210,7 @@ impl LiveTemplate {
             genesis: Some(Arc::new(checked.genesis)),
             is_emergency: false,
             hash,
+            is_edited,
             problems: Vec::new(),
         }));
     }
@@ -191,6 +237,7 @@ impl LiveTemplate {
             genesis,
             is_emergency,
             hash: before.hash.clone(),
+            is_edited: false,
             problems: vec![problem],
         }));
     }

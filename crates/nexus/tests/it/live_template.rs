@@ -275,13 +275,15 @@ fn an_edit_by_hand_that_cannot_be_used_leaves_the_last_good_template_in_force() 
 
     // A later good one heals it, by hand and by command.
     edit(&template(0.4, "By hand").to_string());
-    ready(&|it| it["status"] == "ready");
+    ready(&|it| it["status"] == "ready" && it["template"]["version"] == 2);
     assert_eq!(profile()["app_name"], "By hand");
+    let newest = home.json(&["template", "history"])[0].clone();
+    assert_eq!(newest["author"], "an edit in the database");
     edit(&broken.to_string());
     ready(&|it| it["status"] == "degraded");
     write(&home, &template(0.3, "Healed"));
     home.ok(&["template", "apply", "new.json", "--yes"]);
-    ready(&|it| it["status"] == "ready" && it["template"]["version"] == 2);
+    ready(&|it| it["status"] == "ready" && it["template"]["version"] == 3);
     assert_eq!(profile()["app_name"], "Healed");
 }
 
