@@ -1,5 +1,7 @@
 //! What is special to the MongoDB store, with a real server.
 
+mod original;
+mod plans;
 mod server;
 
 use std::sync::Arc;
