@@ -23,6 +23,7 @@ use nexus_core::{
 };
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use self::calls::Calls;
 use self::changes::Changes;
@@ -63,6 +64,19 @@ enum Readiness {
     Waiting(String),
 }
 
+impl Readiness {
+    fn check(&self) -> Result<(), StoreError> {
+        let reason = match self {
+            Self::Ready => return Ok(()),
+            Self::Starting => "the indexes of the database are being made",
+            Self::Waiting(reason) => reason,
+        };
+        Err(StoreError::Unavailable {
+            reason: reason.to_owned(),
+        })
+    }
+}
+
 impl MongoStore {
     /// Opens the database that `uri` names, or `default_database`. Comes back when the database has
     /// answered or has failed to, after some seconds at most. If it has failed the store is
@@ -79,20 +93,22 @@ impl MongoStore {
         let data = Arc::new(Data::new(client, &database));
         let calls = Calls::new(options.deadline);
         let changes = Changes::new();
-        let (state, mut ready) = watch::channel(Readiness::Starting);
+        let (state, ready) = watch::channel(Readiness::Starting);
         let keeper = calls.keep(keep(Arc::clone(&data), changes.clone(), state));
-        // The keeper ends only with the store.
-        _ = ready
-            .wait_for(|state| !matches!(state, Readiness::Starting))
-            .await;
-        Ok(Self {
+        let mut store = Self {
             location: connect::location(uri, &database),
             data,
             calls,
             changes,
             ready,
             keeper,
-        })
+        };
+        let known = store
+            .ready
+            .wait_for(|state| !matches!(state, Readiness::Starting));
+        // It may take longer: an index on a million messages does.
+        _ = timeout(options.deadline, known).await;
+        Ok(store)
     }
 
     /// Finishes what is on its way and closes the connections.
@@ -110,11 +126,7 @@ impl MongoStore {
         T: Send + 'static,
         Answer: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        if let Readiness::Waiting(reason) = &*self.ready.borrow() {
-            return Err(StoreError::Unavailable {
-                reason: reason.clone(),
-            });
-        }
+        self.ready.borrow().check()?;
         let call = call(Arc::clone(&self.data), self.changes.clone());
         self.calls.run(call).await
     }

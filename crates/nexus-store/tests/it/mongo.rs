@@ -1,5 +1,8 @@
 //! What is special to the MongoDB store, with a real server.
 
+mod failover;
+mod faults;
+mod load;
 mod original;
 mod plans;
 mod server;

@@ -15,6 +15,9 @@ use mongodb::{Client, Database};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
+/// The name of every replica set.
+const SET: &str = "rs0";
+
 /// Ends when its standard input is closed, which happens also when the test is killed.
 const UNTIL_CLOSED: &str = r#""$@" & read -r _; kill -9 $!; wait"#;
 
@@ -48,7 +51,7 @@ async fn find_or_start() -> String {
     let port = free_port();
     let server = Command::new("sh")
         .args(["-c", UNTIL_UNUSED, "sh"])
-        .args(mongod(&data, port, "rs0"))
+        .args(mongod(&data, port, Some(SET)))
         .current_dir(&folder)
         .env("data", &data)
         .stdin(Stdio::null())
@@ -69,7 +72,23 @@ pub(crate) struct ReplicaSet {
     members: Vec<Member>,
 }
 
+/// A server of one test that belongs to no replica set.
+pub(crate) struct Standalone(Member);
+
+impl Standalone {
+    pub(crate) fn start() -> Self {
+        let mut member = Member::new(None);
+        member.start();
+        Self(member)
+    }
+
+    pub(crate) fn uri(&self) -> String {
+        format!("mongodb://{}", address(self.0.port))
+    }
+}
+
 struct Member {
+    set: Option<&'static str>,
     port: u16,
     folder: TempDir,
     /// The shell and its `mongod`, while they run.
@@ -79,13 +98,9 @@ struct Member {
 impl ReplicaSet {
     /// A set whose members are not started yet.
     pub(crate) fn new(size: usize) -> Self {
-        let member = || Member {
-            port: free_port(),
-            folder: tempfile::tempdir().unwrap(),
-            running: None,
-        };
+        let members = std::iter::repeat_with(|| Member::new(Some(SET)));
         Self {
-            members: std::iter::repeat_with(member).take(size).collect(),
+            members: members.take(size).collect(),
         }
     }
 
@@ -133,10 +148,19 @@ impl ReplicaSet {
 }
 
 impl Member {
+    fn new(set: Option<&'static str>) -> Self {
+        Self {
+            set,
+            port: free_port(),
+            folder: tempfile::tempdir().unwrap(),
+            running: None,
+        }
+    }
+
     fn start(&mut self) {
         let running = Command::new("sh")
             .args(["-c", UNTIL_CLOSED, "sh"])
-            .args(mongod(self.folder.path(), self.port, "rs0"))
+            .args(mongod(self.folder.path(), self.port, self.set))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -160,12 +184,14 @@ impl Drop for Member {
 }
 
 /// The command line of a small server that accepts `failCommand`.
-fn mongod(data: &Path, port: u16, set: &str) -> Vec<String> {
+fn mongod(data: &Path, port: u16, set: Option<&str>) -> Vec<String> {
     let program = program();
     let mut words = vec![program.to_str().unwrap().to_owned()];
     words.extend(["--dbpath".to_owned(), data.to_str().unwrap().to_owned()]);
     words.extend(["--port".to_owned(), port.to_string()]);
-    words.extend(["--replSet".to_owned(), set.to_owned()]);
+    if let Some(set) = set {
+        words.extend(["--replSet".to_owned(), set.to_owned()]);
+    }
     let log = data.join("log").to_str().unwrap().to_owned();
     words.extend(["--logpath".to_owned(), log]);
     let rest = "--bind_ip 127.0.0.1 --nounixsocket --oplogSize 64 --wiredTigerCacheSizeGB 0.25 \
@@ -199,7 +225,7 @@ async fn initiate(addresses: &[String], data: &Path) {
         .map(|(id, host)| doc! {"_id": id, "host": host})
         .collect();
     let settings = doc! {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500};
-    let config = doc! {"_id": "rs0", "members": members, "settings": settings};
+    let config = doc! {"_id": SET, "members": members, "settings": settings};
     // The driver waits for a server that is about to answer, and for a primary.
     let first = direct(&addresses[0]).await;
     let initiated = first.run_command(doc! {"replSetInitiate": config}).await;
@@ -226,7 +252,7 @@ fn uri(addresses: impl IntoIterator<Item = impl AsRef<str>>) -> String {
         .into_iter()
         .map(|address| address.as_ref().to_owned())
         .collect();
-    format!("mongodb://{}/?replicaSet=rs0", addresses.join(","))
+    format!("mongodb://{}/?replicaSet={SET}", addresses.join(","))
 }
 
 fn address(port: u16) -> String {
