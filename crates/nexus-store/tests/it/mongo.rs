@@ -5,6 +5,7 @@ mod faults;
 mod load;
 mod original;
 mod plans;
+mod scale;
 mod server;
 
 use std::sync::Arc;
@@ -13,25 +14,40 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use mongodb::{Client, Database};
 use nexus_store::{MongoOptions, MongoStore, Store};
 
+use self::server::ReplicaSet;
 use crate::contract::Place;
 
 mod contract {
-    crate::contract::contract!(super::Shared::new().await);
+    crate::contract::contract!(super::Mongo::shared().await);
 }
 
-/// A database of its own on the server that all tests share.
-pub(crate) struct Shared {
+/// A database of its own on a server.
+pub(crate) struct Mongo {
     uri: String,
     name: String,
+    _server: Option<ReplicaSet>,
 }
 
-impl Shared {
-    pub(crate) async fn new() -> Self {
+impl Mongo {
+    /// On the server that all tests share.
+    pub(crate) async fn shared() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         Self {
             uri: server::shared().await,
             name: format!("test_{}_{number}", std::process::id()),
+            _server: None,
+        }
+    }
+
+    /// On a server of its own: a server can only be told once at a time to fail.
+    pub(crate) async fn alone() -> Self {
+        let mut server = ReplicaSet::new(1);
+        server.start().await;
+        Self {
+            uri: server.uri(),
+            name: "faults".to_owned(),
+            _server: Some(server),
         }
     }
 
@@ -52,7 +68,7 @@ impl Shared {
     }
 }
 
-impl Place for Shared {
+impl Place for Mongo {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.store().await)
     }

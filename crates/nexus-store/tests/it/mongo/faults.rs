@@ -9,7 +9,7 @@ use nexus_core::{Message, Role};
 use nexus_store::{IdentityStore, MongoOptions, MongoStore, Store, StoreError};
 use tokio::time::{Instant, timeout};
 
-use super::Shared;
+use super::Mongo;
 use super::failover::{change, heard};
 use super::load::Load;
 use super::server::Standalone;
@@ -19,7 +19,7 @@ use crate::samples::{at, key, message};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_that_fail_are_refused_or_repeated_and_lose_nothing() {
-    let place = Shared::new().await;
+    let place = Mongo::alone().await;
     let store = place.open().await;
     let load = Load::start(Arc::clone(&store)).await;
     let insert = ["insert"].as_slice();
@@ -38,17 +38,18 @@ async fn commands_that_fail_are_refused_or_repeated_and_lose_nothing() {
     ] {
         // The driver repeats a failed command once: every second one is for the driver.
         let some = doc! {"activationProbability": 0.5};
+        println!("{failure} for {commands:?}");
         place.fail(commands, failure.clone(), some).await;
         load.is_refused().await;
         place.fail(commands, failure, "off").await;
-        load.goes_on().await;
+        println!("goes on after {:.1?}", load.goes_on().await);
     }
     load.finish().await.check(MongoOptions::default().deadline);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_ends_at_its_deadline_and_what_it_began_is_stored_once() {
-    let place = Shared::new().await;
+    let place = Mongo::alone().await;
     let options = MongoOptions {
         deadline: Duration::from_millis(500),
         application: place.name.clone(),
@@ -76,7 +77,7 @@ async fn a_call_ends_at_its_deadline_and_what_it_began_is_stored_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_are_heard_after_their_cursor_is_killed() {
-    let place = Shared::new().await;
+    let place = Mongo::shared().await;
     let store = place.open().await;
     let load = Load::start(Arc::clone(&store)).await;
     let mut killed = 0;
@@ -93,7 +94,7 @@ async fn changes_are_heard_after_their_cursor_is_killed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_changes_are_not_heard_the_number_moves_and_nothing_is_missed() {
-    let place = Shared::new().await;
+    let place = Mongo::alone().await;
     let store = place.open().await;
     let deaf = doc! {"errorCode": 13}; // no rights, so that the driver does not go on by itself
     let commands = ["getMore", "aggregate"];
@@ -142,7 +143,7 @@ async fn without_a_replica_set_it_works_and_everything_is_read_again_and_again()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_with_doubles_says_which_and_is_used_when_they_are_gone() {
-    let place = Shared::new().await;
+    let place = Mongo::shared().await;
     let identities = place.shell().await.collection::<Document>("identities");
     let double = doc! {"public_key": key(1).to_string(), "created_at": DateTime::from_millis(0)};
     let doubles = [double.clone(), double.clone()];
@@ -164,8 +165,8 @@ async fn a_database_with_doubles_says_which_and_is_used_when_they_are_gone() {
     timeout(Duration::from_secs(10), ready).await.unwrap();
 }
 
-impl Shared {
-    /// Lets commands of this test's stores fail, and of nobody else's.
+impl Mongo {
+    /// Lets commands of the stores fail, and not those of the shell.
     async fn fail(
         &self,
         commands: &[&str],
@@ -180,7 +181,7 @@ impl Shared {
 }
 
 /// Kills the cursors of all change streams of this test's stores.
-async fn kill_cursors(place: &Shared) -> usize {
+async fn kill_cursors(place: &Mongo) -> usize {
     let shell = place.shell().await;
     let open = [
         doc! {"$currentOp": {"idleCursors": true, "allUsers": true}},

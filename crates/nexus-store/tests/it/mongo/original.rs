@@ -7,14 +7,14 @@ use mongodb::bson::{DateTime, Document, Timestamp, doc};
 use nexus_core::{Environment, Role};
 use nexus_store::{ConfigStore, IdentityStore, MessageStore, SessionStore, Store, StoreError};
 
-use super::Shared;
+use super::Mongo;
 use crate::contract::Place;
 use crate::contract::messages::walk;
 use crate::samples::{at, document, key, message, run, session, set, template, unset};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_identity_of_the_original_is_read_and_written_and_keeps_what_nexus_does_not_know() {
-    let place = Shared::new().await;
+    let place = Mongo::shared().await;
     let store = place.store().await;
     let identities = place.shell().await.collection::<Document>("identities");
     let written = DateTime::from_millis(1_760_000_000_123);
@@ -57,7 +57,7 @@ async fn an_identity_of_the_original_is_read_and_written_and_keeps_what_nexus_do
 
 #[tokio::test(flavor = "multi_thread")]
 async fn overrides_that_nexus_does_not_know_survive_every_write() {
-    let place = Shared::new().await;
+    let place = Mongo::shared().await;
     let store = place.store().await;
     let mut identity = store.create_identity(key(1), at(0)).await.unwrap().identity;
     let identities = place.shell().await.collection::<Document>("identities");
@@ -79,8 +79,35 @@ async fn overrides_that_nexus_does_not_know_survive_every_write() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_looks_like_an_operator_is_a_text() {
+    let place = Mongo::shared().await;
+    let store = place.store().await;
+    let mut identity = store.create_identity(key(1), at(0)).await.unwrap().identity;
+    for text in [
+        "$metadata",
+        "{\"$gt\": \"\"}",
+        "a.b",
+        "$$ROOT",
+        "\u{0}$where",
+    ] {
+        let said = message(&identity, Role::Human, text);
+        store.append(&identity, said).await.unwrap();
+        let page = store.messages(&identity, 1, None).await.unwrap();
+        assert_eq!(page.messages[0].content, text);
+        if text.contains('\0') {
+            continue; // No prompt may hold it.
+        }
+        let write = set("prompts.persona", text);
+        identity = store.write_override(&identity, &write).await.unwrap();
+        let persona = "prompts.persona".parse().unwrap();
+        assert_eq!(identity.overrides.get(&persona), Some(text.into()));
+    }
+    assert_eq!(identity.metadata.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn messages_of_the_original_come_in_the_order_of_their_time_and_before_all_newer_ones() {
-    let place = Shared::new().await;
+    let place = Mongo::shared().await;
     let store: Arc<dyn Store> = place.open().await;
     let owner = store.create_identity(key(1), at(0)).await.unwrap().identity;
     let messages = place.shell().await.collection::<Document>("messages");
@@ -130,7 +157,7 @@ async fn messages_of_the_original_come_in_the_order_of_their_time_and_before_all
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_template_of_the_original_is_unwrapped_and_kept_when_it_is_replaced() {
-    let place = Shared::new().await;
+    let place = Mongo::shared().await;
     let store = place.store().await;
     let shell = place.shell().await;
     let original = doc! {
@@ -175,7 +202,7 @@ async fn a_template_of_the_original_is_unwrapped_and_kept_when_it_is_replaced() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_a_stopped_writer_did_not_archive_is_archived_by_the_next() {
-    let place = Shared::new().await;
+    let place = Mongo::shared().await;
     let store = place.store().await;
     let shell = place.shell().await;
     let environment = Environment::Production;
@@ -194,7 +221,7 @@ async fn a_version_that_a_stopped_writer_did_not_archive_is_archived_by_the_next
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_read_is_named_and_others_are_not_affected() {
-    let place = Shared::new().await;
+    let place = Mongo::shared().await;
     let store = place.store().await;
     let broken = store.create_identity(key(1), at(0)).await.unwrap().identity;
     let whole = store.create_identity(key(2), at(0)).await.unwrap().identity;

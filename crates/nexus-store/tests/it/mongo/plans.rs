@@ -8,12 +8,12 @@ use mongodb::bson::{DateTime, Document, doc};
 use nexus_core::{Environment, Role};
 use nexus_store::{IdentityStore, MessageStore, SessionStore, Store};
 
-use super::Shared;
+use super::Mongo;
 use crate::samples::{at, key, message, run, session, set, template, unset};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_walks_through_a_collection_or_sorts() {
-    let place = Shared::new().await;
+    let place = Mongo::shared().await;
     let store = place.store().await;
     let shell = place.shell().await;
     // Enough of everything that a walk would show, half of the messages as the original left them.
@@ -71,7 +71,7 @@ async fn no_request_walks_through_a_collection_or_sorts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_plan_test_would_notice_a_walk_and_a_sort() {
-    let place = Shared::new().await;
+    let place = Mongo::shared().await;
     let store = place.store().await;
     let owner = store.create_identity(key(1), at(0)).await.unwrap().identity;
     for _ in 0..20 {
