@@ -80,15 +80,14 @@ async fn changes_are_heard_after_their_cursor_is_killed() {
     let place = Mongo::shared().await;
     let store = place.open().await;
     let load = Load::start(Arc::clone(&store)).await;
-    let mut killed = 0;
     for _ in 0..5 {
-        killed += kill_cursors(&place).await;
+        // There may be none for a moment, while the stream is going on with a new one.
+        while kill_cursors(&place).await == 0 {}
         let made = change(&place.shell().await).await;
         let since = Instant::now();
         heard(&store, made).await;
         println!("heard after {:.1?}", since.elapsed());
     }
-    assert!(killed >= 5, "{killed}");
     load.finish().await.check(MongoOptions::default().deadline);
 }
 

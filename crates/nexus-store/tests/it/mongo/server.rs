@@ -227,9 +227,14 @@ async fn initiate(addresses: &[String], data: &Path) {
     let settings = doc! {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500};
     let config = doc! {"_id": SET, "members": members, "settings": settings};
     // The driver waits for a server that is about to answer, and for a primary.
-    let first = direct(&addresses[0]).await;
-    let initiated = first.run_command(doc! {"replSetInitiate": config}).await;
-    if let Err(error) = initiated {
+    let initiated = async {
+        for address in addresses {
+            direct(address).await.run_command(doc! {"ping": 1}).await?;
+        }
+        let first = direct(&addresses[0]).await;
+        first.run_command(doc! {"replSetInitiate": config}).await
+    };
+    if let Err(error) = initiated.await {
         let log = fs::read_to_string(data.join("log")).unwrap_or_default();
         let end: Vec<_> = log.lines().rev().take(5).collect();
         panic!("the replica set does not start: {error}\n{end:#?}");
