@@ -6,11 +6,14 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`embedded`] | [`EmbeddedStore`]: one SQLite file, the default |
+//! | `mongo` | `MongoStore`: a MongoDB database, for several nodes (feature `mongo`) |
 //! | [`error`] | [`StoreError`] |
 //! | [`types`] | what is asked and answered: template versions, pages, counts |
 
 pub mod embedded;
 pub mod error;
+#[cfg(feature = "mongo")]
+pub mod mongo;
 pub mod types;
 
 use async_trait::async_trait;
@@ -22,6 +25,8 @@ use tokio::sync::watch;
 
 pub use embedded::{EmbeddedStore, OpenError};
 pub use error::StoreError;
+#[cfg(feature = "mongo")]
+pub use mongo::{ConnectError, MongoOptions, MongoStore};
 pub use types::{
     Created, Cursor, Erased, IdentityPage, MessagePage, NewTemplate, StoreFacts, StoredTemplate,
     TemplateVersion,

@@ -11,5 +11,7 @@ mod contract;
 mod crash;
 mod edited;
 mod embedded;
+#[cfg(feature = "mongo")]
+mod mongo;
 mod open;
 mod samples;

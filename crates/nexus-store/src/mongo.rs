@@ -1,0 +1,307 @@
+//! The store that several nodes share: a MongoDB replica set, or a sharded cluster.
+//!
+//! Collections and documents are those of the original Python NEXUS, and what it wrote is read.
+//! What is acknowledged is in the journals of a majority of the members.
+
+mod calls;
+mod changes;
+mod connect;
+mod data;
+mod documents;
+mod fault;
+mod json;
+mod read;
+mod write;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use nexus_core::{
+    Environment, Identity, Message, OverrideWrite, PublicKey, RunId, Session, Timestamp,
+    TokenDigest,
+};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use self::calls::Calls;
+use self::changes::Changes;
+use self::data::Data;
+use self::fault::conflict;
+use crate::{
+    ConfigStore, Created, Cursor, Erased, IdentityPage, IdentityStore, MessagePage, MessageStore,
+    NewTemplate, SessionStore, Store, StoreError, StoreFacts, StoredTemplate, TemplateVersion,
+};
+
+pub use self::connect::{ConnectError, MongoOptions};
+
+/// How long to wait before the indexes are tried again.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// A store in a MongoDB database.
+///
+/// A write that was begun goes on even when its caller leaves, or is told that the deadline has
+/// passed: an error means that nothing was acknowledged, not that nothing was stored. To repeat
+/// the write of a message with the same id is safe.
+#[derive(Debug)]
+pub struct MongoStore {
+    data: Arc<Data>,
+    location: String,
+    calls: Calls,
+    changes: Changes,
+    ready: watch::Receiver<Readiness>,
+    keeper: AbortHandle,
+}
+
+#[derive(Clone, Debug)]
+enum Readiness {
+    /// Nothing is known yet.
+    Starting,
+    /// The indexes are there.
+    Ready,
+    /// They are not, and this is why. It is tried again.
+    Waiting(String),
+}
+
+impl Readiness {
+    fn check(&self) -> Result<(), StoreError> {
+        let reason = match self {
+            Self::Ready => return Ok(()),
+            Self::Starting => "the indexes of the database are being made",
+            Self::Waiting(reason) => reason,
+        };
+        Err(StoreError::Unavailable {
+            reason: reason.to_owned(),
+        })
+    }
+}
+
+impl MongoStore {
+    /// Opens the database that `uri` names, or `default_database`. Comes back when the database has
+    /// answered or has failed to, after some seconds at most. If it has failed the store is
+    /// unavailable, keeps trying, and becomes available by itself.
+    ///
+    /// # Errors
+    /// When the address cannot be used.
+    pub async fn connect(
+        uri: &str,
+        default_database: &str,
+        options: MongoOptions,
+    ) -> Result<Self, ConnectError> {
+        let (client, database) = connect::client(uri, default_database, &options).await?;
+        let data = Arc::new(Data::new(client, &database));
+        let calls = Calls::new(options.deadline);
+        let changes = Changes::new();
+        let (state, ready) = watch::channel(Readiness::Starting);
+        let keeper = calls.keep(keep(Arc::clone(&data), changes.clone(), state));
+        let mut store = Self {
+            location: connect::location(uri, &database),
+            data,
+            calls,
+            changes,
+            ready,
+            keeper,
+        };
+        let known = store
+            .ready
+            .wait_for(|state| !matches!(state, Readiness::Starting));
+        // It may take longer: an index on a million messages does.
+        _ = timeout(options.deadline, known).await;
+        Ok(store)
+    }
+
+    /// Finishes what is on its way and closes the connections.
+    pub async fn close(&self) {
+        self.keeper.abort();
+        self.calls.close().await;
+        self.data.client.clone().shutdown().await;
+    }
+
+    async fn call<T, Answer>(
+        &self,
+        call: impl FnOnce(Arc<Data>, Changes) -> Answer,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        Answer: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        self.ready.borrow().check()?;
+        let call = call(Arc::clone(&self.data), self.changes.clone());
+        self.calls.run(call).await
+    }
+}
+
+impl Drop for MongoStore {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+/// Creates the indexes as soon as the database is there, then listens to its changes.
+async fn keep(data: Arc<Data>, changes: Changes, state: watch::Sender<Readiness>) {
+    while let Err(reason) = data.prepare().await {
+        let is_news = state.send_if_modified(|state| {
+            let is_news = !matches!(state, Readiness::Waiting(known) if *known == reason);
+            *state = Readiness::Waiting(reason.clone());
+            is_news
+        });
+        if is_news {
+            tracing::warn!(reason, "the database is not available: trying again");
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+    let listening = || {
+        state.send_if_modified(|state| {
+            let is_news = !matches!(state, Readiness::Ready);
+            *state = Readiness::Ready;
+            is_news
+        });
+    };
+    changes::follow(&data, &changes, listening).await;
+}
+
+#[async_trait]
+impl ConfigStore for MongoStore {
+    async fn template(
+        &self,
+        environment: Environment,
+    ) -> Result<Option<StoredTemplate>, StoreError> {
+        self.call(async move |data, _| data.template(environment).await)
+            .await
+    }
+
+    async fn template_version(
+        &self,
+        environment: Environment,
+        version: u64,
+    ) -> Result<Option<StoredTemplate>, StoreError> {
+        self.call(async move |data, _| data.template_version(environment, version).await)
+            .await
+    }
+
+    async fn template_versions(
+        &self,
+        environment: Environment,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<TemplateVersion>, StoreError> {
+        self.call(async move |data, _| data.template_versions(environment, before, limit).await)
+            .await
+    }
+
+    async fn put_template(
+        &self,
+        new: NewTemplate,
+        expected: Option<u64>,
+    ) -> Result<StoredTemplate, StoreError> {
+        self.call(async move |data, changes| data.put_template(&changes, new, expected).await)
+            .await
+    }
+}
+
+#[async_trait]
+impl IdentityStore for MongoStore {
+    async fn identity(&self, key: PublicKey) -> Result<Option<Identity>, StoreError> {
+        self.call(async move |data, _| data.identity(key).await)
+            .await
+    }
+
+    async fn create_identity(&self, key: PublicKey, at: Timestamp) -> Result<Created, StoreError> {
+        self.call(async move |data, changes| data.create_identity(&changes, key, at).await)
+            .await
+    }
+
+    async fn identities(
+        &self,
+        after: Option<PublicKey>,
+        limit: u32,
+    ) -> Result<IdentityPage, StoreError> {
+        self.call(async move |data, _| data.identities(after, limit).await)
+            .await
+    }
+
+    async fn write_override(
+        &self,
+        identity: &Identity,
+        write: &OverrideWrite,
+    ) -> Result<Identity, StoreError> {
+        let (identity, write) = (identity.clone(), write.clone());
+        self.call(async move |data, changes| data.write_override(&changes, &identity, &write).await)
+            .await
+    }
+
+    async fn erase_identity(&self, key: PublicKey) -> Result<Erased, StoreError> {
+        self.call(async move |data, changes| data.erase_identity(&changes, key).await)
+            .await
+    }
+}
+
+#[async_trait]
+impl MessageStore for MongoStore {
+    async fn append(&self, owner: &Identity, message: Message) -> Result<(), StoreError> {
+        if message.owner_key != owner.public_key {
+            return Err(conflict(format!("the owner of message {}", message.id)));
+        }
+        let owner = owner.clone();
+        self.call(async move |data, _| data.append(&owner, &message).await)
+            .await
+    }
+
+    async fn history(
+        &self,
+        owner: &Identity,
+        limit: u32,
+        except: &RunId,
+    ) -> Result<Vec<Message>, StoreError> {
+        let (owner, except) = (owner.public_key, except.clone());
+        self.call(async move |data, _| data.history(owner, limit, &except).await)
+            .await
+    }
+
+    async fn messages(
+        &self,
+        owner: &Identity,
+        limit: u32,
+        before: Option<Cursor>,
+    ) -> Result<MessagePage, StoreError> {
+        let owner = owner.public_key;
+        self.call(async move |data, _| data.messages(owner, limit, before).await)
+            .await
+    }
+}
+
+#[async_trait]
+impl SessionStore for MongoStore {
+    async fn create_session(&self, session: Session) -> Result<(), StoreError> {
+        self.call(async move |data, changes| data.create_session(&changes, &session).await)
+            .await
+    }
+
+    async fn session(&self, digest: TokenDigest) -> Result<Option<Session>, StoreError> {
+        self.call(async move |data, _| data.session(digest).await)
+            .await
+    }
+}
+
+#[async_trait]
+impl Store for MongoStore {
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.call(async move |data, _| data.ping().await).await
+    }
+
+    async fn facts(&self) -> Result<StoreFacts, StoreError> {
+        let read = async move |data: Arc<Data>, _| Ok((data.server().await?, data.counts().await?));
+        let (server, (identities, messages)) = self.call(read).await?;
+        Ok(StoreFacts {
+            kind: format!("MongoDB ({server})"),
+            location: self.location.clone(),
+            identities,
+            messages,
+        })
+    }
+}

@@ -1,0 +1,105 @@
+//! The collections, their indexes, and the order of messages.
+
+use mongodb::bson::{Document, RawDocumentBuf, doc};
+use mongodb::error::Error;
+use mongodb::options::{IndexOptions, ReturnDocument};
+use mongodb::{Client, Collection, Database, IndexModel};
+
+use super::fault;
+
+/// The collections that [`changes`](super::changes) listens to.
+pub(super) const WATCHED: [&str; 3] = [CONFIGURATIONS, IDENTITIES, SESSIONS];
+
+const CONFIGURATIONS: &str = "configurations";
+const VERSIONS: &str = "configuration_versions";
+const IDENTITIES: &str = "identities";
+const MESSAGES: &str = "messages";
+const SESSIONS: &str = "sessions";
+
+/// The data, as the specification lays it out.
+#[derive(Debug)]
+pub(super) struct Data {
+    pub(super) client: Client,
+    pub(super) database: Database,
+    /// The current template of each environment.
+    pub(super) configurations: Collection<RawDocumentBuf>,
+    /// Every version that there was.
+    pub(super) versions: Collection<RawDocumentBuf>,
+    pub(super) identities: Collection<RawDocumentBuf>,
+    pub(super) messages: Collection<RawDocumentBuf>,
+    pub(super) sessions: Collection<RawDocumentBuf>,
+}
+
+impl Data {
+    pub(super) fn new(client: Client, database: &str) -> Self {
+        let database = client.database(database);
+        Self {
+            configurations: database.collection(CONFIGURATIONS),
+            versions: database.collection(VERSIONS),
+            identities: database.collection(IDENTITIES),
+            messages: database.collection(MESSAGES),
+            sessions: database.collection(SESSIONS),
+            database,
+            client,
+        }
+    }
+
+    /// Creates the indexes that are missing. Any number of nodes may do this at once.
+    ///
+    /// Unique ones begin with what a collection would be sharded by, as MongoDB demands.
+    pub(super) async fn prepare(&self) -> Result<(), String> {
+        let wanted = [
+            (&self.configurations, vec![unique(doc! {"environment": 1})]),
+            (
+                &self.versions,
+                vec![unique(doc! {"environment": 1, "version": -1})],
+            ),
+            (&self.identities, vec![unique(doc! {"public_key": 1})]),
+            (
+                &self.messages,
+                vec![plain(newest_first(doc! {"owner_key": 1}))],
+            ),
+            (&self.sessions, vec![plain(doc! {"owner_key": 1})]),
+        ];
+        for (collection, indexes) in wanted {
+            collection
+                .create_indexes(indexes)
+                .await
+                .map_err(|error| not_prepared(collection.name(), &error))?;
+        }
+        Ok(())
+    }
+}
+
+/// The order of messages.
+///
+/// `seq` is set by the primary when a message arrives: a timestamp of its logical clock, which
+/// gives no value twice and never goes back, whatever the clocks of the nodes say. Messages of the
+/// original Python NEXUS have none. They are the oldest, in the order of their timestamps.
+pub(super) fn newest_first(mut keys: Document) -> Document {
+    keys.extend(doc! {"seq": -1, "timestamp": -1, "_id": -1});
+    keys
+}
+
+/// What a changed document is wanted as.
+pub(super) const AS_IT_IS_NOW: ReturnDocument = ReturnDocument::After;
+
+fn unique(keys: Document) -> IndexModel {
+    let options = IndexOptions::builder().unique(true).build();
+    IndexModel::builder().keys(keys).options(options).build()
+}
+
+fn plain(keys: Document) -> IndexModel {
+    IndexModel::builder().keys(keys).build()
+}
+
+fn not_prepared(collection: &str, error: &Error) -> String {
+    if fault::is_duplicate(error) {
+        format!(
+            "the collection {collection} holds two documents where there may be one (the same \
+             environment or public key twice): remove one of them"
+        )
+    } else {
+        fault::reason(error)
+    }
+}

@@ -1,0 +1,368 @@
+//! What is asked of the database. Each is one query.
+
+use futures_util::TryStreamExt;
+use mongodb::Collection;
+use mongodb::bson::{Document, RawDocumentBuf, Timestamp, doc};
+use nexus_core::{Environment, Identity, Message, PublicKey, RunId, Session, TokenDigest};
+
+use super::data::{Data, newest_first};
+use super::documents;
+use crate::{Cursor, IdentityPage, MessagePage, StoreError, StoredTemplate, TemplateVersion};
+
+/// Roles that a model is shown, also as the original Python NEXUS wrote them.
+const SPOKEN: [&str; 6] = ["human", "ai", "HUMAN", "AI", "Human", "Ai"];
+
+impl Data {
+    pub(super) async fn ping(&self) -> Result<(), StoreError> {
+        self.database.run_command(doc! {"ping": 1}).await?;
+        Ok(())
+    }
+
+    pub(super) async fn template(
+        &self,
+        environment: Environment,
+    ) -> Result<Option<StoredTemplate>, StoreError> {
+        let found = self.current(environment).await?;
+        found
+            .map(|document| documents::template(&document, environment))
+            .transpose()
+    }
+
+    /// The current document, or else the one that was kept of that version.
+    pub(super) async fn template_version(
+        &self,
+        environment: Environment,
+        version: u64,
+    ) -> Result<Option<StoredTemplate>, StoreError> {
+        if let Some(current) = self.current(environment).await?
+            && documents::template_version(&current, environment)?.version == version
+        {
+            return documents::template(&current, environment).map(Some);
+        }
+        let filter = doc! {"environment": environment.as_str(), "version": number(version)};
+        let found = self.versions.find_one(filter).await?;
+        found
+            .map(|document| documents::template(&document, environment))
+            .transpose()
+    }
+
+    /// What was kept, and the current version should nobody have kept it yet: the original wrote
+    /// it, or its writer has just been stopped.
+    pub(super) async fn template_versions(
+        &self,
+        environment: Environment,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<TemplateVersion>, StoreError> {
+        let before = before.unwrap_or(u64::MAX);
+        let kept = Query {
+            filter: doc! {"environment": environment.as_str(), "version": {"$lt": number(before)}},
+            sort: doc! {"environment": 1, "version": -1},
+            skip: 0,
+            limit: limit.max(1).into(),
+        };
+        let books = doc! {"version": 1, "author": 1, "created_at": 1, "hash": 1};
+        let kept = kept.project(&self.versions, books).await?;
+        let kept = kept
+            .iter()
+            .map(|document| documents::template_version(document, environment));
+        let mut versions = kept.collect::<Result<Vec<_>, _>>()?;
+        if let Some(current) = self.current(environment).await? {
+            let current = documents::template_version(&current, environment)?;
+            let is_kept = versions
+                .first()
+                .is_some_and(|newest| newest.version >= current.version);
+            if current.version < before && !is_kept {
+                versions.insert(0, current);
+                versions.truncate(limit.max(1) as usize);
+            }
+        }
+        Ok(versions)
+    }
+
+    async fn current(
+        &self,
+        environment: Environment,
+    ) -> Result<Option<RawDocumentBuf>, StoreError> {
+        let filter = doc! {"environment": environment.as_str()};
+        Ok(self.configurations.find_one(filter).await?)
+    }
+
+    pub(super) async fn identity(&self, key: PublicKey) -> Result<Option<Identity>, StoreError> {
+        let filter = doc! {"public_key": key.to_string()};
+        let found = self.identities.find_one(filter).await?;
+        found
+            .map(|document| documents::identity(&document))
+            .transpose()
+    }
+
+    pub(super) async fn identities(
+        &self,
+        after: Option<PublicKey>,
+        limit: u32,
+    ) -> Result<IdentityPage, StoreError> {
+        let after = after.map(|key| key.to_string()).unwrap_or_default();
+        let query = Query {
+            filter: doc! {"public_key": {"$gt": after}},
+            sort: doc! {"public_key": 1},
+            skip: 0,
+            limit: one_more(limit),
+        };
+        let (found, has_more) = page(query.run(&self.identities).await?, limit);
+        let identities = found.iter().map(|document| documents::identity(document));
+        Ok(IdentityPage {
+            identities: identities.collect::<Result<_, _>>()?,
+            has_more,
+        })
+    }
+
+    pub(super) async fn history(
+        &self,
+        owner: PublicKey,
+        limit: u32,
+        except: &RunId,
+    ) -> Result<Vec<Message>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new()); // To MongoDB, a limit of 0 is none.
+        }
+        let query = Query {
+            filter: doc! {
+                "owner_key": owner.to_string(),
+                "role": {"$in": SPOKEN.to_vec()},
+                "content": {"$ne": ""},
+                "run_id": {"$ne": except.as_str()},
+            },
+            sort: newest_first(doc! {}),
+            skip: 0,
+            limit: limit.into(),
+        };
+        let newest = query.run(&self.messages).await?;
+        newest
+            .iter()
+            .rev()
+            .map(|document| documents::message(document, owner))
+            .collect()
+    }
+
+    pub(super) async fn messages(
+        &self,
+        owner: PublicKey,
+        limit: u32,
+        before: Option<Cursor>,
+    ) -> Result<MessagePage, StoreError> {
+        let mut filter = doc! {"owner_key": owner.to_string()};
+        let mut skip = 0;
+        let before = before.map(Place::from);
+        match before {
+            None => {}
+            Some(Place::Arrived(seq)) => {
+                // Not `$lt`, which would leave out the messages without a `seq`.
+                filter.insert("seq", doc! {"$not": {"$gte": seq}});
+            }
+            Some(Place::Older { timestamp, taken }) => {
+                let timestamp = mongodb::bson::DateTime::from_millis(timestamp.cast_signed());
+                filter.extend(doc! {"seq": null, "timestamp": {"$lte": timestamp}});
+                skip = taken;
+            }
+        }
+        let query = Query {
+            filter,
+            sort: newest_first(doc! {}),
+            skip: skip.into(),
+            limit: one_more(limit),
+        };
+        let (found, has_more) = page(query.run(&self.messages).await?, limit);
+        let messages = found
+            .iter()
+            .map(|document| documents::message(document, owner));
+        Ok(MessagePage {
+            messages: messages.collect::<Result<_, _>>()?,
+            next: end(&found, before).filter(|_| has_more).map(Cursor::from),
+        })
+    }
+
+    pub(super) async fn session(&self, digest: TokenDigest) -> Result<Option<Session>, StoreError> {
+        let filter = doc! {"_id": documents::session_id(digest)};
+        let found = self.sessions.find_one(filter).await?;
+        found
+            .map(|document| documents::session(&document, digest))
+            .transpose()
+    }
+
+    /// How many identities and messages there are, from the database's own books.
+    pub(super) async fn counts(&self) -> Result<(u64, u64), StoreError> {
+        let identities = self.identities.estimated_document_count().await?;
+        Ok((identities, self.messages.estimated_document_count().await?))
+    }
+
+    /// Such as `6.0.5, replica set rs0`.
+    pub(super) async fn server(&self) -> Result<String, StoreError> {
+        let build = self.database.run_command(doc! {"buildInfo": 1}).await?;
+        let hello = self.database.run_command(doc! {"hello": 1}).await?;
+        let version = build.get_str("version").unwrap_or("of an unknown version");
+        Ok(match (hello.get_str("setName"), hello.get_str("msg")) {
+            (Ok(set), _) => format!("{version}, replica set {set}"),
+            (_, Ok("isdbgrid")) => format!("{version}, sharded"),
+            _ => format!("{version}, standalone"),
+        })
+    }
+}
+
+/// A query for several documents.
+struct Query {
+    filter: Document,
+    sort: Document,
+    skip: u64,
+    limit: i64,
+}
+
+impl Query {
+    async fn run(
+        self,
+        collection: &Collection<RawDocumentBuf>,
+    ) -> Result<Vec<RawDocumentBuf>, StoreError> {
+        let found = collection
+            .find(self.filter)
+            .sort(self.sort)
+            .skip(self.skip)
+            .limit(self.limit)
+            .await?;
+        Ok(found.try_collect().await?)
+    }
+
+    /// Only some fields of each document.
+    async fn project(
+        self,
+        collection: &Collection<RawDocumentBuf>,
+        fields: Document,
+    ) -> Result<Vec<RawDocumentBuf>, StoreError> {
+        let found = collection
+            .find(self.filter)
+            .sort(self.sort)
+            .limit(self.limit)
+            .projection(fields)
+            .await?;
+        Ok(found.try_collect().await?)
+    }
+}
+
+/// As BSON counts. No version is as large as the largest number.
+fn number(version: u64) -> i64 {
+    i64::try_from(version).unwrap_or(i64::MAX)
+}
+
+/// The last message of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// The `seq` of a message of Nexus.
+    Arrived(Timestamp),
+    /// A message of the original: its timestamp in milliseconds, and how many with this timestamp
+    /// have been on pages so far. Their number does not change any more.
+    Older { timestamp: u64, taken: u32 },
+}
+
+/// Logical clocks show seconds since 1970 in the upper half, so all of them are larger than this.
+const ARRIVED: u64 = 1 << 62;
+
+/// How many messages with the same timestamp a cursor can count.
+const TAKEN_BITS: u32 = 20;
+
+impl From<Place> for Cursor {
+    fn from(place: Place) -> Self {
+        let number = match place {
+            Place::Arrived(seq) => (u64::from(seq.time) << 32) | u64::from(seq.increment),
+            Place::Older { timestamp, taken } => {
+                let timestamp = timestamp.min((ARRIVED >> TAKEN_BITS) - 1);
+                (timestamp << TAKEN_BITS) | u64::from(taken.min((1 << TAKEN_BITS) - 1))
+            }
+        };
+        Self(number.cast_signed())
+    }
+}
+
+impl From<Cursor> for Place {
+    #[expect(clippy::cast_possible_truncation, reason = "the number is taken apart")]
+    fn from(Cursor(number): Cursor) -> Self {
+        let number = number.cast_unsigned();
+        if number >= ARRIVED {
+            Self::Arrived(Timestamp {
+                time: (number >> 32) as u32,
+                increment: number as u32,
+            })
+        } else {
+            Self::Older {
+                timestamp: number >> TAKEN_BITS,
+                taken: number as u32 & ((1 << TAKEN_BITS) - 1),
+            }
+        }
+    }
+}
+
+/// Where a page that began after `before` ends.
+fn end(found: &[RawDocumentBuf], before: Option<Place>) -> Option<Place> {
+    let moment = |document: &RawDocumentBuf| match document.get_timestamp("seq") {
+        Ok(seq) => Err(seq),
+        Err(_) => Ok(document
+            .get_datetime("timestamp")
+            .map_or(0, |at| at.timestamp_millis().max(0).cast_unsigned())),
+    };
+    let timestamp = match moment(found.last()?) {
+        Err(seq) => return Some(Place::Arrived(seq)),
+        Ok(timestamp) => timestamp,
+    };
+    let same = found
+        .iter()
+        .rev()
+        .take_while(|document| moment(document) == Ok(timestamp));
+    let earlier = match before {
+        Some(Place::Older {
+            timestamp: last,
+            taken,
+        }) if last == timestamp => taken,
+        _ => 0,
+    };
+    let taken = u32::try_from(same.count()).map_or(u32::MAX, |same| same.saturating_add(earlier));
+    Some(Place::Older { timestamp, taken })
+}
+
+/// A page holds at least one entry, or walking through the pages would never end.
+fn one_more(limit: u32) -> i64 {
+    i64::from(limit.max(1)) + 1
+}
+
+/// Takes off the entry that was only read to know whether there are more.
+fn page<T>(mut found: Vec<T>, limit: u32) -> (Vec<T>, bool) {
+    let size = limit.max(1) as usize;
+    let has_more = found.len() > size;
+    found.truncate(size);
+    (found, has_more)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_says_what_place_it_is() {
+        for place in [
+            Place::Arrived(Timestamp {
+                time: 1_700_000_000,
+                increment: 1,
+            }),
+            Place::Arrived(Timestamp {
+                time: u32::MAX,
+                increment: u32::MAX,
+            }),
+            Place::Older {
+                timestamp: 0,
+                taken: 1,
+            },
+            Place::Older {
+                timestamp: 1_760_000_000_123,
+                taken: (1 << TAKEN_BITS) - 1,
+            },
+        ] {
+            assert_eq!(Place::from(Cursor::from(place)), place);
+        }
+    }
+}

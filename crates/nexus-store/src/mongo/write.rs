@@ -1,0 +1,281 @@
+//! What changes the database. No transactions: each step is safe to stop after, and the steps are
+//! in the order that makes it so.
+
+use mongodb::ClientSession;
+use mongodb::bson::{Bson, Document, RawDocumentBuf, Timestamp, doc};
+use nexus_core::{
+    Field, Identity, Message, OverrideWrite, PublicKey, Session, Timestamp as Moment,
+};
+
+use super::changes::Changes;
+use super::data::{AS_IT_IS_NOW, Data};
+use super::documents::{self, moment};
+use super::fault::{conflict, is_duplicate};
+use super::json::{to_bson, to_document};
+use crate::{Created, Erased, NewTemplate, StoreError, StoredTemplate};
+
+impl Data {
+    /// The current document is what decides between several writers. Before it is replaced it is
+    /// archived, if it is not yet: it may be the original's, or its writer may have stopped halfway.
+    pub(super) async fn put_template(
+        &self,
+        changes: &Changes,
+        new: NewTemplate,
+        expected: Option<u64>,
+    ) -> Result<StoredTemplate, StoreError> {
+        let environment = new.environment;
+        let what = || conflict(format!("the {environment} template"));
+        let current = doc! {"environment": environment.as_str()};
+        let found = self.configurations.find_one(current.clone()).await?;
+        let version = match &found {
+            // Its number only: one that somebody made unreadable can still be followed by another.
+            Some(found) => Some(documents::template_version(found, environment)?.version),
+            None => None,
+        };
+        if version != expected {
+            return Err(what());
+        }
+        let next = version.unwrap_or(0) + 1;
+        let document = template(&new, next)?;
+        let stored = documents::template(&document, environment)?;
+        let mut session = self.client.start_session().await?;
+        match (found, version) {
+            (Some(found), Some(version)) => {
+                self.archive(&found, version).await?;
+                let mut unchanged = current;
+                unchanged.insert("version", at_version(version));
+                self.configurations
+                    .find_one_and_replace(unchanged, &document)
+                    .session(&mut session)
+                    .await?
+                    .ok_or_else(what)?;
+            }
+            _ => {
+                let added = self.configurations.insert_one(&document);
+                added_once(added.session(&mut session).await, what)?;
+            }
+        }
+        changes.tell(session.operation_time());
+        self.archive(&document, next).await?;
+        Ok(stored)
+    }
+
+    /// Keeps a copy of a current template, if there is none of its version.
+    async fn archive(&self, document: &RawDocumentBuf, version: u64) -> Result<(), StoreError> {
+        let mut copy = Document::try_from(document).map_err(mongodb::error::Error::from)?;
+        copy.remove("_id");
+        copy.insert("version", number(version));
+        match self.versions.insert_one(raw(&copy)?).await {
+            Err(error) if !is_duplicate(&error) => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn create_identity(
+        &self,
+        changes: &Changes,
+        key: PublicKey,
+        at: Moment,
+    ) -> Result<Created, StoreError> {
+        let new = raw(&doc! {
+            "public_key": key.to_string(),
+            "created_at": moment(at),
+            "metadata": {},
+            "config_overrides": {},
+            "prompt_overrides": {},
+            "version": 1,
+        })?;
+        let mut session = self.client.start_session().await?;
+        let added = self.identities.insert_one(&new).session(&mut session).await;
+        let is_new = match added {
+            Ok(_) => true,
+            Err(error) if is_duplicate(&error) => false,
+            Err(error) => return Err(error.into()),
+        };
+        let identity = if is_new {
+            changes.tell(session.operation_time());
+            documents::identity(&new)?
+        } else {
+            self.identity(key).await?.ok_or_else(|| gone(key))?
+        };
+        Ok(Created { identity, is_new })
+    }
+
+    pub(super) async fn write_override(
+        &self,
+        changes: &Changes,
+        identity: &Identity,
+        write: &OverrideWrite,
+    ) -> Result<Identity, StoreError> {
+        // Both kinds of names are closed sets without dots or dollar signs: a path is never made of
+        // what a person wrote.
+        let path = match write.field() {
+            Field::Config(field) => format!("config_overrides.{}", field.as_str()),
+            Field::Prompt(name) => format!("prompt_overrides.{}", name.as_str()),
+        };
+        let change = match write.value() {
+            Some(value) => doc! {"$set": {path: to_bson(value)}, "$inc": {"version": 1}},
+            None => doc! {"$unset": {path: ""}, "$inc": {"version": 1}},
+        };
+        let mut unchanged = this_life(identity);
+        unchanged.insert("version", at_version(identity.version));
+        let mut session = self.client.start_session().await?;
+        let written = self
+            .identities
+            .find_one_and_update(unchanged, change)
+            .return_document(AS_IT_IS_NOW)
+            .session(&mut session)
+            .await?
+            .ok_or_else(|| gone(identity.public_key))?;
+        changes.tell(session.operation_time());
+        documents::identity(&written)
+    }
+
+    /// What belongs to the identity goes first, so that who is interrupted can ask again. Then the
+    /// identity, and after it what has arrived meanwhile. Later arrivals find it gone and take
+    /// themselves back: see [`append`](Self::append).
+    pub(super) async fn erase_identity(
+        &self,
+        changes: &Changes,
+        key: PublicKey,
+    ) -> Result<Erased, StoreError> {
+        let mut session = self.client.start_session().await?;
+        let mine = doc! {"owner_key": key.to_string()};
+        let mut erased = Erased::default();
+        self.erase_belongings(&mut session, &mine, &mut erased)
+            .await?;
+        let identity = doc! {"public_key": key.to_string()};
+        let deleted = self.identities.delete_one(identity).session(&mut session);
+        erased.identities = deleted.await?.deleted_count;
+        changes.tell(session.operation_time());
+        self.erase_belongings(&mut session, &mine, &mut erased)
+            .await?;
+        changes.tell(session.operation_time());
+        Ok(erased)
+    }
+
+    async fn erase_belongings(
+        &self,
+        session: &mut ClientSession,
+        mine: &Document,
+        erased: &mut Erased,
+    ) -> Result<(), StoreError> {
+        for (collection, count) in [
+            (&self.sessions, &mut erased.sessions),
+            (&self.messages, &mut erased.messages),
+        ] {
+            let deleted = collection.delete_many(mine.clone()).session(&mut *session);
+            *count += deleted.await?.deleted_count;
+        }
+        Ok(())
+    }
+
+    /// Stores first and asks for the identity after: an erasure that this asking does not see yet
+    /// will find the message. Both are in one causal chain, also across an election.
+    pub(super) async fn append(
+        &self,
+        owner: &Identity,
+        message: &Message,
+    ) -> Result<(), StoreError> {
+        let id = message.id.as_str();
+        let new = raw(&doc! {
+            "_id": id,
+            "id": id,
+            "run_id": message.run_id.as_str(),
+            "owner_key": message.owner_key.to_string(),
+            "role": message.role.as_str(),
+            "content": &message.content,
+            "timestamp": moment(message.timestamp),
+            "metadata": to_document(&message.metadata.to_map()),
+            // The primary puts the time of its logical clock in place of an empty timestamp.
+            "seq": Timestamp { time: 0, increment: 0 },
+        })?;
+        let mut session = self.client.start_session().await?;
+        let added = self.messages.insert_one(new).session(&mut session).await;
+        added_once(added, || conflict(format!("message {id}")))?;
+        let owners = self.identities.find_one(this_life(owner));
+        if owners.session(&mut session).await?.is_some() {
+            return Ok(());
+        }
+        let mine = doc! {"_id": id, "owner_key": message.owner_key.to_string()};
+        let deleted = self.messages.delete_one(mine).session(&mut session);
+        deleted.await?;
+        Err(gone(owner.public_key))
+    }
+
+    pub(super) async fn create_session(
+        &self,
+        changes: &Changes,
+        new: &Session,
+    ) -> Result<(), StoreError> {
+        let document = raw(&doc! {
+            "_id": documents::session_id(new.digest),
+            "owner_key": new.owner_key.to_string(),
+            "scope": new.scope.as_str(),
+            "created_at": moment(new.created_at),
+            "expires_at": moment(new.expires_at),
+        })?;
+        let mut session = self.client.start_session().await?;
+        let added = self.sessions.insert_one(document);
+        let what = || conflict(format!("the session of {}", new.owner_key));
+        added_once(added.session(&mut session).await, what)?;
+        changes.tell(session.operation_time());
+        Ok(())
+    }
+}
+
+/// The fields of a configuration are at top level, beside the store's books. The hash is of what
+/// will be read, should BSON have changed a number.
+fn template(new: &NewTemplate, version: u64) -> Result<RawDocumentBuf, StoreError> {
+    let mut document = doc! {"environment": new.environment.as_str()};
+    document.extend(to_document(new.doc.as_map()));
+    let read = documents::template(&raw(&document)?, new.environment)?.doc;
+    document.extend(doc! {
+        "version": number(version),
+        "author": &new.author,
+        "created_at": moment(new.created_at),
+        "hash": read.hash(),
+    });
+    raw(&document)
+}
+
+/// The moment of registration is compared too: a key that was erased and registered again starts
+/// over, and nothing that was decided in its former life may be written into the new one.
+fn this_life(identity: &Identity) -> Document {
+    doc! {
+        "public_key": identity.public_key.to_string(),
+        "created_at": moment(identity.created_at),
+    }
+}
+
+/// Documents of the original have no version, which counts as 0.
+fn at_version(version: u64) -> Bson {
+    match version {
+        0 => doc! {"$in": [0, null]}.into(),
+        _ => number(version),
+    }
+}
+
+fn number(version: u64) -> Bson {
+    Bson::Int64(i64::try_from(version).unwrap_or(i64::MAX))
+}
+
+fn raw(document: &Document) -> Result<RawDocumentBuf, StoreError> {
+    Ok(RawDocumentBuf::try_from(document).map_err(mongodb::error::Error::from)?)
+}
+
+/// That it is there already is a conflict.
+fn added_once<T>(
+    added: mongodb::error::Result<T>,
+    what: impl FnOnce() -> StoreError,
+) -> Result<(), StoreError> {
+    match added {
+        Ok(_) => Ok(()),
+        Err(error) if is_duplicate(&error) => Err(what()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn gone(key: PublicKey) -> StoreError {
+    conflict(format!("identity {key}"))
+}

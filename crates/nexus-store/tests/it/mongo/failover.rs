@@ -1,0 +1,138 @@
+//! A replica set of three loses members, under load.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mongodb::bson::{Document, doc};
+use mongodb::{Client, Database};
+use nexus_store::{MongoOptions, MongoStore, Store, StoreError};
+use tokio::time::timeout;
+
+use super::load::Load;
+use super::server::ReplicaSet;
+use crate::samples::{at, key};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_the_primary_steps_down() {
+    let set = started(3).await;
+    let store = connect(&set).await;
+    let shell = Client::with_uri_str(set.uri()).await.unwrap();
+    let shell = shell.database("faults");
+    let load = Load::start(Arc::clone(&store)).await;
+    for _ in 0..2 {
+        let primary = set.member(set.primary().await).await;
+        let step_down = doc! {"replSetStepDown": 5, "secondaryCatchUpPeriodSecs": 4};
+        primary.run_command(step_down).await.unwrap();
+        println!("goes on after {:.1?}", load.goes_on().await);
+    }
+    // Changes of other nodes are heard from the new primary.
+    heard(&store, change(&shell).await).await;
+    load.finish().await.check(deadline());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_the_primary_is_killed_and_comes_back() {
+    let mut set = started(3).await;
+    let store = connect(&set).await;
+    let load = Load::start(Arc::clone(&store)).await;
+    let killed = set.primary().await;
+    set.kill(killed);
+    println!("goes on after {:.1?}", load.goes_on().await);
+    set.restart(killed);
+    let member = set.member(killed).await;
+    member.run_command(doc! {"ping": 1}).await.unwrap();
+    load.goes_on().await;
+    load.finish().await.check(deadline());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_majority_nothing_is_acknowledged_and_it_goes_on_when_there_is_one_again() {
+    let mut set = started(3).await;
+    let store = connect(&set).await;
+    let load = Load::start(Arc::clone(&store)).await;
+    let primary = set.primary().await;
+    let others = [(primary + 1) % 3, (primary + 2) % 3];
+    for member in others {
+        set.kill(member);
+    }
+    load.is_refused().await;
+    let stored = load.stored();
+    // Nobody can know what has changed: the number moves all the time.
+    let mut changes = store.changes();
+    for _ in 0..3 {
+        changes.mark_unchanged();
+        let moved = timeout(Duration::from_secs(2), changes.changed()).await;
+        moved.expect("within two seconds").unwrap();
+    }
+    load.is_refused().await;
+    assert_eq!(load.stored(), stored);
+    for member in others {
+        set.restart(member);
+    }
+    println!("goes on after {:.1?}", load.goes_on().await);
+    load.finish().await.check(deadline());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_not_there_at_the_start_is_waited_for() {
+    let mut set = ReplicaSet::new(1);
+    let store = connect(&set).await;
+    let refused = store.create_identity(key(1), at(0)).await.unwrap_err();
+    assert!(
+        matches!(refused, StoreError::Unavailable { .. }),
+        "{refused}"
+    );
+    assert!(
+        refused.to_string().contains("check that it runs"),
+        "{refused}"
+    );
+    store.ping().await.unwrap_err();
+    let mut changes = store.changes();
+    changes.mark_unchanged();
+    set.start().await;
+    let ready = async {
+        while store.ping().await.is_err() {
+            changes.changed().await.unwrap();
+        }
+    };
+    timeout(Duration::from_secs(10), ready)
+        .await
+        .expect("within ten seconds");
+    assert!(store.create_identity(key(1), at(0)).await.unwrap().is_new);
+    Load::start(store).await.finish().await.check(deadline());
+}
+
+async fn started(size: usize) -> ReplicaSet {
+    let mut set = ReplicaSet::new(size);
+    set.start().await;
+    set
+}
+
+async fn connect(set: &ReplicaSet) -> Arc<dyn Store> {
+    let store = MongoStore::connect(&set.uri(), "faults", MongoOptions::default()).await;
+    Arc::new(store.unwrap())
+}
+
+fn deadline() -> Duration {
+    MongoOptions::default().deadline
+}
+
+/// Makes a change as another node would, and gives its number.
+pub(crate) async fn change(database: &Database) -> u64 {
+    let mut session = database.client().start_session().await.unwrap();
+    let sessions = database.collection::<Document>("sessions");
+    let added = sessions.insert_one(doc! {"owner_key": "nobody"});
+    added.session(&mut session).await.unwrap();
+    let made = session.operation_time().unwrap();
+    (u64::from(made.time) << 32) | u64::from(made.increment)
+}
+
+/// Waits until a change is known here.
+pub(crate) async fn heard(store: &Arc<dyn Store>, made: u64) {
+    let mut changes = store.changes();
+    let heard = changes.wait_for(|known| *known >= made);
+    timeout(Duration::from_secs(5), heard)
+        .await
+        .expect("within five seconds")
+        .unwrap();
+}

@@ -1,0 +1,199 @@
+//! A server that answers late, wrongly or not at all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use mongodb::bson::{DateTime, Document, doc};
+use nexus_core::{Message, Role};
+use nexus_store::{IdentityStore, MongoOptions, MongoStore, Store, StoreError};
+use tokio::time::{Instant, timeout};
+
+use super::Mongo;
+use super::failover::{change, heard};
+use super::load::Load;
+use super::server::Standalone;
+use crate::contract::Place;
+use crate::contract::messages::walk;
+use crate::samples::{at, key, message};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_that_fail_are_refused_or_repeated_and_lose_nothing() {
+    let place = Mongo::alone().await;
+    let store = place.open().await;
+    let load = Load::start(Arc::clone(&store)).await;
+    let insert = ["insert"].as_slice();
+    let all = ["insert", "find", "getMore", "aggregate"].as_slice();
+    for (commands, failure) in [
+        (insert, doc! {"closeConnection": true}),
+        (all, doc! {"closeConnection": true}),
+        (insert, doc! {"errorCode": 11600}), // interrupted, as the server shuts down
+        (insert, doc! {"errorCode": 189}),   // the primary steps down
+        (all, doc! {"errorCode": 91}),       // shutdown in progress
+        (insert, doc! {"errorCode": 50}),    // too slow, and not to be repeated
+        (
+            insert,
+            doc! {"writeConcernError": {"code": 64, "errmsg": "waiting for replication"}},
+        ),
+    ] {
+        // The driver repeats a failed command once: every second one is for the driver.
+        let some = doc! {"activationProbability": 0.5};
+        println!("{failure} for {commands:?}");
+        place.fail(commands, failure.clone(), some).await;
+        load.is_refused().await;
+        place.fail(commands, failure, "off").await;
+        println!("goes on after {:.1?}", load.goes_on().await);
+    }
+    load.finish().await.check(MongoOptions::default().deadline);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_ends_at_its_deadline_and_what_it_began_is_stored_once() {
+    let place = Mongo::alone().await;
+    let options = MongoOptions {
+        deadline: Duration::from_millis(500),
+        application: place.name.clone(),
+    };
+    let store = MongoStore::connect(&place.uri, &place.name, options).await;
+    let store: Arc<dyn Store> = Arc::new(store.unwrap());
+    let owner = store.create_identity(key(1), at(0)).await.unwrap().identity;
+    let slow = doc! {"blockConnection": true, "blockTimeMS": 1500};
+    place.fail(&["insert"], slow, doc! {"times": 1}).await;
+    let said = message(&owner, Role::Human, "hello");
+    let since = Instant::now();
+    let refused = store.append(&owner, said.clone()).await.unwrap_err();
+    assert!(since.elapsed() < Duration::from_millis(1500));
+    assert!(refused.to_string().contains("within 0.5 s"), "{refused}");
+    // It is finished all the same, and found when it is repeated.
+    let stored = async {
+        while !matches!(
+            store.append(&owner, said.clone()).await,
+            Err(StoreError::Conflict { .. }) | Ok(())
+        ) {}
+    };
+    timeout(Duration::from_secs(5), stored).await.unwrap();
+    assert_eq!(walk(&store, &owner, 10).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_heard_after_their_cursor_is_killed() {
+    let place = Mongo::shared().await;
+    let store = place.open().await;
+    let load = Load::start(Arc::clone(&store)).await;
+    for _ in 0..5 {
+        // There may be none for a moment, while the stream is going on with a new one.
+        while kill_cursors(&place).await == 0 {}
+        let made = change(&place.shell().await).await;
+        let since = Instant::now();
+        heard(&store, made).await;
+        println!("heard after {:.1?}", since.elapsed());
+    }
+    load.finish().await.check(MongoOptions::default().deadline);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_changes_are_not_heard_the_number_moves_and_nothing_is_missed() {
+    let place = Mongo::alone().await;
+    let store = place.open().await;
+    let deaf = doc! {"errorCode": 13}; // no rights, so that the driver does not go on by itself
+    let commands = ["getMore", "aggregate"];
+    place.fail(&commands, deaf.clone(), "alwaysOn").await;
+    let mut changes = store.changes();
+    for _ in 0..4 {
+        changes.mark_unchanged();
+        let moved = timeout(Duration::from_secs(2), changes.changed()).await;
+        moved.expect("within two seconds").unwrap();
+    }
+    let made = change(&place.shell().await).await;
+    assert!(*changes.borrow() < made, "it was not heard");
+    place.fail(&commands, deaf, "off").await;
+    heard(&store, made).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_replica_set_it_works_and_everything_is_read_again_and_again() {
+    let server = Standalone::start();
+    let options = MongoOptions::default();
+    let store = MongoStore::connect(&server.uri(), "alone", options).await;
+    let store: Arc<dyn Store> = Arc::new(store.unwrap());
+    let ready = async {
+        while store.ping().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(10), ready).await.unwrap();
+    let owner = store.create_identity(key(1), at(0)).await.unwrap().identity;
+    for number in 0..10 {
+        let said = message(&owner, Role::Human, &number.to_string());
+        store.append(&owner, said).await.unwrap();
+    }
+    let mut changes = store.changes();
+    for _ in 0..4 {
+        changes.mark_unchanged();
+        let moved = timeout(Duration::from_secs(1), changes.changed()).await;
+        moved.expect("within a second").unwrap();
+    }
+    let contents = |messages: Vec<Message>| {
+        let texts = messages.into_iter().map(|message| message.content);
+        texts.collect::<String>()
+    };
+    assert_eq!(contents(walk(&store, &owner, 3).await), "9876543210");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_with_doubles_says_which_and_is_used_when_they_are_gone() {
+    let place = Mongo::shared().await;
+    let identities = place.shell().await.collection::<Document>("identities");
+    let double = doc! {"public_key": key(1).to_string(), "created_at": DateTime::from_millis(0)};
+    let doubles = [double.clone(), double.clone()];
+    identities.insert_many(doubles).await.unwrap();
+    let store = place.store().await;
+    let refused = store.identity(key(1)).await.unwrap_err().to_string();
+    assert!(
+        refused.contains("identities holds two documents"),
+        "{refused}"
+    );
+    let mut changes = store.changes();
+    changes.mark_unchanged();
+    identities.delete_one(double).await.unwrap();
+    let ready = async {
+        while store.identity(key(1)).await.is_err() {
+            changes.changed().await.unwrap();
+        }
+    };
+    timeout(Duration::from_secs(10), ready).await.unwrap();
+}
+
+impl Mongo {
+    /// Lets commands of the stores fail, and not those of the shell.
+    async fn fail(
+        &self,
+        commands: &[&str],
+        mut how: Document,
+        when: impl Into<mongodb::bson::Bson>,
+    ) {
+        how.extend(doc! {"failCommands": commands.to_vec(), "appName": &self.name});
+        let admin = self.shell().await.client().database("admin");
+        let fail = doc! {"configureFailPoint": "failCommand", "mode": when, "data": how};
+        admin.run_command(fail).await.unwrap();
+    }
+}
+
+/// Kills the cursors of all change streams of this test's stores.
+async fn kill_cursors(place: &Mongo) -> usize {
+    let shell = place.shell().await;
+    let open = [
+        doc! {"$currentOp": {"idleCursors": true, "allUsers": true}},
+        doc! {"$match": {"appName": &place.name, "cursor.cursorId": {"$exists": true}}},
+    ];
+    let admin = shell.client().database("admin");
+    let open = admin.aggregate(open).await.unwrap();
+    let open: Vec<Document> = open.try_collect().await.unwrap();
+    for operation in &open {
+        let cursor = operation.get_document("cursor").unwrap();
+        let id = cursor.get_i64("cursorId").unwrap();
+        let kill = doc! {"killCursors": "$cmd.aggregate", "cursors": [id]};
+        shell.run_command(kill).await.unwrap();
+    }
+    open.len()
+}

@@ -1,0 +1,182 @@
+//! What the database does for each request, from its own profiler.
+
+use std::collections::BTreeSet;
+
+use futures_util::TryStreamExt;
+use mongodb::Database;
+use mongodb::bson::{DateTime, Document, doc};
+use nexus_core::{Environment, Role};
+use nexus_store::{IdentityStore, MessageStore, SessionStore, Store};
+
+use super::Mongo;
+use crate::samples::{at, key, message, run, session, set, template, unset};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_walks_through_a_collection_or_sorts() {
+    let place = Mongo::shared().await;
+    let store = place.store().await;
+    let shell = place.shell().await;
+    // Enough of everything that a walk would show, half of the messages as the original left them.
+    for number in 0..50 {
+        let owner = store.create_identity(key(number), at(0)).await.unwrap();
+        let said = message(&owner.identity, Role::Human, "hello");
+        store.append(&owner.identity, said).await.unwrap();
+        store
+            .create_session(session(number, key(number)))
+            .await
+            .unwrap();
+    }
+    let messages = shell.collection::<Document>("messages");
+    let old = (0..500).map(|number| {
+        doc! {
+            "id": format!("msg_old-{number}"), "run_id": "run_old", "role": "HUMAN",
+            "owner_key": key(number % 50).to_string(), "content": "old",
+            "timestamp": DateTime::from_millis((number / 100).cast_signed()), "metadata": {},
+        }
+    });
+    messages.insert_many(old).await.unwrap();
+
+    shell.run_command(doc! {"profile": 2}).await.unwrap();
+    every_request(&store).await;
+    shell.run_command(doc! {"profile": 0}).await.unwrap();
+
+    let plans = plans(&shell).await;
+    let seen: BTreeSet<_> = plans
+        .iter()
+        .map(|plan| format!("{} {}", plan.kind, plan.collection))
+        .collect();
+    let expected = [
+        "command configurations",
+        "command identities",
+        "count identities",
+        "count messages",
+        "insert configuration_versions",
+        "insert configurations",
+        "insert identities",
+        "insert messages",
+        "insert sessions",
+        "query configurations",
+        "query identities",
+        "query messages",
+        "query sessions",
+        "remove identities",
+        "remove messages",
+        "remove sessions",
+    ];
+    assert_eq!(seen, expected.map(str::to_owned).into());
+    for plan in &plans {
+        assert!(!plan.walks(), "{plan:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_plan_test_would_notice_a_walk_and_a_sort() {
+    let place = Mongo::shared().await;
+    let store = place.store().await;
+    let owner = store.create_identity(key(1), at(0)).await.unwrap().identity;
+    for _ in 0..20 {
+        let said = message(&owner, Role::Human, "hello");
+        store.append(&owner, said).await.unwrap();
+    }
+    let shell = place.shell().await;
+    let messages = shell.collection::<Document>("messages");
+    shell.run_command(doc! {"profile": 2}).await.unwrap();
+    let walk = messages.find_one(doc! {"content": "hello"});
+    walk.await.unwrap().unwrap();
+    let sort = messages.find_one(doc! {"owner_key": owner.public_key.to_string()});
+    sort.sort(doc! {"timestamp": 1}).await.unwrap().unwrap();
+    shell.run_command(doc! {"profile": 0}).await.unwrap();
+    let walks: Vec<_> = plans(&shell).await.iter().map(Plan::walks).collect();
+    assert_eq!(walks, [true, true]);
+}
+
+/// Each method of the store, in each way that asks the database differently.
+async fn every_request(store: &dyn Store) {
+    let environment = Environment::Development;
+    for expected in [None, Some(1)] {
+        store
+            .put_template(template(environment), expected)
+            .await
+            .unwrap();
+    }
+    store.template(environment).await.unwrap().unwrap();
+    store.create_identity(key(7), at(0)).await.unwrap();
+    let mut owner = store.identity(key(7)).await.unwrap().unwrap();
+    for write in [set("temperature", 0.5), unset("temperature")] {
+        owner = store.write_override(&owner, &write).await.unwrap();
+    }
+    store.identities(None, 5).await.unwrap();
+    store.identities(Some(key(9)), 5).await.unwrap();
+    for _ in 0..5 {
+        let said = message(&owner, Role::Human, "hello");
+        store.append(&owner, said).await.unwrap();
+    }
+    assert_eq!(store.history(&owner, 3, &run("x")).await.unwrap().len(), 3);
+    // From the newest into what the original left.
+    let (mut count, mut before) = (0, None);
+    loop {
+        let page = store.messages(&owner, 2, before).await.unwrap();
+        count += page.messages.len();
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    assert_eq!(count, 16);
+    store.session(session(7, key(7)).digest).await.unwrap();
+    store.create_session(session(99, key(7))).await.unwrap();
+    store.facts().await.unwrap();
+    store.ping().await.unwrap();
+    store.erase_identity(key(7)).await.unwrap();
+    let late = message(&owner, Role::Ai, "late");
+    store.append(&owner, late).await.unwrap_err();
+}
+
+/// What the profiler says about one operation.
+#[derive(Debug)]
+struct Plan {
+    kind: String,
+    collection: String,
+    summary: String,
+    /// Documents looked at, and how many of them were wanted.
+    examined: i64,
+    wanted: i64,
+    sorts: bool,
+}
+
+impl Plan {
+    fn walks(&self) -> bool {
+        // A filter on the documents of one owner may pass over a few.
+        self.summary.contains("COLLSCAN") || self.sorts || self.examined > self.wanted + 5
+    }
+}
+
+async fn plans(shell: &Database) -> Vec<Plan> {
+    let profile = shell.collection::<Document>("system.profile");
+    let watched = format!("{}.$cmd.aggregate", shell.name());
+    let operations = profile.find(doc! {"ns": {"$ne": watched}}).await.unwrap();
+    let operations: Vec<Document> = operations.try_collect().await.unwrap();
+    let number = |operation: &Document, name| {
+        let count = operation.get_i32(name).map(i64::from);
+        count.or_else(|_| operation.get_i64(name)).unwrap_or(0)
+    };
+    operations
+        .iter()
+        .filter_map(|operation| {
+            let kind = operation.get_str("op").unwrap();
+            let collection = operation.get_str("ns").unwrap().split_once('.').unwrap().1;
+            let is_count = operation
+                .get_document("command")
+                .is_ok_and(|command| command.contains_key("count"));
+            let ours = !collection.starts_with("system.") && !collection.starts_with('$');
+            ours.then(|| Plan {
+                kind: if is_count { "count" } else { kind }.to_owned(),
+                collection: collection.to_owned(),
+                summary: operation.get_str("planSummary").unwrap_or("").to_owned(),
+                examined: number(operation, "docsExamined"),
+                wanted: number(operation, "nreturned") + number(operation, "ndeleted"),
+                sorts: operation.get_bool("hasSortStage").unwrap_or(false),
+            })
+        })
+        .collect()
+}
