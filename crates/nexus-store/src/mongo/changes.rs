@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use mongodb::bson::{Document, Timestamp, doc};
 use mongodb::change_stream::ChangeStream;
-use mongodb::change_stream::event::{ChangeStreamEvent, ResumeToken};
+use mongodb::change_stream::event::{ChangeStreamEvent, OperationType, ResumeToken};
 use mongodb::error::Error;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
@@ -92,7 +92,7 @@ impl Changes {
     }
 }
 
-/// Listens for as long as it is polled. `listening` is called each time that a stream was tried.
+/// Listens for as long as it is polled. `tried` is called each time that a stream was asked for.
 pub(super) async fn follow(data: &Data, changes: &Changes, mut tried: impl FnMut()) {
     let mut token = None;
     let mut silent = false;
@@ -110,8 +110,16 @@ pub(super) async fn follow(data: &Data, changes: &Changes, mut tried: impl FnMut
             Err(error) => Some(error),
         };
         match error.as_ref().map(|error| (fault::code(error), error)) {
-            // Somebody dropped the database: the stream ends, and a new one begins.
-            None => token = None,
+            // The indexes went with what was dropped.
+            None => {
+                tracing::warn!(
+                    "somebody dropped or renamed a collection: making the indexes again"
+                );
+                while let Err(reason) = changes.doubting(SILENCE, data.prepare()).await {
+                    tracing::warn!(reason, "the indexes cannot be made: trying again");
+                    changes.doubting(Duration::ZERO, sleep(PERIOD)).await;
+                }
+            }
             Some((Some(NOT_A_REPLICA_SET), _)) => {
                 tracing::warn!(
                     "the database is not a replica set: Nexus cannot hear of changes and reads \
@@ -141,7 +149,7 @@ async fn open(data: &Data, token: Option<ResumeToken>) -> Result<Stream, Error> 
     let pipeline = [
         doc! {"$match": {"$or": [
             {"ns.coll": {"$in": WATCHED.to_vec()}},
-            {"operationType": {"$in": ["dropDatabase", "invalidate"]}},
+            {"operationType": {"$in": ["drop", "rename", "dropDatabase", "invalidate"]}},
         ]}},
         doc! {"$project": {"operationType": 1, "clusterTime": 1, "ns": 1}},
     ];
@@ -153,19 +161,68 @@ async fn open(data: &Data, token: Option<ResumeToken>) -> Result<Stream, Error> 
         .await
 }
 
-/// Tells what is heard until the stream breaks, or ends without an error.
+/// Tells what is heard until the stream breaks, or until a collection is gone, which is no error.
 async fn listen(
     stream: &mut Stream,
     changes: &Changes,
     token: &mut Option<ResumeToken>,
 ) -> Option<Error> {
     while stream.is_alive() {
-        match changes.doubting(SILENCE, stream.next_if_any()).await {
-            Ok(Some(event)) => changes.tell(event.cluster_time),
-            Ok(None) => {}
+        let heard = match changes.doubting(SILENCE, stream.next_if_any()).await {
+            Ok(heard) => heard,
             Err(error) => return Some(error),
-        }
+        };
         *token = stream.resume_token();
+        let Some(event) = heard else { continue };
+        changes.tell(event.cluster_time);
+        match event.operation_type {
+            OperationType::Drop | OperationType::Rename => return None,
+            OperationType::DropDatabase => break,
+            _ => {}
+        }
     }
+    // The stream of a database ends with it: there is nothing to go on after.
+    *token = None;
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(increment: u32) -> Timestamp {
+        let time = 1_700_000_000;
+        Timestamp { time, increment }
+    }
+
+    #[test]
+    fn a_change_that_is_heard_twice_is_told_once() {
+        let changes = Changes::new();
+        let mut receiver = changes.subscribe();
+        changes.tell(Some(at(1)));
+        receiver.mark_unchanged();
+        changes.tell(Some(at(1)));
+        assert!(!receiver.has_changed().unwrap());
+        changes.tell(Some(at(2)));
+        assert!(receiver.has_changed().unwrap());
+    }
+
+    #[test]
+    fn a_change_that_is_heard_late_is_told_too() {
+        let changes = Changes::new();
+        changes.tell(Some(at(9)));
+        let before = *changes.subscribe().borrow();
+        changes.tell(Some(at(5)));
+        assert!(*changes.subscribe().borrow() > before);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_moves_the_number_and_an_answer_in_time_does_not() {
+        let changes = Changes::new();
+        let number = || *changes.subscribe().borrow();
+        changes.doubting(SILENCE, sleep(SILENCE / 2)).await;
+        assert_eq!(number(), 1);
+        changes.doubting(SILENCE, sleep(SILENCE * 2)).await;
+        assert_eq!(number(), 5);
+    }
 }

@@ -164,6 +164,30 @@ async fn a_database_with_doubles_says_which_and_is_used_when_they_are_gone() {
     timeout(Duration::from_secs(10), ready).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_dropped_gets_its_indexes_back() {
+    let place = Mongo::shared().await;
+    let store = place.store().await;
+    store.create_identity(key(1), at(0)).await.unwrap();
+    let shell = place.shell().await;
+    let identities = shell.collection::<Document>("identities");
+    let mut changes = store.changes();
+    shell.drop().await.unwrap();
+    let back = async {
+        // There are none while there is no collection.
+        while identities
+            .list_index_names()
+            .await
+            .map_or(0, |names| names.len())
+            < 2
+        {
+            changes.changed().await.unwrap();
+        }
+    };
+    timeout(Duration::from_secs(10), back).await.unwrap();
+    assert!(store.create_identity(key(1), at(0)).await.unwrap().is_new);
+}
+
 impl Mongo {
     /// Lets commands of the stores fail, and not those of the shell.
     async fn fail(
