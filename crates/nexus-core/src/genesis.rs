@@ -4,6 +4,7 @@ mod check;
 mod doc;
 mod node;
 mod problem;
+pub(crate) mod secret;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -18,6 +19,9 @@ use crate::{ConfigField, Field, Model, Overrides, PromptName, Provider};
 pub use check::{Checked, Variables};
 pub use doc::{Environment, GenesisDoc, NotADocument};
 pub use problem::{Problem, Problems};
+pub use secret::HIDDEN;
+
+pub(crate) use node::escape;
 
 /// What stands between two prompt blocks.
 pub const PROMPT_SEPARATOR: &str = "\n\n---\n\n";

@@ -6,7 +6,7 @@
 //! | [`ids`] | [`PublicKey`], [`RunId`], [`MessageId`]: names that validate |
 //! | [`message`] | [`Message`], [`Role`]: what is stored of a conversation |
 //! | [`identity`] | [`Identity`], [`Admission`]: who is a member and who is a visitor |
-//! | [`token`] | [`Token`], [`TokenDigest`], [`Session`]: what a client presents, what is stored of it |
+//! | [`token`] | [`Token`], [`TokenDigest`], [`Session`], [`Scope`]: what a client presents, what is stored of it |
 //! | [`text`] | which characters free text may contain |
 //! | [`genesis`] | [`GenesisDoc`](genesis::GenesisDoc) (stored) → [`Genesis`] (checked) |
 //! | [`catalog`] | [`Model`], [`Provider`]: what can be asked, and where |
@@ -14,6 +14,7 @@
 //! | [`policy`] | locks and bounds |
 //! | [`overrides`] | what one person changed, and the only way to change it |
 //! | [`profile`] | [`EffectiveProfile::resolve`]: the merge, with provenance |
+//! | [`plan`] | [`Plan`](plan::Plan): what a new template would change, before it is stored |
 //! | [`event`] | [`RunEvent`]: what a client sees of a run |
 //! | [`clock`] | [`Clock`]: where time comes from |
 
@@ -26,6 +27,7 @@ pub mod identity;
 pub mod ids;
 pub mod message;
 pub mod overrides;
+pub mod plan;
 pub mod policy;
 pub mod profile;
 pub mod text;
@@ -41,7 +43,7 @@ pub use ids::{MessageId, PublicKey, RunId};
 pub use message::{Message, Metadata, Role};
 pub use overrides::{OverrideWrite, Overrides};
 pub use profile::{EffectiveProfile, Layer};
-pub use token::{Session, Token, TokenDigest};
+pub use token::{Scope, Session, Token, TokenDigest};
 
 /// A moment, in UTC. Nexus keeps milliseconds, as MongoDB dates do.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

@@ -133,6 +133,35 @@ impl fmt::Debug for TokenDigest {
     }
 }
 
+/// How far a token reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// What belongs to the key that it speaks for.
+    #[default]
+    Personal,
+    /// The installation too: everybody's template.
+    Admin,
+}
+
+impl Scope {
+    /// The stored spelling.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Personal => "personal",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The scope with this spelling.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Personal, Self::Admin]
+            .into_iter()
+            .find(|scope| scope.as_str() == text)
+    }
+}
+
 /// Whom a token speaks for, and until when. The key need not be registered: that is a visitor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
@@ -140,6 +169,8 @@ pub struct Session {
     pub digest: TokenDigest,
     /// Whom it speaks for.
     pub owner_key: PublicKey,
+    /// How far it reaches.
+    pub scope: Scope,
     /// When it was made.
     pub created_at: Timestamp,
     /// From this moment on it is refused.

@@ -43,11 +43,11 @@ impl Gate {
         }
     }
 
-    /// The key that a token speaks for. `None`: unknown or expired.
+    /// Whom a token speaks for, and how far it reaches. `None`: unknown or expired.
     ///
     /// # Errors
     /// When the store cannot be asked. Never "yes" in doubt.
-    pub async fn authenticate(&self, token: &Token) -> Result<Option<PublicKey>, StoreError> {
+    pub async fn authenticate(&self, token: &Token) -> Result<Option<Session>, StoreError> {
         let digest = token.digest();
         let as_of = self.as_of();
         let session = match self.sessions.get(&digest) {
@@ -67,9 +67,7 @@ impl Gate {
             }
         };
         let now = self.clock.now();
-        Ok(session
-            .filter(|session| session.is_live(now))
-            .map(|session| session.owner_key))
+        Ok(session.filter(|session| session.is_live(now)))
     }
 
     /// Whether `key` is a member.

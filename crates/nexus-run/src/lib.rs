@@ -11,6 +11,7 @@
 //! | [`stream`] | [`RunStream`]: the events of a run, which also drives it |
 //! | [`tools`] | [`Tool`], [`ToolBox`]: what a model may call |
 //! | [`live`] | [`LiveTemplate`]: the template in force |
+//! | [`proposal`] | [`Proposal`]: a new template, checked and compared before it is stored |
 //! | [`personal`] | reading and changing what one person set |
 //! | [`error`] | [`RunError`] |
 
@@ -21,6 +22,7 @@ pub mod generate;
 pub mod live;
 pub mod orchestrator;
 pub mod personal;
+pub mod proposal;
 pub mod stream;
 pub mod tools;
 
@@ -29,5 +31,6 @@ pub use error::RunError;
 pub use gate::Gate;
 pub use live::{LiveTemplate, TemplateHealth};
 pub use orchestrator::{NewRun, Orchestrator};
+pub use proposal::{Destination, Proposal, ProposalError};
 pub use stream::{OnDisconnect, RunStream};
 pub use tools::{Tool, ToolBox};

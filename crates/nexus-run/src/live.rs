@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use nexus_core::genesis::{Checked, GenesisDoc};
-use nexus_core::{Environment, Genesis};
-use nexus_store::{ConfigStore, Store};
-use tokio::sync::watch;
+use nexus_core::{Clock, Environment, Genesis};
+use nexus_store::{ConfigStore, NewTemplate, Store, StoreError, StoredTemplate};
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Looks up an environment variable for a provider's row.
 pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// The author of a version that began as an edit in the database: nobody knows more.
+pub const EDITED_BY: &str = "an edit in the database";
 
 /// Hands out the template in force and replaces it when the stored one changes.
 pub struct LiveTemplate {
@@ -20,6 +23,8 @@ pub struct LiveTemplate {
     /// Taken before the first look at the store, so that no change falls between the two.
     changes: watch::Receiver<u64>,
     state: ArcSwap<State>,
+    /// One reload at a time: an older reading never replaces a newer one.
+    reloading: Mutex<()>,
 }
 
 /// What is in force, and what is wrong with what is stored.
@@ -28,6 +33,11 @@ struct State {
     genesis: Option<Arc<Genesis>>,
     /// The emergency template stands in.
     is_emergency: bool,
+    /// The document that `genesis` was made from. Somebody who edits the database by hand does not
+    /// change the version.
+    hash: Option<String>,
+    /// Somebody edited the document after it was stored.
+    is_edited: bool,
     problems: Vec<String>,
 }
 
@@ -60,6 +70,8 @@ impl LiveTemplate {
         let nothing = State {
             genesis: None,
             is_emergency: false,
+            hash: None,
+            is_edited: false,
             problems: Vec::new(),
         };
         let live = Self {
@@ -68,6 +80,7 @@ impl LiveTemplate {
             environment,
             variables,
             state: ArcSwap::from_pointee(nothing),
+            reloading: Mutex::new(()),
         };
         live.reload().await;
         live
@@ -79,6 +92,12 @@ impl LiveTemplate {
     /// In production, when no usable template was ever loaded.
     pub fn current(&self) -> Result<Arc<Genesis>, TemplateUnavailable> {
         self.state.load().genesis.clone().ok_or(TemplateUnavailable)
+    }
+
+    /// What the providers of a template may name.
+    #[must_use]
+    pub const fn variables(&self) -> &Variables {
+        &self.variables
     }
 
     /// Which environment this is.
@@ -98,10 +117,15 @@ impl LiveTemplate {
         }
     }
 
-    /// Reloads whenever the store says that something changed, until `stop`.
-    pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
+    /// Reloads whenever the store says that something changed, until `stop`. A usable edit in the
+    /// database becomes a version of its own.
+    pub async fn watch(self: Arc<Self>, clock: Arc<dyn Clock>, stop: CancellationToken) {
         let mut changes = self.changes.clone();
+        let mut adopted = None;
         loop {
+            if self.state.load().is_edited {
+                self.adopt_edit(&*clock, &mut adopted).await;
+            }
             tokio::select! {
                 () = stop.cancelled() => return,
                 outcome = changes.changed() => if outcome.is_err() { return },
@@ -112,27 +136,16 @@ impl LiveTemplate {
 
     /// Reads the stored template again. An unusable one never replaces a usable one.
     pub async fn reload(&self) {
+        let _alone = self.reloading.lock().await;
         let before = self.state.load_full();
         match stored_template(&*self.store, self.environment, &self.variables).await {
-            Ok(Some(checked)) => {
-                let version = checked.genesis.version();
-                let in_force = before
-                    .genesis
-                    .as_ref()
-                    .filter(|_| !before.is_emergency)
-                    .map(|genesis| genesis.version());
-                if in_force == Some(version) && before.problems.is_empty() {
-                    return;
+            Ok(Some((stored, checked))) => {
+                let hash = Some(stored.doc.hash());
+                let in_force = before.genesis.as_ref().map(|genesis| genesis.version());
+                let is_news = in_force != Some(stored.version) || before.hash != hash;
+                if is_news || !before.problems.is_empty() {
+                    self.put_in_force(&stored, checked, hash);
                 }
-                for warning in &checked.warnings {
-                    tracing::warn!(%warning, "the template has an oddity");
-                }
-                tracing::info!(version, environment = %self.environment, "template in force");
-                self.state.store(Arc::new(State {
-                    genesis: Some(Arc::new(checked.genesis)),
-                    is_emergency: false,
-                    problems: Vec::new(),
-                }));
             }
             Ok(None) => self.keep_or_fall_back(
                 &before,
@@ -140,6 +153,66 @@ impl LiveTemplate {
             ),
             Err(problem) => self.keep_or_fall_back(&before, problem),
         }
+    }
+
+    /// Stores an edited document as a new version, so that a version says which document it is.
+    /// `adopted`: the last one. It is not stored twice, even if a store gave back something else
+    /// than it was given.
+    async fn adopt_edit(&self, clock: &dyn Clock, adopted: &mut Option<String>) {
+        let read = stored_template(&*self.store, self.environment, &self.variables).await;
+        let Ok(Some((stored, _))) = read else { return };
+        let hash = stored.doc.hash();
+        if hash == stored.hash || adopted.as_ref() == Some(&hash) {
+            return;
+        }
+        let new = NewTemplate {
+            environment: self.environment,
+            doc: stored.doc,
+            author: EDITED_BY.to_owned(),
+            created_at: clock.now(),
+        };
+        match self.store.put_template(new, Some(stored.version)).await {
+            Ok(now) => {
+                tracing::info!(
+                    version = now.version,
+                    hash,
+                    "an edit in the database was stored as a version"
+                );
+                *adopted = Some(hash);
+            }
+            // Another node was faster.
+            Err(StoreError::Conflict { .. }) => {}
+            Err(error) => {
+                tracing::warn!(%error, "an edit in the database could not be stored as a version");
+            }
+        }
+    }
+
+    fn put_in_force(&self, stored: &StoredTemplate, checked: Checked, hash: Option<String>) {
+        for warning in &checked.warnings {
+            tracing::warn!(%warning, "the template has an oddity");
+        }
+        let is_edited = hash.as_ref() != Some(&stored.hash);
+        if is_edited {
+            tracing::warn!(
+                version = stored.version,
+                "the template was edited in the database after it was stored"
+            );
+        }
+        tracing::info!(
+            version = stored.version,
+            environment = %self.environment,
+            author = ?stored.author,
+            hash,
+            "template in force"
+        );
+        self.state.store(Arc::new(State {
+            genesis: Some(Arc::new(checked.genesis)),
+            is_emergency: false,
+            hash,
+            is_edited,
+            problems: Vec::new(),
+        }));
     }
 
     fn keep_or_fall_back(&self, before: &State, problem: String) {
@@ -163,6 +236,8 @@ impl LiveTemplate {
         self.state.store(Arc::new(State {
             genesis,
             is_emergency,
+            hash: before.hash.clone(),
+            is_edited: false,
             problems: vec![problem],
         }));
     }
@@ -176,7 +251,7 @@ pub async fn stored_template(
     store: &(impl ConfigStore + ?Sized),
     environment: Environment,
     variables: &Variables,
-) -> Result<Option<Checked>, String> {
+) -> Result<Option<(StoredTemplate, Checked)>, String> {
     let stored = store.template(environment).await.map_err(|error| {
         // Readiness is open to everybody, so the cause goes to the log only.
         tracing::error!(%error, "the template could not be read");
@@ -187,10 +262,11 @@ pub async fn stored_template(
     };
     let checked =
         Genesis::check(&stored.doc, &**variables).map_err(|problems| problems.to_string())?;
-    Ok(Some(Checked {
+    let checked = Checked {
         genesis: checked.genesis.with_version(stored.version),
         ..checked
-    }))
+    };
+    Ok(Some((stored, checked)))
 }
 
 fn emergency() -> Option<Arc<Genesis>> {

@@ -6,13 +6,22 @@ use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use nexus_core::{Admission, Identity, PublicKey, Token};
+use nexus_core::{Admission, Identity, PublicKey, Scope, Token};
 
 use crate::{ApiError, AppState};
 
-/// The key that the token of this request speaks for, member or visitor.
+/// Whom the token of this request speaks for, member or visitor, and how far it reaches.
 #[derive(Clone, Copy, Debug)]
-pub struct Caller(pub PublicKey);
+pub struct Caller {
+    /// The key.
+    pub key: PublicKey,
+    /// How far the token reaches.
+    pub scope: Scope,
+}
+
+/// The key of somebody who may change what belongs to the installation. It need not be a member.
+#[derive(Clone, Copy, Debug)]
+pub struct Admin(pub PublicKey);
 
 /// The identity that the token of this request speaks for.
 #[derive(Clone, Debug)]
@@ -26,8 +35,12 @@ impl FromRequestParts<AppState> for Caller {
             return Ok(*caller);
         }
         let token = bearer(&parts.headers).ok_or_else(ApiError::unauthenticated)?;
-        let key = state.orchestrator.gate.authenticate(&token).await?;
-        let caller = Self(key.ok_or_else(ApiError::unauthenticated)?);
+        let session = state.orchestrator.gate.authenticate(&token).await?;
+        let session = session.ok_or_else(ApiError::unauthenticated)?;
+        let caller = Self {
+            key: session.owner_key,
+            scope: session.scope,
+        };
         // Nobody after this needs the token, so nobody can let it slip.
         parts.headers.remove(AUTHORIZATION);
         parts.extensions.insert(caller);
@@ -35,11 +48,23 @@ impl FromRequestParts<AppState> for Caller {
     }
 }
 
+impl FromRequestParts<AppState> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        match caller.scope {
+            Scope::Admin => Ok(Self(caller.key)),
+            Scope::Personal => Err(ApiError::not_an_admin()),
+        }
+    }
+}
+
 impl FromRequestParts<AppState> for Member {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let Caller(key) = Caller::from_request_parts(parts, state).await?;
+        let Caller { key, .. } = Caller::from_request_parts(parts, state).await?;
         match state.orchestrator.gate.admit(key).await? {
             Admission::Member(identity) => Ok(Self(identity)),
             Admission::Visitor => Err(ApiError::not_a_member()),

@@ -89,6 +89,17 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "not_a_member", GUIDANCE)
     }
 
+    /// Somebody with a token of their own asks for what belongs to the installation.
+    #[must_use]
+    pub fn not_an_admin() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "not_an_admin",
+            "this needs a token for administration: whoever runs this server prints one with \
+             `nexus identity token KEY --admin`",
+        )
+    }
+
     /// Nothing is at this path.
     #[must_use]
     pub fn not_found() -> Self {

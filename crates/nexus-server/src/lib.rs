@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`router`](mod@router) | every route, in one list |
 //! | [`mod@serve`] | the accept loop, with its limits and its shutdown |
-//! | `caller` | whose request it is: [`Caller`], [`Member`] |
+//! | `caller` | whose request it is: [`Caller`], [`Member`], [`Admin`] |
 //! | [`error`] | [`ApiError`]: what a client is told when something fails |
 //! | `body` | JSON that comes in |
 //! | `observe` | what every answer carries, and the one log line of each request |
@@ -28,7 +28,7 @@ use std::time::Duration;
 use nexus_run::Orchestrator;
 use tokio_util::sync::CancellationToken;
 
-pub use caller::{Caller, Member};
+pub use caller::{Admin, Caller, Member};
 pub use error::ApiError;
 pub use router::{Access, Route, router, routes};
 pub use serve::serve;

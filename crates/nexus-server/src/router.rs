@@ -10,10 +10,10 @@ use http::Method;
 use serde_json::{Value, json};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::Access::{Anyone, Token};
+use self::Access::{Admin, Anyone, Token};
 use crate::body::MAX_BODY_BYTES;
-use crate::caller::Caller;
-use crate::routes::{chat, health, messages, models, profile};
+use crate::caller::{self, Caller};
+use crate::routes::{chat, health, messages, models, profile, template};
 use crate::{ApiError, AppState, observe, web};
 
 /// The list. A path that is not in it is a file of the page, or not there.
@@ -21,14 +21,17 @@ use crate::{ApiError, AppState, observe, web};
 #[rustfmt::skip]
 pub fn routes() -> Vec<Route> {
     vec![
-        get( "/",                  Anyone, web::show_page),
-        get( "/livez",             Anyone, health::livez),
-        get( "/readyz",            Anyone, health::readyz),
-        get( "/api/v1",            Anyone, list_routes),
-        post("/api/v1/chat",       Token,  chat::start_run),
-        get( "/api/v1/messages",   Token,  messages::list_messages),
-        get( "/api/v1/models",     Token,  models::list_models),
-        get( "/api/v1/profile",    Token,  profile::show_profile),
+        get( "/",                                Anyone, web::show_page),
+        get( "/livez",                           Anyone, health::livez),
+        get( "/readyz",                          Anyone, health::readyz),
+        get( "/api/v1",                          Anyone, list_routes),
+        post("/api/v1/chat",                     Token,  chat::start_run),
+        get( "/api/v1/messages",                 Token,  messages::list_messages),
+        get( "/api/v1/models",                   Token,  models::list_models),
+        get( "/api/v1/profile",                  Token,  profile::show_profile),
+        get( "/api/v1/admin/template",           Admin,  template::show_template),
+        put( "/api/v1/admin/template",           Admin,  template::change_template),
+        get( "/api/v1/admin/template/versions",  Admin,  template::list_versions),
     ]
 }
 
@@ -50,6 +53,8 @@ pub enum Access {
     Anyone,
     /// Whoever shows a token that is valid, member or visitor.
     Token,
+    /// Whoever shows a valid token that reaches the installation.
+    Admin,
 }
 
 /// All routes, ready to be served.
@@ -60,6 +65,10 @@ pub fn router(state: AppState) -> Router {
             Anyone => route.handler,
             Token => {
                 let check = from_extractor_with_state::<Caller, _>(state.clone());
+                route.handler.route_layer(check)
+            }
+            Admin => {
+                let check = from_extractor_with_state::<caller::Admin, _>(state.clone());
                 route.handler.route_layer(check)
             }
         };
@@ -111,5 +120,18 @@ fn post<T: 'static>(
         path,
         access,
         handler: routing::post(handler),
+    }
+}
+
+fn put<T: 'static>(
+    path: &'static str,
+    access: Access,
+    handler: impl Handler<T, AppState>,
+) -> Route {
+    Route {
+        method: Method::PUT,
+        path,
+        access,
+        handler: routing::put(handler),
     }
 }

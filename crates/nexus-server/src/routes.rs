@@ -5,3 +5,4 @@ pub(crate) mod health;
 pub(crate) mod messages;
 pub(crate) mod models;
 pub(crate) mod profile;
+pub(crate) mod template;

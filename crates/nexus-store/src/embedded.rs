@@ -31,7 +31,7 @@ use self::readers::Readers;
 use self::writer::Writer;
 use crate::{
     ConfigStore, Created, Cursor, Erased, IdentityPage, IdentityStore, MessagePage, MessageStore,
-    NewTemplate, SessionStore, Store, StoreError, StoreFacts, StoredTemplate,
+    NewTemplate, SessionStore, Store, StoreError, StoreFacts, StoredTemplate, TemplateVersion,
 };
 
 pub use self::open::OpenError;
@@ -89,6 +89,27 @@ impl ConfigStore for EmbeddedStore {
     ) -> Result<Option<StoredTemplate>, StoreError> {
         self.readers
             .read(move |file| read::template(file, environment))
+            .await
+    }
+
+    async fn template_version(
+        &self,
+        environment: Environment,
+        version: u64,
+    ) -> Result<Option<StoredTemplate>, StoreError> {
+        self.readers
+            .read(move |file| read::template_version(file, environment, version))
+            .await
+    }
+
+    async fn template_versions(
+        &self,
+        environment: Environment,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<TemplateVersion>, StoreError> {
+        self.readers
+            .read(move |file| read::template_versions(file, environment, before, limit))
             .await
     }
 

@@ -24,6 +24,7 @@ pub use embedded::{EmbeddedStore, OpenError};
 pub use error::StoreError;
 pub use types::{
     Created, Cursor, Erased, IdentityPage, MessagePage, NewTemplate, StoreFacts, StoredTemplate,
+    TemplateVersion,
 };
 
 /// The Genesis template, one current document per environment. Every version is kept.
@@ -34,6 +35,23 @@ pub trait ConfigStore: Send + Sync {
         &self,
         environment: Environment,
     ) -> Result<Option<StoredTemplate>, StoreError>;
+
+    /// One version, current or not.
+    async fn template_version(
+        &self,
+        environment: Environment,
+        version: u64,
+    ) -> Result<Option<StoredTemplate>, StoreError>;
+
+    /// The newest versions older than `before` (`None`: the newest of all), newest first, without
+    /// their documents. A document that cannot be read is no reason to fail: it is not looked at.
+    /// A `limit` of 0 counts as 1.
+    async fn template_versions(
+        &self,
+        environment: Environment,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<TemplateVersion>, StoreError>;
 
     /// Stores a new version if the current one is still `expected` (`None`: there is none yet).
     ///

@@ -22,6 +22,30 @@ pub struct StoredTemplate {
     pub hash: String,
 }
 
+/// One accepted version of the template, without its document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TemplateVersion {
+    /// 1 for the first, then one more each time.
+    pub version: u64,
+    /// Who stored it.
+    pub author: String,
+    /// When.
+    pub created_at: Timestamp,
+    /// [`GenesisDoc::hash`] of the document as it was stored.
+    pub hash: String,
+}
+
+impl From<&StoredTemplate> for TemplateVersion {
+    fn from(stored: &StoredTemplate) -> Self {
+        Self {
+            version: stored.version,
+            author: stored.author.clone(),
+            created_at: stored.created_at,
+            hash: stored.hash.clone(),
+        }
+    }
+}
+
 /// A template to store.
 #[derive(Clone, Debug)]
 pub struct NewTemplate {

@@ -80,7 +80,7 @@ pub(crate) enum Command {
     },
     /// Store the template in the data folder
     Init(Init),
-    /// Look at the template
+    /// Look at the template, and change it
     #[command(subcommand)]
     Template(Template),
     /// Register, list and erase people; print tokens
@@ -137,6 +137,57 @@ pub(crate) enum Template {
         #[arg(long, value_name = "DIR")]
         prompts: Option<PathBuf>,
     },
+    /// List every version that was stored
+    History,
+    /// Show how two versions differ [default: the current one and the one before it]
+    Diff {
+        /// The older version
+        #[arg(value_name = "A", value_parser = clap::value_parser!(u64).range(1..))]
+        old: Option<u64>,
+        /// The newer version [default: the current one]
+        #[arg(value_name = "B", value_parser = clap::value_parser!(u64).range(1..))]
+        new: Option<u64>,
+    },
+    /// Store a file (YAML or JSON) as a new version; the plan is shown first
+    Apply {
+        /// The file
+        file: PathBuf,
+        /// The folder of the prompts that it names
+        #[arg(long, value_name = "DIR")]
+        prompts: Option<PathBuf>,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Store an old version once more, as a new one; the plan is shown first
+    Rollback {
+        /// The old version
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        version: u64,
+        #[command(flatten)]
+        change: Change,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Change {
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Show the plan, and store nothing
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
+    /// Who changes it [default: the name of the user]
+    #[arg(long, value_name = "NAME", value_parser = author)]
+    pub(crate) author: Option<String>,
+}
+
+/// A name that fits into a line.
+fn author(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+        return Err("expected a name of at most 100 characters".to_owned());
+    }
+    Ok(name.to_owned())
 }
 
 #[derive(Debug, Subcommand)]
@@ -167,6 +218,9 @@ pub(crate) enum Identity {
     Token {
         /// The address
         key: PublicKey,
+        /// Let whoever has it change the template of this server
+        #[arg(long)]
+        admin: bool,
         #[command(flatten)]
         life: TokenLife,
     },

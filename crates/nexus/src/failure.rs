@@ -1,6 +1,6 @@
 //! A command that could not be done, and what to do about it.
 
-use nexus_run::RunError;
+use nexus_run::{ProposalError, RunError};
 use nexus_store::StoreError;
 
 use crate::output::printable;
@@ -38,6 +38,19 @@ impl Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::new(error.to_string())
+    }
+}
+
+impl From<ProposalError> for Failure {
+    fn from(error: ProposalError) -> Self {
+        match error {
+            ProposalError::Store(error) => error.into(),
+            ProposalError::Conflict => {
+                Self::new("somebody else stored a template at the same time")
+                    .hint("run the command again")
+            }
+            ProposalError::Problems(_) => Self::new(error.to_string()),
+        }
     }
 }
 

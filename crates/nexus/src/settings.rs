@@ -97,6 +97,14 @@ pub(crate) fn variables() -> Variables {
     Arc::new(variable)
 }
 
+/// What the operating system calls the person at the terminal.
+pub(crate) fn user() -> Option<String> {
+    let name = ["USER", "LOGNAME", "USERNAME"]
+        .into_iter()
+        .find_map(variable)?;
+    Some(name.chars().filter(|c| !c.is_control()).take(100).collect())
+}
+
 /// <https://no-color.org>
 pub(crate) fn colours_are_unwanted() -> bool {
     variable("NO_COLOR").is_some() || variable("TERM").as_deref() == Some("dumb")

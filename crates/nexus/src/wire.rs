@@ -62,7 +62,7 @@ pub(crate) async fn genesis(settings: &Settings, store: &dyn Store) -> Result<Ge
     let init = format!("`nexus init --environment {environment}`");
     let stored = live::stored_template(store, environment, &settings::variables()).await;
     match stored {
-        Ok(Some(checked)) => Ok(checked.genesis),
+        Ok(Some((_, checked))) => Ok(checked.genesis),
         Ok(None) => {
             let message = format!(
                 "there is no template for {environment} in {}",

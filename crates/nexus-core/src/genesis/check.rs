@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::node::{Findings, Node, shared};
 use super::problem::quoted;
+use super::secret::HIDDEN;
 use super::{
     Genesis, GenesisDoc, LogLevel, Problem, Problems, PromptBlock, System, index, join_prompts,
 };
@@ -54,7 +55,7 @@ impl Genesis {
         let findings = Findings::default();
         let root = Node::root(&document, &findings);
         root.warn_unknown(&SECTIONS);
-        warn_of_stray_variables(&root);
+        look_at_texts(&root, false);
 
         let system = system(&root.get("system"));
         let signature_required_commands =
@@ -260,9 +261,16 @@ fn prompt((key, node): &(&str, Node<'_>)) -> Option<PromptBlock> {
 }
 
 /// `${VAR}` means something in two places only. Elsewhere it is text, and most likely a mistake.
-fn warn_of_stray_variables(node: &Node<'_>) {
+/// What stands for a secret in a document that was shown is no secret.
+fn look_at_texts(node: &Node<'_>, may_name_a_variable: bool) {
     match node.value() {
-        Some(Value::String(text)) if text.contains("${") => {
+        Some(Value::String(text)) if text == HIDDEN => {
+            node.problem_with(
+                "the words that stand for a key that is not shown",
+                "${VARIABLE}, the environment variable that holds the key",
+            );
+        }
+        Some(Value::String(text)) if text.contains("${") && !may_name_a_variable => {
             node.warn(
                 quoted(text),
                 "plain text: ${VAR} is resolved only in llm.providers.*.api_key and base_url",
@@ -270,15 +278,15 @@ fn warn_of_stray_variables(node: &Node<'_>) {
         }
         Some(Value::Object(map)) => {
             for (key, child) in map.keys().map(|key| (key, node.get(key))) {
-                if !(child.is_in_provider() && matches!(key.as_str(), "api_key" | "base_url")) {
-                    warn_of_stray_variables(&child);
-                }
+                let is_read =
+                    child.is_in_provider() && matches!(key.as_str(), "api_key" | "base_url");
+                look_at_texts(&child, is_read);
             }
         }
         Some(Value::Array(_)) => node
             .optional_elements("")
             .iter()
-            .for_each(warn_of_stray_variables),
+            .for_each(|element| look_at_texts(element, false)),
         _ => {}
     }
 }

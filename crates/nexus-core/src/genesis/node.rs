@@ -174,6 +174,6 @@ pub(in crate::genesis) fn shared(value: &Value) -> Option<Arc<str>> {
 }
 
 /// Escapes a key for a JSON Pointer (RFC 6901, section 3).
-fn escape(key: &str) -> String {
+pub(crate) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }

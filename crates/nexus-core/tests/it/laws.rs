@@ -8,8 +8,12 @@ use serde_json::{Map, Value, json};
 
 use crate::templates::{document, genesis, overrides};
 
-/// Which fields are open, and the limits of two of them.
 fn any_genesis() -> impl Strategy<Value = Genesis> {
+    any_template().prop_map(genesis)
+}
+
+/// Which fields are open, and the limits of two of them.
+pub(crate) fn any_template() -> impl Strategy<Value = Value> {
     let open = proptest::collection::vec(any::<bool>(), 5);
     let limits = (0_u32..5, 9_u32..20, proptest::option::of(1_u32..4));
     (open, limits, proptest::option::of(0_usize..3)).prop_map(
@@ -40,13 +44,13 @@ fn any_genesis() -> impl Strategy<Value = Genesis> {
                 template["ui"]["field_options"]["config.model"] =
                     json!({ "type": "select", "options": &names[..=count] });
             }
-            genesis(template)
+            template
         },
     )
 }
 
 /// Anything a database may hold, sensible or not.
-fn any_overrides() -> impl Strategy<Value = Overrides> {
+pub(crate) fn any_overrides() -> impl Strategy<Value = Overrides> {
     let config = proptest::collection::btree_map(
         prop_oneof![
             Just("model"),

@@ -7,6 +7,7 @@
 )]
 
 mod laws;
+mod plan;
 mod resolution;
 mod template;
 mod templates;

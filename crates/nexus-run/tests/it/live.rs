@@ -1,15 +1,22 @@
 //! The template in force: swapped whole, never by something worse.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use nexus_core::Environment;
+use chrono::DateTime;
+use nexus_core::clock::ManualClock;
+use nexus_core::{Clock, Environment};
 use nexus_llm::scripted::ScriptedModel;
 use nexus_run::LiveTemplate;
+use nexus_run::live::EDITED_BY;
 use nexus_store::{EmbeddedStore, Store};
 use serde_json::json;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{World, put_template, template};
+use crate::world::{VISITOR, World, put_template, template};
 
 #[tokio::test]
 async fn a_change_is_noticed_without_being_told() {
@@ -19,7 +26,7 @@ async fn a_change_is_noticed_without_being_told() {
     let watching = world
         .orchestrator
         .tasks
-        .spawn(Arc::clone(&live).watch(stop.clone()));
+        .spawn(Arc::clone(&live).watch(world.clock.clone(), stop.clone()));
     let mut changed = template();
     changed["system"]["app_name"] = json!("Renamed");
     put_template(&*world.store, changed, Some(1)).await;
@@ -80,4 +87,89 @@ async fn without_a_template_development_has_the_emergency_one_and_production_non
         "calm"
     );
     assert!(!development.health().is_emergency);
+}
+
+/// Changes the stored templates as somebody with a database shell would.
+fn edit(folder: &TempDir, key: &str, value: &str) {
+    let shell = rusqlite::Connection::open(folder.path().join("nexus.db")).unwrap();
+    let sql = format!("UPDATE configurations SET doc = json_set(doc, '$.{key}', ?1)");
+    assert!(shell.execute(&sql, [value]).unwrap() > 0);
+}
+
+#[tokio::test]
+async fn an_edit_by_hand_is_put_in_force_though_the_version_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(folder.path()).unwrap());
+    put_template(&*store, template(), None).await;
+    let live = LiveTemplate::load(store, Environment::Development, Arc::new(|_| None)).await;
+    edit(&folder, "system.app_name", "By hand");
+    live.reload().await;
+    let current = live.current().unwrap();
+    assert_eq!(
+        (&*current.system().app_name, current.version()),
+        ("By hand", 1)
+    );
+    assert_eq!(live.health().problems, Vec::<String>::new());
+
+    edit(&folder, "user_defaults.config.model", "gone");
+    live.reload().await;
+    assert_eq!(&*live.current().unwrap().system().app_name, "By hand");
+    assert!(live.health().problems[0].contains("/user_defaults/config/model"));
+    edit(&folder, "user_defaults.config.model", "calm");
+    live.reload().await;
+    assert_eq!(live.health().problems, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_edit_by_hand_becomes_one_version_however_many_servers_watch() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(
+        DateTime::from_timestamp_millis(1_760_000_000_000).unwrap(),
+    ));
+    let stop = CancellationToken::new();
+    let mut watching = JoinSet::new();
+    let mut servers = Vec::new();
+    for _ in 0..2 {
+        let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(folder.path()).unwrap());
+        if servers.is_empty() {
+            put_template(&*store, template(), None).await;
+            // While no server watches.
+            edit(&folder, "system.app_name", "One");
+        }
+        let variables = Arc::new(|_: &str| None);
+        let live = LiveTemplate::load(Arc::clone(&store), Environment::Development, variables);
+        let live = Arc::new(live.await);
+        watching.spawn(Arc::clone(&live).watch(clock.clone(), stop.clone()));
+        servers.push((store, live));
+    }
+    for (version, name) in [(2, "One"), (3, "Two")] {
+        if version == 3 {
+            edit(&folder, "system.app_name", name);
+        }
+        for (_, live) in &servers {
+            let in_force = async {
+                while live.current().unwrap().version() < version {
+                    tokio::task::yield_now().await;
+                }
+            };
+            timeout(Duration::from_secs(2), in_force).await.unwrap();
+            assert_eq!(&*live.current().unwrap().system().app_name, name);
+        }
+    }
+    // Another change, which both look at, makes no version.
+    for (store, live) in &servers {
+        store.create_identity(VISITOR, clock.now()).await.unwrap();
+        live.reload().await;
+    }
+    stop.cancel();
+    watching.join_all().await;
+    let versions = servers[0]
+        .0
+        .template_versions(Environment::Development, None, 10);
+    let versions = versions.await.unwrap();
+    let authors: Vec<_> = versions
+        .iter()
+        .map(|it| (it.version, &*it.author))
+        .collect();
+    assert_eq!(authors, [(3, EDITED_BY), (2, EDITED_BY), (1, "test")]);
 }

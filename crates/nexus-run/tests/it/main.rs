@@ -9,5 +9,6 @@
 mod invariants;
 mod live;
 mod personal;
+mod proposal;
 mod tools;
 mod world;

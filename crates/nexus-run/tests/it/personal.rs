@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use nexus_core::token::TokenKind;
-use nexus_core::{Clock, Session, Token};
+use nexus_core::{Clock, Scope, Session, Token};
 use nexus_llm::scripted::ScriptedModel;
 use nexus_run::{RunError, personal};
 use nexus_store::{IdentityStore, SessionStore};
@@ -79,11 +79,12 @@ async fn a_token_speaks_for_its_key_until_it_expires() {
     let session = Session {
         digest: token.digest(),
         owner_key: ALICE,
+        scope: Scope::Admin,
         created_at: now,
         expires_at: now + TimeDelta::days(30),
     };
-    world.store.create_session(session).await.unwrap();
-    assert_eq!(gate.authenticate(&token).await.unwrap(), Some(ALICE));
+    world.store.create_session(session.clone()).await.unwrap();
+    assert_eq!(gate.authenticate(&token).await.unwrap(), Some(session));
     world.clock.advance(TimeDelta::days(30));
     assert_eq!(
         gate.authenticate(&token).await.unwrap(),

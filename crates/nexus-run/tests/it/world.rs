@@ -21,6 +21,7 @@ use nexus_run::{
 use nexus_store::{
     ConfigStore, Created, Cursor, EmbeddedStore, Erased, IdentityPage, IdentityStore, MessagePage,
     MessageStore, NewTemplate, SessionStore, Store, StoreError, StoreFacts, StoredTemplate,
+    TemplateVersion,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -269,6 +270,25 @@ impl ConfigStore for WatchedStore {
         environment: Environment,
     ) -> Result<Option<StoredTemplate>, StoreError> {
         self.inner.template(environment).await
+    }
+
+    async fn template_version(
+        &self,
+        environment: Environment,
+        version: u64,
+    ) -> Result<Option<StoredTemplate>, StoreError> {
+        self.inner.template_version(environment, version).await
+    }
+
+    async fn template_versions(
+        &self,
+        environment: Environment,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<TemplateVersion>, StoreError> {
+        self.inner
+            .template_versions(environment, before, limit)
+            .await
     }
 
     async fn put_template(

@@ -37,7 +37,7 @@ pub(crate) struct ChatBody {
 
 pub(crate) async fn start_run(
     State(state): State<AppState>,
-    Caller(owner): Caller,
+    Caller { key: owner, .. }: Caller,
     JsonBody(body): JsonBody<ChatBody>,
 ) -> Result<Response, ApiError> {
     let request = overrides(&body.config)?;

@@ -81,7 +81,15 @@ impl Call {
 
     /// A JSON body, well formed or not.
     pub(crate) fn post(path: &str, body: impl Into<Bytes>) -> Self {
-        let call = Self::new(&Method::POST, path).header("content-type", "application/json");
+        Self::json(&Method::POST, path, body)
+    }
+
+    pub(crate) fn put(path: &str, body: impl Into<Bytes>) -> Self {
+        Self::json(&Method::PUT, path, body)
+    }
+
+    fn json(method: &Method, path: &str, body: impl Into<Bytes>) -> Self {
+        let call = Self::new(method, path).header("content-type", "application/json");
         Self {
             body: body.into(),
             ..call

@@ -60,7 +60,7 @@ async fn every_other_route_refuses_everything_that_is_not_a_valid_token() {
     let mut answers = Vec::new();
     for route in routes()
         .into_iter()
-        .filter(|route| route.access == Access::Token)
+        .filter(|route| route.access != Access::Anyone)
     {
         for credential in &credentials {
             // The body would be fine: it is never looked at.
@@ -86,6 +86,29 @@ async fn every_other_route_refuses_everything_that_is_not_a_valid_token() {
     }
     answers.dedup();
     assert_snapshot!(answers.join("\n"), @r#"401 {"error":{"code":"unauthenticated","message":"a valid token is needed: send `Authorization: Bearer nxd_…`. Whoever runs this server prints one with `nexus identity token KEY`. An address is a name and never a credential"}}"#);
+}
+
+#[tokio::test]
+async fn routes_for_admins_refuse_every_other_valid_token() {
+    let world = World::new(ScriptedModel::default()).await;
+    let personal = [world.token(ALICE).await, world.token(VISITOR).await];
+    let admin = world.admin_token().await;
+    let routes = routes().into_iter();
+    let routes: Vec<_> = routes
+        .filter(|route| route.access == Access::Admin)
+        .collect();
+    assert_eq!(routes.len(), 3);
+    let mut answers = Vec::new();
+    for route in routes {
+        for token in &personal {
+            let call = Call::new(&route.method, route.path).token(token);
+            answers.push(world.send(call).await.shown());
+        }
+        let call = Call::new(&route.method, route.path).token(&admin);
+        assert_ne!(world.send(call).await.status, 403, "{}", route.path);
+    }
+    answers.dedup();
+    assert_snapshot!(answers.join("\n"), @r#"403 {"error":{"code":"not_an_admin","message":"this needs a token for administration: whoever runs this server prints one with `nexus identity token KEY --admin`"}}"#);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::client::Call;
-use crate::world::{ALICE, World};
+use crate::world::{ALICE, World, template};
 
 /// Keeps what is logged.
 #[derive(Clone, Default)]
@@ -93,6 +93,30 @@ async fn a_request_is_one_line_without_anything_that_somebody_said() {
         assert!(!everything.contains(secret), "{secret}");
     }
     assert!(log.lines().len() < 10, "nothing is logged for each piece");
+}
+
+#[tokio::test]
+async fn a_change_of_the_template_is_a_line_with_who_and_what() {
+    let (log, _listening) = listen(tracing::Level::INFO);
+    let world = World::new(ScriptedModel::default()).await;
+    let token = world.admin_token().await;
+    let mut document = template();
+    document["user_defaults"]["prompts"]["persona"]["content"] = json!("A new persona.");
+    let body = json!({ "document": document, "expected_version": 1 });
+    for _ in 0..2 {
+        let call = Call::put("/api/v1/admin/template", body.to_string());
+        world.send(call.token(&token)).await;
+    }
+    let [line] = &log.lines_about("a new template was stored")[..] else {
+        panic!("{:?}", log.lines())
+    };
+    assert_eq!(line["environment"], "development");
+    assert_eq!(line["version"], 2);
+    assert_eq!(line["author"], format!("\"{ALICE}\""));
+    assert_eq!(line["hash"].as_str().unwrap().len(), 64);
+    let in_force = log.lines_about("template in force");
+    assert_eq!(in_force.last().unwrap()["hash"], line["hash"]);
+    assert!(!format!("{:?}", log.lines()).contains("A new persona"));
 }
 
 #[tokio::test]

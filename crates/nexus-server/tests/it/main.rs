@@ -16,4 +16,5 @@ mod log;
 mod page;
 mod reading;
 mod shutdown;
+mod template;
 mod world;

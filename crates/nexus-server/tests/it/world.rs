@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta};
 use nexus_core::clock::ManualClock;
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::token::TokenKind;
-use nexus_core::{Clock, Environment, PublicKey, Session, Token};
+use nexus_core::{Clock, Environment, PublicKey, Scope, Session, Token};
 use nexus_llm::scripted::ScriptedModel;
 use nexus_run::{Gate, LiveTemplate, Orchestrator, ToolBox, personal};
 use nexus_server::AppState;
@@ -133,10 +133,20 @@ impl World {
 
     /// A token for a key, registered or not. It is valid for an hour.
     pub(crate) async fn token(&self, owner_key: PublicKey) -> String {
+        self.token_for(owner_key, Scope::Personal).await
+    }
+
+    /// A token that reaches the installation.
+    pub(crate) async fn admin_token(&self) -> String {
+        self.token_for(ALICE, Scope::Admin).await
+    }
+
+    async fn token_for(&self, owner_key: PublicKey, scope: Scope) -> String {
         let token = Token::generate(TokenKind::Development).unwrap();
         let session = Session {
             digest: token.digest(),
             owner_key,
+            scope,
             created_at: self.clock.now(),
             expires_at: self.clock.now() + TimeDelta::hours(1),
         };

@@ -4,7 +4,7 @@ use nexus_core::{Environment, Identity, Message, PublicKey, RunId, Session, Toke
 use rusqlite::{Connection, Params, Row};
 
 use super::{changes, rows, sql};
-use crate::{Cursor, IdentityPage, MessagePage, StoreError, StoredTemplate};
+use crate::{Cursor, IdentityPage, MessagePage, StoreError, StoredTemplate, TemplateVersion};
 
 pub(super) fn ping(connection: &Connection) -> Result<(), StoreError> {
     changes::generation(connection)?;
@@ -17,6 +17,30 @@ pub(super) fn template(
 ) -> Result<Option<StoredTemplate>, StoreError> {
     one(connection, sql::TEMPLATE, [environment.as_str()], |row| {
         rows::template(row, environment)
+    })
+}
+
+pub(super) fn template_version(
+    connection: &Connection,
+    environment: Environment,
+    version: u64,
+) -> Result<Option<StoredTemplate>, StoreError> {
+    let parameters = (environment.as_str(), number(version));
+    one(connection, sql::TEMPLATE_VERSION, parameters, |row| {
+        rows::template(row, environment)
+    })
+}
+
+pub(super) fn template_versions(
+    connection: &Connection,
+    environment: Environment,
+    before: Option<u64>,
+    limit: u32,
+) -> Result<Vec<TemplateVersion>, StoreError> {
+    let before = before.map_or(i64::MAX, number);
+    let parameters = (environment.as_str(), before, limit.max(1));
+    all(connection, sql::TEMPLATE_VERSIONS, parameters, |row| {
+        rows::template_version(row, environment)
     })
 }
 
@@ -92,6 +116,11 @@ pub(super) fn session(
 pub(super) fn counts(connection: &Connection) -> Result<(u64, u64), StoreError> {
     let count = |row: &Row<'_>, index| row.get(index).map(i64::cast_unsigned);
     Ok(connection.query_row(sql::COUNTS, [], |row| Ok((count(row, 0)?, count(row, 1)?)))?)
+}
+
+/// As `SQLite` counts. No version is as large as the largest number.
+fn number(version: u64) -> i64 {
+    i64::try_from(version).unwrap_or(i64::MAX)
 }
 
 /// A page holds at least one entry, or walking through the pages would never end.

@@ -6,14 +6,14 @@ use std::fmt::Display;
 use chrono::DateTime;
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::{
-    Environment, Identity, Message, MessageId, Metadata, Overrides, PublicKey, Role, RunId,
+    Environment, Identity, Message, MessageId, Metadata, Overrides, PublicKey, Role, RunId, Scope,
     Session, Timestamp, TokenDigest,
 };
 use rusqlite::Row;
 use rusqlite::types::FromSql;
 use serde_json::{Map, Value};
 
-use crate::{StoreError, StoredTemplate};
+use crate::{StoreError, StoredTemplate, TemplateVersion};
 
 /// Columns as [`sql::IDENTITY`](super::sql::IDENTITY) names them.
 pub(super) fn identity(row: &Row<'_>) -> Result<Identity, StoreError> {
@@ -79,6 +79,24 @@ pub(super) fn template(
     })
 }
 
+/// Columns as [`sql::TEMPLATE_VERSIONS`](super::sql::TEMPLATE_VERSIONS) names them.
+pub(super) fn template_version(
+    row: &Row<'_>,
+    environment: Environment,
+) -> Result<TemplateVersion, StoreError> {
+    let version: i64 = row.get(0)?;
+    let read = Read {
+        row,
+        what: &format_args!("the {environment} template, version {version}"),
+    };
+    Ok(TemplateVersion {
+        version: read.count(0, "version")?,
+        author: read.column(1, "author")?,
+        created_at: read.time(2, "created_at")?,
+        hash: read.column(3, "hash")?,
+    })
+}
+
 /// Columns as [`sql::SESSION`](super::sql::SESSION) names them.
 pub(super) fn session(row: &Row<'_>, digest: TokenDigest) -> Result<Session, StoreError> {
     let owner: String = row.get(0)?;
@@ -86,9 +104,15 @@ pub(super) fn session(row: &Row<'_>, digest: TokenDigest) -> Result<Session, Sto
         row,
         what: &format_args!("a session of {owner}"),
     };
+    let scope: String = read.column(3, "scope")?;
     Ok(Session {
         digest,
         owner_key: owner.parse().map_err(|error| read.corrupt(error))?,
+        scope: Scope::parse(&scope).ok_or_else(|| {
+            read.corrupt(format_args!(
+                "scope is {scope:?}, expected personal or admin"
+            ))
+        })?,
         created_at: read.time(1, "created_at")?,
         expires_at: read.time(2, "expires_at")?,
     })

@@ -7,6 +7,14 @@ pub(super) const TEMPLATE: &str = "
     SELECT version, doc, author, created_at, hash FROM configurations
     WHERE environment = ?1 ORDER BY version DESC LIMIT 1";
 
+pub(super) const TEMPLATE_VERSION: &str = "
+    SELECT version, doc, author, created_at, hash FROM configurations
+    WHERE environment = ?1 AND version = ?2";
+
+pub(super) const TEMPLATE_VERSIONS: &str = "
+    SELECT version, author, created_at, hash FROM configurations
+    WHERE environment = ?1 AND version < ?2 ORDER BY version DESC LIMIT ?3";
+
 pub(super) const ADD_TEMPLATE: &str = "
     INSERT INTO configurations (environment, version, doc, author, created_at, hash)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -61,10 +69,11 @@ pub(super) const MESSAGES: &str = "
     WHERE owner_key = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3";
 
 pub(super) const ADD_SESSION: &str = "
-    INSERT INTO sessions (digest, owner_key, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)";
+    INSERT INTO sessions (digest, owner_key, scope, created_at, expires_at)
+    VALUES (?1, ?2, ?3, ?4, ?5)";
 
 pub(super) const SESSION: &str =
-    "SELECT owner_key, created_at, expires_at FROM sessions WHERE digest = ?1";
+    "SELECT owner_key, created_at, expires_at, scope FROM sessions WHERE digest = ?1";
 
 pub(super) const ERASE_MESSAGES: &str = "DELETE FROM messages WHERE owner_key = ?1";
 
@@ -79,9 +88,11 @@ pub(super) const COUNTS: &str =
 mod tests {
     use super::*;
 
-    const REQUEST_PATH: [&str; 19] = [
+    const REQUEST_PATH: [&str; 21] = [
         GENERATION,
         TEMPLATE,
+        TEMPLATE_VERSION,
+        TEMPLATE_VERSIONS,
         ADD_TEMPLATE,
         IDENTITY,
         IDENTITIES,

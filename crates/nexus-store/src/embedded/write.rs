@@ -14,7 +14,9 @@ pub(super) fn put_template(
     expected: Option<u64>,
 ) -> Result<StoredTemplate, StoreError> {
     let what = || format!("the {} template", new.environment);
-    let current = read::template(connection, new.environment)?.map(|current| current.version);
+    // Its number only: a document that somebody made unreadable can still be followed by another.
+    let newest = read::template_versions(connection, new.environment, None, 1)?;
+    let current = newest.first().map(|newest| newest.version);
     if current != expected {
         return Err(conflict(what()));
     }
@@ -124,6 +126,7 @@ pub(super) fn create_session(connection: &Connection, session: &Session) -> Resu
     let parameters = (
         session.digest.as_bytes(),
         session.owner_key.to_string(),
+        session.scope.as_str(),
         session.created_at.timestamp_millis(),
         session.expires_at.timestamp_millis(),
     );

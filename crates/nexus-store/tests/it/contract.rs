@@ -65,12 +65,15 @@ macro_rules! contract {
             sessions: a_session_is_found_by_its_digest;
             sessions: a_session_is_kept_for_a_key_that_is_not_registered;
             sessions: a_digest_is_stored_once;
+            sessions: how_far_a_token_reaches_is_kept;
             templates: there_is_no_template_at_first;
             templates: versions_count_from_one_and_the_newest_is_current;
             templates: environments_do_not_touch_each_other;
             templates: a_template_that_was_changed_meanwhile_is_not_overwritten;
             templates: of_many_writers_at_once_one_wins;
             templates: a_document_is_kept_key_for_key;
+            templates: every_version_can_be_read_again;
+            templates: versions_are_listed_in_pages_newest_first;
         }
     };
     (@ $place:expr; $($module:ident: $case:ident;)*) => {

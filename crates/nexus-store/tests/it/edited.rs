@@ -151,6 +151,10 @@ async fn a_template_that_cannot_be_read_is_named_and_the_other_one_is_not_affect
     );
     let found = store.template(Environment::Development).await;
     assert_corrupt(found, "the development template, version 1");
+    let listed = store.template_versions(Environment::Development, None, 10);
+    assert_eq!(listed.await.unwrap().len(), 1);
+    let repaired = store.put_template(template(Environment::Development), Some(1));
+    assert_eq!(repaired.await.unwrap().version, 2);
     let other = store.template(Environment::Production).await.unwrap();
     assert!(other.is_some());
 }
@@ -176,6 +180,17 @@ async fn a_session_that_cannot_be_read_is_named_and_others_are_not_affected() {
     );
     let other = store.session(session(2, key(2)).digest).await.unwrap();
     assert!(other.is_some());
+    edit(
+        &folder.shell(),
+        &format!(
+            "UPDATE sessions SET scope = 'root' WHERE owner_key = '{}'",
+            key(2)
+        ),
+    );
+    assert_corrupt(
+        store.session(session(2, key(2)).digest).await,
+        &format!("a session of {}", key(2)),
+    );
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Barrier};
 
-use nexus_store::{EmbeddedStore, OpenError, StoreError};
+use nexus_core::{PublicKey, Scope, TokenDigest};
+use nexus_store::{EmbeddedStore, OpenError, SessionStore as _, StoreError};
 use rusqlite::Connection;
 
 fn refused(folder: &Path) -> OpenError {
@@ -162,4 +163,22 @@ fn the_file_says_how_it_is_kept() {
     );
     let not_json = "INSERT INTO identities (public_key, created_at, metadata) VALUES ('x', 1, '{')";
     assert!(file.execute(not_json, []).is_err());
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_schema_becomes_a_current_one_and_its_sessions_stay_personal() {
+    let folder = tempfile::tempdir().unwrap();
+    let owner = PublicKey::from_bytes([0xa1; 20]);
+    {
+        let file = Connection::open(folder.path().join("nexus.db")).unwrap();
+        file.execute_batch(include_str!("../../src/embedded/schema/1.sql"))
+            .unwrap();
+        file.pragma_update(None, "user_version", 1).unwrap();
+        let add = "INSERT INTO sessions VALUES (?1, ?2, 1, 2)";
+        file.execute(add, ([7_u8; 32], owner.to_string())).unwrap();
+    }
+    let store = EmbeddedStore::open(folder.path()).unwrap();
+    let digest = TokenDigest::from_bytes([7; 32]);
+    let session = store.session(digest).await.unwrap().unwrap();
+    assert_eq!((session.owner_key, session.scope), (owner, Scope::Personal));
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::{
     Environment, Genesis, Identity, Message, MessageId, Metadata, OverrideWrite, Overrides,
-    PublicKey, Role, RunId, Session, Timestamp, TokenDigest,
+    PublicKey, Role, RunId, Scope, Session, Timestamp, TokenDigest,
 };
 use nexus_store::NewTemplate;
 use serde_json::{Value, json};
@@ -50,6 +50,7 @@ pub(crate) fn session(number: u64, owner_key: PublicKey) -> Session {
     Session {
         digest: TokenDigest::from_bytes(digest),
         owner_key,
+        scope: Scope::Personal,
         created_at: moment(1),
         expires_at: moment(2),
     }

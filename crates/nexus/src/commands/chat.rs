@@ -19,7 +19,8 @@ use self::slash::After;
 use super::identity;
 use crate::failure::Failure;
 use crate::signals::Interrupts;
-use crate::{Shell, template, wire};
+use crate::wire::{self, Clock};
+use crate::{Shell, template};
 
 /// One chat: who talks, and with what.
 struct Chat<'a> {
@@ -44,7 +45,7 @@ pub(crate) async fn run(shell: &Shell, key: Option<PublicKey>) -> Result<(), Fai
     };
     let live = wire::live(&shell.settings, &store).await;
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    tasks.spawn(Arc::clone(&live).watch(stop.clone()));
+    tasks.spawn(Arc::clone(&live).watch(Arc::new(Clock::default()), stop.clone()));
     let chat = Chat {
         shell,
         orchestrator: wire::orchestrator(store, live, client, tasks.clone()),

@@ -5,7 +5,7 @@ mod token;
 
 use std::io::{self, BufRead, IsTerminal};
 
-use nexus_core::{Clock as _, Environment, Identity, PublicKey};
+use nexus_core::{Clock as _, Environment, Identity, PublicKey, Scope};
 use nexus_store::{Store, StoreError};
 use serde_json::{Value, json};
 
@@ -28,9 +28,10 @@ pub(crate) async fn run(shell: &Shell, command: cli::Identity) -> Result<(), Fai
         cli::Identity::List => list(shell).await,
         cli::Identity::Show { key } => show(shell, key).await,
         cli::Identity::Delete { key, yes } => delete(shell, key, yes).await,
-        cli::Identity::Token { key, life } => {
+        cli::Identity::Token { key, admin, life } => {
             let store = wire::open_existing(&shell.settings)?;
-            print_token(shell, &*store, key, life).await
+            let scope = if admin { Scope::Admin } else { Scope::Personal };
+            print_token(shell, &*store, key, scope, life).await
         }
     }
 }
@@ -72,7 +73,7 @@ async fn new(
 ) -> Result<(), Failure> {
     let output = &shell.output;
     let registered = register(shell, store, key).await?;
-    let token = NewToken::store(store, registered.key, life).await?;
+    let token = NewToken::store(store, registered.key, Scope::Personal, life).await?;
     if output.json {
         output.data(&json!({
             "public_key": registered.key,
@@ -106,15 +107,17 @@ async fn print_token(
     shell: &Shell,
     store: &dyn Store,
     key: PublicKey,
+    scope: Scope,
     life: TokenLife,
 ) -> Result<(), Failure> {
     let output = &shell.output;
     let is_member = store.identity(key).await?.is_some();
-    let token = NewToken::store(store, key, life).await?;
+    let token = NewToken::store(store, key, scope, life).await?;
     if output.json {
         output.data(&json!({
             "public_key": key,
             "is_member": is_member,
+            "scope": scope.as_str(),
             "token": token.reveal(),
             "expires_at": token.expires_at,
         }));
@@ -126,6 +129,9 @@ async fn print_token(
             "{key} is not registered: whoever shows this token is a visitor. `nexus identity new \
              {key}` registers it."
         ));
+    }
+    if scope == Scope::Admin {
+        output.warn("whoever has this token can change the template of everybody on this server");
     }
     remark(shell, &token);
     Ok(())

@@ -2,12 +2,11 @@
 
 use nexus_core::genesis::GenesisDoc;
 use serde_json::json;
-use similar::TextDiff;
 
 use crate::Shell;
 use crate::cli::Init;
 use crate::failure::Failure;
-use crate::template::{Choice, Draft, Outcome, install, to_yaml};
+use crate::template::{Choice, Draft, Outcome, install, print_diff};
 use crate::wire;
 
 pub(crate) async fn run(shell: &Shell, arguments: Init) -> Result<(), Failure> {
@@ -43,7 +42,7 @@ fn report(shell: &Shell, outcome: &Outcome) -> Result<(), Failure> {
                 output.warn(warning);
             }
             if let Some(before) = before {
-                print_diff(shell, before.version, &before.doc, &now.doc)?;
+                show(shell, before.version, &before.doc, &now.doc)?;
             }
             output.note(format_args!(
                 "the template for {environment} is stored as version {}",
@@ -53,7 +52,7 @@ fn report(shell: &Shell, outcome: &Outcome) -> Result<(), Failure> {
             Ok(())
         }
         Outcome::Edited { stored, wanted } => {
-            print_diff(shell, stored.version, &stored.doc, wanted)?;
+            show(shell, stored.version, &stored.doc, wanted)?;
             let message = format!(
                 "the stored template (version {}) was edited by {}: nothing was changed",
                 stored.version, stored.author
@@ -74,31 +73,10 @@ fn tell(shell: &Shell, changed: bool, version: u64) {
     }
 }
 
-fn print_diff(
-    shell: &Shell,
-    version: u64,
-    old: &GenesisDoc,
-    new: &GenesisDoc,
-) -> Result<(), Failure> {
+fn show(shell: &Shell, version: u64, old: &GenesisDoc, new: &GenesisDoc) -> Result<(), Failure> {
     if shell.output.json {
         return Ok(());
     }
-    let (old, new) = (to_yaml(old)?, to_yaml(new)?);
-    let diff = TextDiff::from_lines(&old, &new);
-    let names = (format!("stored (version {version})"), "new".to_owned());
-    let text = diff
-        .unified_diff()
-        .context_radius(3)
-        .header(&names.0, &names.1)
-        .to_string();
-    let paint = shell.output.paint;
-    for line in text.lines() {
-        shell.output.line(match line.as_bytes().first() {
-            Some(b'+') => paint.green(line),
-            Some(b'-') => paint.red(line),
-            Some(b'@') => paint.cyan(line),
-            _ => line.to_owned(),
-        });
-    }
-    Ok(())
+    let stored = format!("stored (version {version})");
+    print_diff(shell, (&stored, old), ("new", new))
 }

@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::probe::Probed;
 use crate::report::{self, Found};
 use crate::signals::StopSignals;
-use crate::wire::{self, Client};
+use crate::wire::{self, Client, Clock};
 use crate::{Shell, logs, template};
 
 /// How long answers whose reader went away may go on when the server stops.
@@ -40,7 +40,7 @@ pub(crate) async fn run(shell: &Shell, arguments: Serve) -> Result<(), Failure> 
 
     let live = wire::live(settings, &store).await;
     let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
-    tasks.spawn(Arc::clone(&live).watch(shutdown.clone()));
+    tasks.spawn(Arc::clone(&live).watch(Arc::new(Clock::default()), shutdown.clone()));
     report(shell, &*store, &live, &client, &listener).await?;
 
     let orchestrator = wire::orchestrator(store, live, client, tasks.clone());

@@ -1,41 +1,47 @@
-//! `nexus template show|check`.
+//! `nexus template show|check|history|diff|apply|rollback`.
+
+mod change;
+mod history;
+mod plan;
 
 use std::path::PathBuf;
 
-use nexus_core::genesis::Problems;
+use nexus_core::genesis::{Problem, Problems};
+use nexus_store::{Store, StoredTemplate};
 use serde_json::json;
 
 use crate::Shell;
 use crate::cli::{Source, Template};
 use crate::failure::Failure;
-use crate::template::{Draft, to_yaml, without_keys};
+use crate::template::{Draft, to_yaml};
 use crate::{settings, wire};
 
 pub(crate) async fn run(shell: &Shell, command: Template) -> Result<(), Failure> {
     match command {
         Template::Show => show(shell).await,
         Template::Check { file, prompts } => check(shell, file, prompts),
+        Template::History => history::history(shell).await,
+        Template::Diff { old, new } => history::diff(shell, old, new).await,
+        Template::Apply {
+            file,
+            prompts,
+            change,
+        } => change::apply(shell, file, prompts, change).await,
+        Template::Rollback { version, change } => change::rollback(shell, version, change).await,
     }
 }
 
 async fn show(shell: &Shell) -> Result<(), Failure> {
     let environment = shell.settings.environment;
     let store = wire::open_existing(&shell.settings)?;
-    let Some(stored) = store.template(environment).await? else {
-        let message = format!(
-            "there is no template for {environment} in {}",
-            shell.settings.data.display()
-        );
-        let hint = format!("store one with `nexus init --environment {environment}`");
-        return Err(Failure::new(message).hint(hint));
-    };
+    let stored = find_current(shell, &*store).await?;
     if shell.output.json {
         shell.output.data(&json!({
             "environment": environment,
             "version": stored.version,
             "author": stored.author,
             "created_at": stored.created_at,
-            "document": without_keys(&stored.doc),
+            "document": stored.doc.without_secrets(),
         }));
         return Ok(());
     }
@@ -59,26 +65,50 @@ fn check(shell: &Shell, file: PathBuf, prompts: Option<PathBuf>) -> Result<(), F
         config: Some(file),
         prompts,
     })?;
-    let (problems, warnings) = match draft.check(&*settings::variables()) {
-        Ok(checked) => (Vec::new(), checked.warnings),
-        Err(Problems(problems)) => (problems, Vec::new()),
-    };
-    if output.json {
-        output.data(&json!({"problems": problems, "warnings": warnings}));
-    } else {
-        for problem in &problems {
-            output.line(problem);
-        }
-        for warning in &warnings {
-            output.warn(warning);
-        }
-    }
-    match problems.len() {
-        0 => {
+    match draft.check(&*settings::variables()) {
+        Ok(checked) => {
+            if output.json {
+                output.data(&json!({"problems": [], "warnings": checked.warnings}));
+            } else {
+                for warning in &checked.warnings {
+                    output.warn(warning);
+                }
+            }
             output.note(format_args!("{name} can be used"));
             Ok(())
         }
-        1 => Err(Failure::new(format!("{name} has 1 mistake"))),
-        count => Err(Failure::new(format!("{name} has {count} mistakes"))),
+        Err(Problems(problems)) => Err(refuse(shell, &name, &problems)),
     }
+}
+
+/// Prints every mistake of a template, and says how many there are.
+fn refuse(shell: &Shell, name: &str, problems: &[Problem]) -> Failure {
+    let output = &shell.output;
+    if output.json {
+        output.data(&json!({"problems": problems, "warnings": []}));
+    } else {
+        for problem in problems {
+            output.line(problem);
+        }
+    }
+    match problems.len() {
+        1 => Failure::new(format!("{name} has 1 mistake")),
+        count => Failure::new(format!("{name} has {count} mistakes")),
+    }
+}
+
+async fn find_current(shell: &Shell, store: &dyn Store) -> Result<StoredTemplate, Failure> {
+    let stored = store.template(shell.settings.environment).await?;
+    stored.ok_or_else(|| no_template(shell))
+}
+
+fn no_template(shell: &Shell) -> Failure {
+    let environment = shell.settings.environment;
+    let folder = shell.settings.data.display();
+    Failure::new(format!(
+        "there is no template for {environment} in {folder}"
+    ))
+    .hint(format!(
+        "store one with `nexus init --environment {environment}`"
+    ))
 }

@@ -19,7 +19,7 @@ const PROMPTS: [(&str, &str); 3] = [
 /// A template as it was written, with its prompt texts in it, and what was wrong with those.
 pub(crate) struct Draft {
     pub(crate) doc: GenesisDoc,
-    problems: Vec<Problem>,
+    pub(crate) problems: Vec<Problem>,
 }
 
 impl Draft {

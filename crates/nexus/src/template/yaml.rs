@@ -7,28 +7,9 @@ use crate::failure::Failure;
 
 /// The document as YAML. A key that somebody wrote in clear is left out.
 pub(crate) fn to_yaml(doc: &GenesisDoc) -> Result<String, Failure> {
-    let document = Value::Object(without_keys(doc).as_map().clone());
+    let document = Value::Object(doc.without_secrets().as_map().clone());
     serde_saphyr::to_string(&document)
         .map_err(|error| Failure::new(format!("the template cannot be written as YAML: {error}")))
-}
-
-/// The document without keys: only names of variables are left.
-pub(crate) fn without_keys(doc: &GenesisDoc) -> GenesisDoc {
-    let mut doc = doc.clone();
-    let providers = doc
-        .as_map_mut()
-        .get_mut("llm")
-        .and_then(|llm| llm.get_mut("providers"))
-        .and_then(Value::as_object_mut);
-    for provider in providers.into_iter().flat_map(|map| map.values_mut()) {
-        match provider.get_mut("api_key") {
-            Some(Value::String(key)) if !key.is_empty() && !key.starts_with("${") => {
-                "(a key in clear, not shown)".clone_into(key);
-            }
-            _ => {}
-        }
-    }
-    doc
 }
 
 #[cfg(test)]

@@ -50,6 +50,16 @@ pub(crate) fn get(address: &str, path: &str, token: Option<&str>) -> (u16, Value
     (answer.status, answer.json())
 }
 
+pub(crate) fn put(address: &str, path: &str, token: &str, body: &Value) -> (u16, Value) {
+    let answer = send(
+        address,
+        &format!("PUT {path}"),
+        Some(token),
+        &body.to_string(),
+    );
+    (answer.status, answer.json())
+}
+
 /// Asks a question.
 pub(crate) fn ask(address: &str, token: &str, content: &str) -> Answer {
     let body = json!({ "content": content }).to_string();

@@ -10,6 +10,7 @@ mod chat;
 mod crash;
 mod http;
 mod init;
+mod live_template;
 mod people;
 mod program;
 mod provider;

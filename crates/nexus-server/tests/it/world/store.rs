@@ -10,6 +10,7 @@ use nexus_core::{
 use nexus_store::{
     ConfigStore, Created, Cursor, EmbeddedStore, Erased, IdentityPage, IdentityStore, MessagePage,
     MessageStore, NewTemplate, SessionStore, Store, StoreError, StoreFacts, StoredTemplate,
+    TemplateVersion,
 };
 use tokio::sync::watch;
 
@@ -55,6 +56,27 @@ impl ConfigStore for FragileStore {
     ) -> Result<Option<StoredTemplate>, StoreError> {
         self.check()?;
         self.inner.template(environment).await
+    }
+
+    async fn template_version(
+        &self,
+        environment: Environment,
+        version: u64,
+    ) -> Result<Option<StoredTemplate>, StoreError> {
+        self.check()?;
+        self.inner.template_version(environment, version).await
+    }
+
+    async fn template_versions(
+        &self,
+        environment: Environment,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<TemplateVersion>, StoreError> {
+        self.check()?;
+        self.inner
+            .template_versions(environment, before, limit)
+            .await
     }
 
     async fn put_template(

@@ -1,5 +1,6 @@
 //! Who may speak for which key.
 
+use nexus_core::{Scope, Session};
 use nexus_store::StoreError;
 
 use super::{Place, member};
@@ -43,4 +44,16 @@ pub(crate) async fn a_digest_is_stored_once(place: &impl Place) {
         .unwrap()
         .unwrap();
     assert_eq!(kept.owner_key, key(1));
+}
+
+pub(crate) async fn how_far_a_token_reaches_is_kept(place: &impl Place) {
+    let store = place.open().await;
+    for (number, scope) in [(1, Scope::Personal), (2, Scope::Admin)] {
+        let stored = Session {
+            scope,
+            ..session(number, key(1))
+        };
+        store.create_session(stored.clone()).await.unwrap();
+        assert_eq!(store.session(stored.digest).await.unwrap(), Some(stored));
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nexus_core::Environment::{Development, Production};
-use nexus_store::StoreError;
+use nexus_store::{Store, StoreError};
 use tokio::task::JoinSet;
 
 use super::Place;
@@ -134,4 +134,66 @@ pub(crate) async fn a_document_is_kept_key_for_key(place: &impl Place) {
         serde_json::to_string(&document()).unwrap(),
         "unknown keys and the order of all keys"
     );
+}
+
+/// Stores versions 1 to `count`, each with an author of its own.
+async fn put_versions(store: &Arc<dyn Store>, count: u64) {
+    for version in 1..=count {
+        let mut new = template(Development);
+        new.doc
+            .as_map_mut()
+            .insert("number".to_owned(), version.into());
+        new.author = format!("author {version}");
+        let expected = (version > 1).then(|| version - 1);
+        store.put_template(new, expected).await.unwrap();
+    }
+}
+
+pub(crate) async fn every_version_can_be_read_again(place: &impl Place) {
+    let store = place.open().await;
+    put_versions(&store, 3).await;
+    for version in 1..=3 {
+        let read = store.template_version(Development, version);
+        let stored = read.await.unwrap().unwrap();
+        assert_eq!((stored.version, stored.environment), (version, Development));
+        assert_eq!(stored.doc.as_map()["number"], version);
+        assert_eq!(stored.author, format!("author {version}"));
+        assert_eq!(stored.hash, stored.doc.hash());
+    }
+    for version in [0, 4, u64::MAX] {
+        let read = store.template_version(Development, version);
+        assert!(read.await.unwrap().is_none(), "{version}");
+    }
+    let elsewhere = store.template_version(Production, 1).await.unwrap();
+    assert!(elsewhere.is_none());
+}
+
+pub(crate) async fn versions_are_listed_in_pages_newest_first(place: &impl Place) {
+    let store = place.open().await;
+    let list = async |before, limit| {
+        let versions = store.template_versions(Development, before, limit).await;
+        let versions = versions.unwrap().into_iter();
+        versions.map(|it| it.version).collect::<Vec<_>>()
+    };
+    assert!(list(None, 10).await.is_empty());
+    put_versions(&store, 12).await;
+    assert_eq!(list(None, 5).await, [12, 11, 10, 9, 8]);
+    assert_eq!(list(Some(8), 5).await, [7, 6, 5, 4, 3]);
+    assert_eq!(list(Some(3), 5).await, [2, 1]);
+    assert!(list(Some(1), 5).await.is_empty());
+    assert_eq!(list(None, 0).await, [12]);
+    assert_eq!(list(Some(u64::MAX), 1).await, [12]);
+
+    let listed = store.template_versions(Development, Some(3), 1).await;
+    let (listed, stored) = (
+        listed.unwrap().remove(0),
+        store.template_version(Development, 2).await.unwrap(),
+    );
+    let stored = stored.unwrap();
+    assert_eq!(
+        (listed.author, listed.created_at, listed.hash),
+        (stored.author, stored.created_at, stored.hash)
+    );
+    let elsewhere = store.template_versions(Production, None, 5).await.unwrap();
+    assert_eq!(elsewhere, []);
 }

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use nexus_core::token::TokenKind;
-use nexus_core::{Clock as _, PublicKey, Session, Timestamp, Token};
+use nexus_core::{Clock as _, PublicKey, Scope, Session, Timestamp, Token};
 use nexus_store::Store;
 
 use crate::cli::TokenLife;
@@ -19,6 +19,7 @@ impl NewToken {
     pub(super) async fn store(
         store: &dyn Store,
         key: PublicKey,
+        scope: Scope,
         life: TokenLife,
     ) -> Result<Self, Failure> {
         let token = Token::generate(TokenKind::Development)
@@ -28,6 +29,7 @@ impl NewToken {
         let session = Session {
             digest: token.digest(),
             owner_key: key,
+            scope,
             created_at,
             expires_at,
         };

@@ -1,0 +1,175 @@
+//! A new template before it is stored: checked, and compared with the one that is there. Command
+//! line and HTTP go through here, so nobody stores a template that was not looked at.
+
+use nexus_core::genesis::{GenesisDoc, Problem, Problems};
+use nexus_core::plan::{People, Plan, Planner, document_changes};
+use nexus_core::{Environment, Genesis, Timestamp};
+use nexus_store::{NewTemplate, Store, StoreError, StoredTemplate};
+
+use crate::live::Variables;
+
+/// How many identities are read at a time.
+const PAGE: u32 = 500;
+
+/// Where a template is to be stored, and how it is looked at.
+#[derive(Clone, Copy)]
+pub struct Destination<'a> {
+    /// The store.
+    pub store: &'a dyn Store,
+    /// Whose template it is.
+    pub environment: Environment,
+    /// For the providers of the template.
+    pub variables: &'a Variables,
+    /// How many identities the plan looks at. `None`: all of them.
+    pub at_most: Option<u64>,
+}
+
+/// A template that can be used, and what it would change.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    environment: Environment,
+    doc: GenesisDoc,
+    current: Option<u64>,
+    changes_something: bool,
+    /// What is odd about it.
+    pub warnings: Vec<Problem>,
+    /// What would change.
+    pub plan: Plan,
+}
+
+/// A template that was not stored.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ProposalError {
+    /// It cannot be used.
+    #[error(transparent)]
+    Problems(#[from] Problems),
+    /// Somebody else stored one meanwhile.
+    #[error("somebody else changed the template meanwhile: look at it and try again")]
+    Conflict,
+    /// The store could not.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl From<StoreError> for ProposalError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict { .. } => Self::Conflict,
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl Proposal {
+    /// Checks a document and works out what it would change. Nothing is stored.
+    ///
+    /// # Errors
+    /// When the document cannot be used, or the store cannot be read.
+    pub async fn new(
+        destination: Destination<'_>,
+        mut doc: GenesisDoc,
+    ) -> Result<Self, ProposalError> {
+        let Destination {
+            store,
+            environment,
+            variables,
+            ..
+        } = destination;
+        let newest = store.template_versions(environment, None, 1).await?;
+        let current = newest.first().map(|newest| newest.version);
+        let stored = match store.template(environment).await {
+            // Somebody made it unreadable: all the more reason to store another.
+            Err(StoreError::Corrupt { .. }) => None,
+            other => other?.map(|stored| stored.doc),
+        };
+        if let Some(stored) = &stored {
+            doc.restore_secrets(stored);
+        }
+        let checked = Genesis::check(&doc, &**variables)?;
+        let before = stored
+            .as_ref()
+            .and_then(|stored| Genesis::check(stored, &**variables).ok());
+        let people = match before {
+            Some(before) => Some(people(destination, &before.genesis, &checked.genesis).await?),
+            None => None,
+        };
+        let nothing = GenesisDoc::new(serde_json::Map::new());
+        Ok(Self {
+            environment,
+            current,
+            changes_something: stored.as_ref().is_none_or(|it| it.hash() != doc.hash()),
+            warnings: checked.warnings,
+            plan: Plan {
+                document: document_changes(stored.as_ref().unwrap_or(&nothing), &doc),
+                people,
+            },
+            doc,
+        })
+    }
+
+    /// The stored version that it was compared with. `None`: there is none yet.
+    #[must_use]
+    pub const fn current(&self) -> Option<u64> {
+        self.current
+    }
+
+    /// Whether the stored document says something else. One that says the same in another order
+    /// does not.
+    #[must_use]
+    pub const fn changes_something(&self) -> bool {
+        self.changes_something
+    }
+
+    /// Stores it as a new version, if the stored one is still the one that it was compared with.
+    ///
+    /// # Errors
+    /// When it is not, or the store cannot.
+    pub async fn store(
+        self,
+        store: &dyn Store,
+        author: &str,
+        at: Timestamp,
+    ) -> Result<StoredTemplate, ProposalError> {
+        let new = NewTemplate {
+            environment: self.environment,
+            doc: self.doc,
+            author: author.to_owned(),
+            created_at: at,
+        };
+        let stored = store.put_template(new, self.current).await?;
+        tracing::info!(
+            environment = %stored.environment,
+            version = stored.version,
+            author = ?stored.author,
+            hash = stored.hash,
+            "a new template was stored"
+        );
+        Ok(stored)
+    }
+}
+
+async fn people(
+    destination: Destination<'_>,
+    before: &Genesis,
+    after: &Genesis,
+) -> Result<People, StoreError> {
+    let mut planner = Planner::new(before, after);
+    let mut last = None;
+    loop {
+        let left = destination
+            .at_most
+            .map_or(u64::MAX, |most| most.saturating_sub(planner.read()));
+        let limit = u32::try_from(left).map_or(PAGE, |left| left.min(PAGE));
+        let page = destination.store.identities(last, limit).await?;
+        for identity in &page.identities {
+            planner.add(identity.public_key, &identity.overrides);
+        }
+        last = page.identities.last().map(|it| it.public_key);
+        let is_enough = destination
+            .at_most
+            .is_some_and(|most| planner.read() >= most);
+        if !page.has_more || is_enough {
+            return Ok(planner.finish(page.has_more));
+        }
+    }
+}
