@@ -154,4 +154,7 @@ pub trait Store: ConfigStore + IdentityStore + MessageStore + SessionStore {
 
     /// What and where it is, and how much is in it, for people.
     async fn facts(&self) -> Result<StoreFacts, StoreError>;
+
+    /// Finishes what was begun and lets go of the outside. Nothing is asked of the store after it.
+    async fn close(&self) {}
 }

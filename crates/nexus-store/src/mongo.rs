@@ -111,13 +111,6 @@ impl MongoStore {
         Ok(store)
     }
 
-    /// Finishes what is on its way and closes the connections.
-    pub async fn close(&self) {
-        self.keeper.abort();
-        self.calls.close().await;
-        self.data.client.clone().shutdown().await;
-    }
-
     async fn call<T, Answer>(
         &self,
         call: impl FnOnce(Arc<Data>, Changes) -> Answer,
@@ -303,5 +296,11 @@ impl Store for MongoStore {
             identities,
             messages,
         })
+    }
+
+    async fn close(&self) {
+        self.keeper.abort();
+        self.calls.close().await;
+        self.data.client.clone().shutdown().await;
     }
 }

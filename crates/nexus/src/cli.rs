@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nexus_core::{Environment, Field, PromptName, PublicKey};
+use secrecy::SecretString;
 use serde::Deserialize;
 
 /// Nexus gives every person their own assistant on top of any LLM.
@@ -24,6 +25,15 @@ pub(crate) struct Global {
     /// The folder that everything is kept in [default: data]
     #[arg(long, global = true, value_name = "DIR", env = "NEXUS_DATA")]
     pub(crate) data: Option<PathBuf>,
+    /// A MongoDB database, such as `mongodb://host:27017` [default: one file in the data folder]
+    #[arg(
+        long,
+        global = true,
+        value_name = "ADDRESS",
+        env = "MONGO_URI",
+        hide_env_values = true
+    )]
+    pub(crate) database: Option<SecretString>,
     /// Whose template is used [default: development]
     #[arg(long, global = true, value_name = "NAME", env = "NEXUS_ENV", value_parser = environment())]
     pub(crate) environment: Option<Environment>,

@@ -10,7 +10,8 @@ use crate::probe::{Probed, Status};
 
 /// What was found.
 pub(crate) struct Found<'a> {
-    pub(crate) facts: StoreFacts,
+    /// `None`: the database does not answer.
+    pub(crate) facts: Option<StoreFacts>,
     pub(crate) health: TemplateHealth,
     /// The template in force, and what asking its providers gave.
     pub(crate) template: Option<(&'a Genesis, Probed)>,
@@ -25,18 +26,12 @@ pub(crate) fn print(shell: &Shell, found: &Found<'_>) {
     let environment = shell.settings.environment;
     let title = format!("Nexus {}", env!("CARGO_PKG_VERSION"));
     output.line(format_args!("{}, {environment}\n", paint.bold(&title)));
-    let facts = &found.facts;
-    let mut rows = vec![vec!["store".to_owned(), facts.kind.clone()]];
+    let mut rows: Vec<_> = store(found.facts.as_ref())
+        .into_iter()
+        .zip(["store"].into_iter().chain(std::iter::repeat("")))
+        .map(|(line, name)| vec![name.to_owned(), line])
+        .collect();
     let mut row = |name: &str, text: String| rows.push(vec![name.to_owned(), text]);
-    row("", facts.location.clone());
-    row(
-        "",
-        format!(
-            "{}, {}",
-            count(facts.identities, "identity", "identities"),
-            count(facts.messages, "message", "messages")
-        ),
-    );
     row("template", template(shell, found));
     if let Some((genesis, probed)) = &found.template {
         for (place, line) in providers(genesis, probed).into_iter().enumerate() {
@@ -54,7 +49,11 @@ pub(crate) fn print(shell: &Shell, found: &Found<'_>) {
             printable(problem)
         ));
     }
-    if facts.identities == 0 {
+    if found
+        .facts
+        .as_ref()
+        .is_some_and(|facts| facts.identities == 0)
+    {
         output.line("Nobody is registered yet. Make the first identity: nexus identity new");
     }
     if found.is_public {
@@ -65,6 +64,21 @@ pub(crate) fn print(shell: &Shell, found: &Found<'_>) {
         ));
     }
     output.line(format_args!("Open {}", paint.bold(&found.address)));
+}
+
+fn store(facts: Option<&StoreFacts>) -> Vec<String> {
+    let Some(facts) = facts else {
+        return vec![
+            "does not answer: Nexus keeps trying, and /readyz says how it goes".to_owned(),
+        ];
+    };
+    let identities = count(facts.identities, "identity", "identities");
+    let messages = count(facts.messages, "message", "messages");
+    vec![
+        facts.kind.clone(),
+        facts.location.clone(),
+        format!("{identities}, {messages}"),
+    ]
 }
 
 fn template(shell: &Shell, found: &Found<'_>) -> String {

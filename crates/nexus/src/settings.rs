@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use nexus_core::Environment;
 use nexus_run::live::Variables;
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::cli::{Global, LogFormat};
@@ -20,6 +21,8 @@ const DEFAULT_LISTEN: &str = "127.0.0.1:8000";
 pub(crate) struct Settings {
     /// The data folder, absolute.
     pub(crate) data: PathBuf,
+    /// The address of a MongoDB database. It may hold a password. `None`: the embedded store.
+    pub(crate) database: Option<SecretString>,
     pub(crate) environment: Environment,
     /// A filter for the log. `None`: the template says.
     pub(crate) log: Option<String>,
@@ -32,6 +35,7 @@ pub(crate) struct Settings {
 #[serde(deny_unknown_fields)]
 struct File {
     data: Option<PathBuf>,
+    database: Option<SecretString>,
     environment: Option<Environment>,
     log: Option<String>,
     log_format: Option<LogFormat>,
@@ -55,6 +59,7 @@ impl Settings {
         })?;
         Ok(Self {
             data: absolute,
+            database: flags.database.or(file.database),
             environment: flags
                 .environment
                 .or(file.environment)
@@ -63,6 +68,14 @@ impl Settings {
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
             listen: file.listen,
         })
+    }
+
+    /// Where the data is, for people.
+    pub(crate) fn place(&self) -> String {
+        match &self.database {
+            Some(_) => "the database".to_owned(),
+            None => self.data.display().to_string(),
+        }
     }
 
     /// Where to listen; `flag` is the strongest.
@@ -80,7 +93,7 @@ impl File {
                 "the settings file {} cannot be used: {reason}",
                 path.display()
             ))
-            .hint("it may say data, environment, log, log_format and listen")
+            .hint("it may say data, database, environment, log, log_format and listen")
         };
         let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
         let file: Option<Self> =

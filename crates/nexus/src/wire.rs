@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use nexus_core::{Genesis, SystemClock};
+use nexus_core::{Environment, Genesis, SystemClock};
 use nexus_llm::{LlmClient, Timers};
 use nexus_run::live::{self, LiveTemplate};
 use nexus_run::{Gate, Orchestrator, ToolBox};
-use nexus_store::{EmbeddedStore, OpenError, Store};
+use nexus_store::{EmbeddedStore, MongoOptions, MongoStore, OpenError, Store};
+use secrecy::ExposeSecret;
 use tokio_util::task::TaskTracker;
 
 use crate::failure::Failure;
@@ -22,21 +23,36 @@ pub(crate) type Clock = SystemClock;
 /// empty one behind.
 const DATABASE: &str = "nexus.db";
 
-/// Opens the store; what is missing is created.
-pub(crate) fn open(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
+/// Opens the store; what is missing is created. A database that does not answer is no failure: the
+/// store says so when it is used, and comes back by itself.
+pub(crate) async fn open(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
+    if let Some(address) = &settings.database {
+        let database = match settings.environment {
+            Environment::Development => "NEXUS_DB_DEV",
+            Environment::Production => "NEXUS_DB_PROD",
+        };
+        let options = MongoOptions::default();
+        let store = MongoStore::connect(address.expose_secret(), database, options).await;
+        return match store {
+            Ok(store) => Ok(Arc::new(store)),
+            Err(error) => Err(Failure::new(error.to_string())
+                .hint("it is set by --database, MONGO_URI or the settings file")),
+        };
+    }
     let opened = tokio::task::block_in_place(|| EmbeddedStore::open(&settings.data));
     Ok(Arc::new(opened.map_err(|error| cannot_open(&error))?))
 }
 
 /// Opens the store for a command that would find nothing in an empty one.
-pub(crate) fn open_existing(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
+pub(crate) async fn open_existing(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
+    let is_embedded = settings.database.is_none();
     // A file in place of the folder is for the store to complain about.
-    if !settings.data.is_file() && !settings.data.join(DATABASE).exists() {
+    if is_embedded && !settings.data.is_file() && !settings.data.join(DATABASE).exists() {
         let message = format!("there is nothing in {} yet", settings.data.display());
         let hint = "start with `nexus serve` or `nexus init`, or name the right folder with --data";
         return Err(Failure::new(message).hint(hint));
     }
-    open(settings)
+    open(settings).await
 }
 
 fn cannot_open(error: &OpenError) -> Failure {
@@ -64,10 +80,8 @@ pub(crate) async fn genesis(settings: &Settings, store: &dyn Store) -> Result<Ge
     match stored {
         Ok(Some((_, checked))) => Ok(checked.genesis),
         Ok(None) => {
-            let message = format!(
-                "there is no template for {environment} in {}",
-                settings.data.display()
-            );
+            let place = settings.place();
+            let message = format!("there is no template for {environment} in {place}");
             Err(Failure::new(message).hint(format!("store one with {init}")))
         }
         Err(problem) => Err(

@@ -39,7 +39,7 @@ pub(crate) struct Person {
 
 impl Person {
     pub(crate) async fn find(shell: &Shell, key: PublicKey) -> Result<Self, Failure> {
-        let store = wire::open_existing(&shell.settings)?;
+        let store = wire::open_existing(&shell.settings).await?;
         let genesis = wire::genesis(&shell.settings, &*store).await?;
         let identity = store.identity(key).await?.ok_or(RunError::NotAMember)?;
         Ok(Self {

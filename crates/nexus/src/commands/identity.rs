@@ -22,14 +22,14 @@ const PAGE: u32 = 500;
 pub(crate) async fn run(shell: &Shell, command: cli::Identity) -> Result<(), Failure> {
     match command {
         cli::Identity::New { key, life } => {
-            let store = wire::open(&shell.settings)?;
+            let store = wire::open(&shell.settings).await?;
             new(shell, &*store, key, life).await
         }
         cli::Identity::List => list(shell).await,
         cli::Identity::Show { key } => show(shell, key).await,
         cli::Identity::Delete { key, yes } => delete(shell, key, yes).await,
         cli::Identity::Token { key, admin, life } => {
-            let store = wire::open_existing(&shell.settings)?;
+            let store = wire::open_existing(&shell.settings).await?;
             let scope = if admin { Scope::Admin } else { Scope::Personal };
             print_token(shell, &*store, key, scope, life).await
         }
@@ -154,7 +154,7 @@ fn remark(shell: &Shell, token: &NewToken) {
 
 async fn list(shell: &Shell) -> Result<(), Failure> {
     let output = &shell.output;
-    let store = wire::open_existing(&shell.settings)?;
+    let store = wire::open_existing(&shell.settings).await?;
     let mut all = Vec::new();
     loop {
         let after = all.last().map(|it: &Identity| it.public_key);
@@ -190,7 +190,7 @@ async fn list(shell: &Shell) -> Result<(), Failure> {
 }
 
 async fn show(shell: &Shell, key: PublicKey) -> Result<(), Failure> {
-    let store = wire::open_existing(&shell.settings)?;
+    let store = wire::open_existing(&shell.settings).await?;
     let identity = find(&*store, key).await?;
     if shell.output.json {
         shell.output.data(&as_json(&identity));
@@ -209,7 +209,7 @@ async fn show(shell: &Shell, key: PublicKey) -> Result<(), Failure> {
 
 async fn delete(shell: &Shell, key: PublicKey, yes: bool) -> Result<(), Failure> {
     let output = &shell.output;
-    let store = wire::open_existing(&shell.settings)?;
+    let store = wire::open_existing(&shell.settings).await?;
     find(&*store, key).await?;
     if !yes && !confirm(shell, &format!("Erase {key} with all messages and tokens?"))? {
         output.note("nothing was erased");

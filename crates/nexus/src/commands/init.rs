@@ -12,7 +12,7 @@ use crate::wire;
 pub(crate) async fn run(shell: &Shell, arguments: Init) -> Result<(), Failure> {
     // A mistake in a file should not leave a data folder behind.
     let draft = Draft::read(&arguments.source)?;
-    let store = wire::open(&shell.settings)?;
+    let store = wire::open(&shell.settings).await?;
     let choice = Choice {
         default_model: arguments.default_model,
         force: arguments.force,

@@ -12,7 +12,7 @@ use crate::probe::{Probed, Status};
 use crate::wire;
 
 pub(crate) async fn run(shell: &Shell) -> Result<(), Failure> {
-    let store = wire::open_existing(&shell.settings)?;
+    let store = wire::open_existing(&shell.settings).await?;
     let genesis = wire::genesis(&shell.settings, &*store).await?;
     let probed = Probed::ask(&wire::client()?, &genesis).await;
     if shell.output.json {

@@ -28,10 +28,12 @@ const LAST_ANSWERS: Duration = Duration::from_secs(30);
 pub(crate) async fn run(shell: &Shell, arguments: Serve) -> Result<(), Failure> {
     let settings = &shell.settings;
     let mut signals = StopSignals::listen()?;
-    let store = wire::open(settings)?;
+    let store = wire::open(settings).await?;
     let listener = bind(&settings.listen(arguments.listen)).await?;
     let client = wire::client()?;
-    if settings.environment == Environment::Development {
+    // A database that is away is waited for; the emergency template stands in meanwhile.
+    let is_there = store.ping().await.is_ok();
+    if is_there && settings.environment == Environment::Development {
         template::ensure(shell, &store, &client).await?;
     }
     let stored = wire::genesis(settings, &*store).await.ok();
@@ -43,7 +45,7 @@ pub(crate) async fn run(shell: &Shell, arguments: Serve) -> Result<(), Failure> 
     tasks.spawn(Arc::clone(&live).watch(Arc::new(Clock::default()), shutdown.clone()));
     report(shell, &*store, &live, &client, &listener).await?;
 
-    let orchestrator = wire::orchestrator(store, live, client, tasks.clone());
+    let orchestrator = wire::orchestrator(Arc::clone(&store), live, client, tasks.clone());
     let router = nexus_server::router(AppState::new(orchestrator, shutdown.clone()));
     let mut server = pin!(nexus_server::serve(listener, router, shutdown.clone()));
     tokio::select! {
@@ -70,6 +72,7 @@ pub(crate) async fn run(shell: &Shell, arguments: Serve) -> Result<(), Failure> 
             tasks.len()
         )));
     }
+    store.close().await;
     say(shell, "stopped");
     Ok(())
 }
@@ -120,7 +123,7 @@ async fn report(
         address.to_string()
     };
     let found = Found {
-        facts: store.facts().await?,
+        facts: store.facts().await.ok(),
         health: live.health(),
         template,
         address: format!("http://{host}"),

@@ -33,7 +33,7 @@ pub(crate) async fn run(shell: &Shell, command: Template) -> Result<(), Failure>
 
 async fn show(shell: &Shell) -> Result<(), Failure> {
     let environment = shell.settings.environment;
-    let store = wire::open_existing(&shell.settings)?;
+    let store = wire::open_existing(&shell.settings).await?;
     let stored = find_current(shell, &*store).await?;
     if shell.output.json {
         shell.output.data(&json!({
@@ -104,11 +104,8 @@ async fn find_current(shell: &Shell, store: &dyn Store) -> Result<StoredTemplate
 
 fn no_template(shell: &Shell) -> Failure {
     let environment = shell.settings.environment;
-    let folder = shell.settings.data.display();
-    Failure::new(format!(
-        "there is no template for {environment} in {folder}"
-    ))
-    .hint(format!(
+    let place = shell.settings.place();
+    Failure::new(format!("there is no template for {environment} in {place}")).hint(format!(
         "store one with `nexus init --environment {environment}`"
     ))
 }

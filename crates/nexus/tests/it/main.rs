@@ -11,6 +11,10 @@ mod crash;
 mod http;
 mod init;
 mod live_template;
+#[expect(dead_code, reason = "the store's tests need more of it")]
+#[path = "../../../nexus-store/tests/it/mongo/server.rs"]
+mod mongod;
+mod nodes;
 mod people;
 mod program;
 mod provider;

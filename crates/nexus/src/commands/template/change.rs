@@ -28,13 +28,13 @@ pub(super) async fn apply(
         config: Some(file),
         prompts,
     })?;
-    let store = wire::open_existing(&shell.settings)?;
+    let store = wire::open_existing(&shell.settings).await?;
     let proposal = propose(shell, &*store, draft.doc, draft.problems, &name).await?;
     settle(shell, &*store, proposal, change).await
 }
 
 pub(super) async fn rollback(shell: &Shell, version: u64, change: Change) -> Result<(), Failure> {
-    let store = wire::open_existing(&shell.settings)?;
+    let store = wire::open_existing(&shell.settings).await?;
     let old = find(shell, &*store, version).await?;
     let name = format!("version {version}");
     let proposal = propose(shell, &*store, old.doc, Vec::new(), &name).await?;

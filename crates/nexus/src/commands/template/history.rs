@@ -18,7 +18,7 @@ const SHORT_HASH: usize = 12;
 
 pub(super) async fn history(shell: &Shell) -> Result<(), Failure> {
     let environment = shell.settings.environment;
-    let store = wire::open_existing(&shell.settings)?;
+    let store = wire::open_existing(&shell.settings).await?;
     let mut all: Vec<TemplateVersion> = Vec::new();
     loop {
         let before = all.last().map(|oldest| oldest.version);
@@ -56,7 +56,7 @@ pub(super) async fn history(shell: &Shell) -> Result<(), Failure> {
 /// Without versions: the one before the current against the current. With one: that one against
 /// the current.
 pub(super) async fn diff(shell: &Shell, old: Option<u64>, new: Option<u64>) -> Result<(), Failure> {
-    let store = wire::open_existing(&shell.settings)?;
+    let store = wire::open_existing(&shell.settings).await?;
     let new = match new {
         Some(version) => find(shell, &*store, version).await?,
         None => find_current(shell, &*store).await?,
