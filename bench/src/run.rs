@@ -154,7 +154,7 @@ impl Stage {
 
     /// Requests that no model is asked for.
     fn reads(&self) -> Vec<Subject<'_>> {
-        let mut reads = vec![self.nexus.livez(), self.nexus.profile()];
+        let mut reads = vec![self.nexus.livez(), self.nexus.profile(), self.nexus.visit()];
         reads.extend(self.nginx.as_ref().map(Nginx::fixed));
         reads
     }

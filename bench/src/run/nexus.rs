@@ -20,12 +20,15 @@ pub(crate) const NAME: &str = "Nexus, a full turn";
 pub(crate) const HISTORY: usize = 20;
 
 const MEMBERS: usize = 8;
+const VISITOR: &str = "0x00000000000000000000000000000000000000ff";
 
 /// A server with members.
 pub(crate) struct Nexus {
     pub(crate) server: Server,
     address: SocketAddr,
     tokens: Vec<String>,
+    /// Speaks for a key that nobody registered.
+    visitor: String,
 }
 
 impl Nexus {
@@ -45,6 +48,7 @@ impl Nexus {
         shell.run(&["init", "--config", &template.display().to_string()])?;
         let tokens = (0..MEMBERS).map(|number| shell.member(number));
         let tokens = tokens.collect::<anyhow::Result<_>>()?;
+        let visitor = shell.token(&["identity", "token", VISITOR])?;
 
         let address = free_address()?;
         let mut command = shell.prepare(cores.command(Core::Measured, program));
@@ -56,6 +60,7 @@ impl Nexus {
             server,
             address,
             tokens,
+            visitor,
         })
     }
 
@@ -83,6 +88,23 @@ impl Nexus {
                 piece: "event: text_chunk\n".to_owned(),
                 pieces: provider::PIECES,
                 last: r#""status":"completed""#.to_owned(),
+            },
+        }
+    }
+
+    /// A question of a visitor: the run goes its whole way, stores nothing and asks no model.
+    pub(crate) fn visit(&self) -> Subject<'_> {
+        let body = json!({ "content": "Who is there?" }).to_string();
+        let request = post("/api/v1/chat", &bearer(&self.visitor), body.as_bytes());
+        Subject {
+            name: "Nexus, a turn with nothing to store (a visitor's)",
+            server: Some(&self.server),
+            address: self.address,
+            requests: [request].into(),
+            expected: Expected {
+                piece: "event: text_chunk\n".to_owned(),
+                pieces: 1,
+                last: r#""status":"visitor_guidance_sent""#.to_owned(),
             },
         }
     }
@@ -144,6 +166,13 @@ impl Shell<'_> {
         self.run(&["config", "set", key, "model", model])?;
         self.run(&["config", "set", key, "temperature", &temperature])?;
         self.run(&["prompt", "set", key, "persona", &persona])?;
+        Ok(token.to_owned())
+    }
+
+    /// The token that a command prints.
+    fn token(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let printed: Value = serde_json::from_str(&self.run(&[&["--json"], arguments].concat())?)?;
+        let token = printed["token"].as_str().context("there is no token")?;
         Ok(token.to_owned())
     }
 

@@ -249,7 +249,7 @@ async fn every_version_of_a_template_is_kept_and_an_edit_by_hand_shows() {
     let mut changes = store.changes();
     let edit = "UPDATE configurations SET doc = json_set(doc, '$.system.app_name', 'Mine') WHERE version = 3";
     shell.execute_batch(edit).unwrap();
-    tokio::time::timeout(Duration::from_secs(1), changes.changed())
+    tokio::time::timeout(Duration::from_secs(10), changes.changed())
         .await
         .unwrap()
         .unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::http::{self, within_a_second};
+use crate::http::{self, soon};
 use crate::program::Home;
 
 /// A complete template, small enough to be changed in one place.
@@ -219,14 +219,14 @@ fn versions_are_compared_line_by_line() {
 }
 
 #[test]
-fn what_is_applied_beside_a_running_server_is_in_force_within_a_second() {
+fn what_is_applied_beside_a_running_server_is_in_force_soon() {
     let home = home();
     let server = home.serve();
     let (_, token) = home.member();
     for (version, temperature) in [(2, 0.5), (3, 0.6)] {
         write(&home, &template(temperature, "One"));
         home.ok(&["template", "apply", "new.json", "--yes", "--author", "Ada"]);
-        within_a_second(&server.address, "/api/v1/profile", &token, |profile| {
+        soon(&server.address, "/api/v1/profile", &token, |profile| {
             profile["template_version"] == version && profile["fields"][1]["value"] == temperature
         });
     }
@@ -241,7 +241,7 @@ fn an_edit_by_hand_that_cannot_be_used_leaves_the_last_good_template_in_force() 
     let server = home.serve();
     let (_, token) = home.member();
     let ready = |is: &dyn Fn(&Value) -> bool| {
-        within_a_second(&server.address, "/readyz", &token, is);
+        soon(&server.address, "/readyz", &token, is);
     };
     let shell = rusqlite::Connection::open(home.path("data/nexus.db")).unwrap();
     let edit = |doc: &str| {

@@ -1,11 +1,11 @@
 //! Servers on a MongoDB database: two of them behave as one, and one waits for a database that is
 //! not there yet.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::http::{self, within_a_second};
+use crate::http::{self, soon};
 use crate::mongod::ReplicaSet;
 use crate::program::Home;
 
@@ -42,7 +42,7 @@ async fn two_servers_on_one_database_are_one() {
     // An override, and a template.
     there.ok(&["config", "set", &key, "temperature", "0.3"]);
     for server in [&first, &second] {
-        within_a_second(&server.address, "/api/v1/profile", &token, |profile| {
+        soon(&server.address, "/api/v1/profile", &token, |profile| {
             value(profile, "config.temperature") == 0.3
         });
     }
@@ -51,7 +51,7 @@ async fn two_servers_on_one_database_are_one() {
     here.write("new.json", &template.to_string());
     here.ok(&["template", "apply", "new.json", "--yes"]);
     for server in [&first, &second] {
-        within_a_second(&server.address, "/api/v1/profile", &token, |profile| {
+        soon(&server.address, "/api/v1/profile", &token, |profile| {
             value(profile, "config.max_tokens") == 512 && profile["template_version"] == 2
         });
     }
@@ -61,7 +61,7 @@ async fn two_servers_on_one_database_are_one() {
     assert_eq!(erased["messages"], 2, "{erased:#}");
     let begun = Instant::now();
     while http::get(&first.address, "/api/v1/profile", Some(&token)).0 != 401 {
-        assert!(begun.elapsed() < Duration::from_secs(1), "still let in");
+        assert!(begun.elapsed() < http::SOON, "still let in");
     }
     assert_eq!(
         (first.stop("TERM"), second.stop("TERM")),
@@ -96,7 +96,7 @@ async fn a_server_waits_for_a_database_that_is_not_there_yet() {
         if status == 200 && ready["status"] == "ready" {
             break;
         }
-        assert!(begun.elapsed() < Duration::from_secs(10), "{ready:#}");
+        assert!(begun.elapsed() < http::SOON, "{ready:#}");
     }
     let (_, token) = home.member();
     assert!(http::text(&http::chat(&server.address, &token, "Hello")).contains("mirror"));

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::http::{self, chat, text, within_a_second};
+use crate::http::{self, chat, soon, text};
 use crate::program::Home;
 
 const STRANGER: &str = "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed";
@@ -138,7 +138,7 @@ fn settings_can_be_changed_while_a_server_runs_and_it_notices() {
     let server = home.serve();
     let (key, token) = home.member();
     let is = |field: usize, value: serde_json::Value| {
-        within_a_second(&server.address, "/api/v1/profile", &token, |profile| {
+        soon(&server.address, "/api/v1/profile", &token, |profile| {
             profile["fields"][field]["value"] == value
         });
     };

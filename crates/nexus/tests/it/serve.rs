@@ -126,7 +126,7 @@ fn production_without_a_template_is_not_ready_until_there_is_one() {
     assert_eq!(http::get(&server.address, "/readyz", None).0, 503);
     home.ok(&["init", "--environment", "production"]);
     let (_, token) = home.member();
-    http::within_a_second(&server.address, "/api/v1/models", &token, |models| {
+    http::soon(&server.address, "/api/v1/models", &token, |models| {
         models["default"] == "echo"
     });
 }

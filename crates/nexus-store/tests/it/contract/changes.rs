@@ -111,11 +111,15 @@ pub(crate) async fn a_store_says_what_it_is(place: &impl Place) {
     assert!(!facts.kind.is_empty() && !facts.location.is_empty());
 }
 
-/// Waits for a change for as long as it may take.
+/// It takes less than a second on a machine that has nothing else to do. The tests are about what
+/// happens, not about how busy their machine is.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits for a change.
 async fn noticed(changes: &mut watch::Receiver<u64>) {
-    timeout(Duration::from_secs(1), changes.changed())
+    timeout(PATIENCE, changes.changed())
         .await
-        .expect("within a second")
+        .expect("soon")
         .unwrap();
 }
 
@@ -123,8 +127,5 @@ async fn noticed(changes: &mut watch::Receiver<u64>) {
 async fn settle(one: &watch::Receiver<u64>, other: &mut watch::Receiver<u64>) {
     let known = *one.borrow();
     let same = other.wait_for(|theirs| *theirs >= known);
-    timeout(Duration::from_secs(1), same)
-        .await
-        .expect("within a second")
-        .unwrap();
+    timeout(PATIENCE, same).await.expect("soon").unwrap();
 }
