@@ -98,8 +98,9 @@ pub(super) async fn follow(data: &Data, changes: &Changes, mut tried: impl FnMut
     let mut silent = false;
     loop {
         let opened = changes.doubting(SILENCE, open(data, token.clone())).await;
-        changes.doubt();
+        // In this order: whoever reads again because the number moved must find the store ready.
         tried();
+        changes.doubt();
         let error = match opened {
             Ok(mut stream) => {
                 if std::mem::take(&mut silent) {
