@@ -57,13 +57,8 @@ async fn without_a_majority_nothing_is_acknowledged_and_it_goes_on_when_there_is
     }
     load.is_refused().await;
     let stored = load.stored();
-    // Nobody can know what has changed: the number moves all the time.
-    let mut changes = store.changes();
-    for _ in 0..3 {
-        changes.mark_unchanged();
-        let moved = timeout(Duration::from_secs(10), changes.changed()).await;
-        moved.expect("soon").unwrap();
-    }
+    // The member that is left may still answer that nothing is new, and it is right: without a
+    // majority nobody can change anything.
     load.is_refused().await;
     assert_eq!(load.stored(), stored);
     for member in others {
@@ -133,6 +128,6 @@ pub(crate) async fn heard(store: &Arc<dyn Store>, made: u64) {
     let heard = changes.wait_for(|known| *known >= made);
     timeout(Duration::from_secs(20), heard)
         .await
-        .expect("within five seconds")
+        .expect("soon")
         .unwrap();
 }
