@@ -112,16 +112,6 @@ impl GenesisDoc {
         }
     }
 
-    /// The names of the catalog, in the order in which they are written.
-    pub fn catalog_names(&self) -> impl Iterator<Item = &str> {
-        let catalog = self
-            .0
-            .get("llm")
-            .and_then(|llm| llm.get("catalog"))
-            .and_then(Value::as_object);
-        catalog.into_iter().flat_map(Map::keys).map(String::as_str)
-    }
-
     /// The SHA-256 of the document, in hexadecimal. Two documents that say the same have the same
     /// hash, whatever the order of their keys.
     #[must_use]
@@ -175,15 +165,6 @@ mod tests {
         assert_ne!(
             doc(json!({"a": [1, 2]})).hash(),
             doc(json!({"a": [2, 1]})).hash()
-        );
-    }
-
-    #[test]
-    fn catalog_names_keep_the_order_in_which_they_are_written() {
-        let template = doc(json!({"llm": {"catalog": {"zebra": {}, "ant": {}}}}));
-        assert_eq!(
-            template.catalog_names().collect::<Vec<_>>(),
-            ["zebra", "ant"]
         );
     }
 }

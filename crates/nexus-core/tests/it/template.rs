@@ -53,6 +53,17 @@ fn a_model_is_found_by_key_then_alias_then_id() {
 }
 
 #[test]
+fn the_catalog_keeps_the_order_in_which_it_is_written() {
+    let mut document = document();
+    let row = json!({ "provider": "builtin", "id": "echo" });
+    document["llm"]["catalog"] = json!({ "zebra": row, "ant": row });
+    document["user_defaults"]["config"]["model"] = json!("ant");
+    let genesis = genesis(document);
+    let names: Vec<_> = genesis.catalog().iter().map(|model| &*model.name).collect();
+    assert_eq!(names, ["zebra", "ant"]);
+}
+
+#[test]
 fn a_provider_without_its_key_is_there_and_says_which_variable_to_set() {
     let genesis = genesis(document());
     let unavailable: Vec<_> = genesis
