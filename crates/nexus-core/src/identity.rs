@@ -1,19 +1,28 @@
-//! Who is a member and who is a visitor.
+//! Who is registered, and who of them is a member.
 
+use std::ops::Deref;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{Overrides, PublicKey, Timestamp};
 
 /// A registered key and what it changed.
 ///
-/// Values come only from a store. To hold one is the proof of membership: what may happen for
-/// members only takes an `&Identity`, so that for a visitor it does not compile.
+/// Values come only from a store. To hold one is the proof of registration: what is stored for an
+/// owner takes an `&Identity`, so that for a visitor it does not compile. What happens for members
+/// only takes a [`Member`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Identity {
     /// The address.
     pub public_key: PublicKey,
     /// When it was registered.
     pub created_at: Timestamp,
+    /// Whether this person is let in.
+    pub standing: Standing,
+    /// Whether this person may change what belongs to the installation.
+    pub is_admin: bool,
     /// What this person changed.
     pub overrides: Overrides,
     /// Anything else that was stored with it.
@@ -22,11 +31,123 @@ pub struct Identity {
     pub version: u64,
 }
 
+/// Whether a registered person is let in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// Yes. What was stored before there were standings is active.
+    #[default]
+    Active,
+    /// Not yet: an administrator decides.
+    Pending,
+    /// Not any more: an administrator decided.
+    Disabled,
+}
+
+impl Standing {
+    /// Every standing.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Pending, Self::Disabled];
+
+    /// The stored spelling.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Pending => "pending",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    /// The standing with this spelling.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|standing| standing.as_str() == text)
+    }
+}
+
+/// A change to an identity that is not its owner's to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentityWrite {
+    /// Lets this person in, or not.
+    Standing(Standing),
+    /// Makes this person an administrator, or not.
+    Admin(bool),
+}
+
+/// An identity that is let in. Only [`Admission::of`] makes one, so that a function which takes it
+/// cannot be called for anybody else.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Member(Arc<Identity>);
+
+impl Deref for Member {
+    type Target = Identity;
+
+    fn deref(&self) -> &Identity {
+        &self.0
+    }
+}
+
 /// What the gate says about a key.
-#[derive(Clone, Debug)]
-pub enum Admission<T> {
+#[derive(Clone, Debug, PartialEq)]
+pub enum Admission {
     /// No identity: guidance only, nothing stored, no model called.
     Visitor,
-    /// A registered identity.
-    Member(T),
+    /// Registered, and waiting for an administrator. Nothing stored, no model called.
+    Pending,
+    /// Registered, and locked out by an administrator. Nothing stored, no model called.
+    Disabled,
+    /// A registered identity in good standing.
+    Member(Member),
+}
+
+impl Admission {
+    /// Decides about what a store knows of a key.
+    #[must_use]
+    pub fn of(identity: Option<Arc<Identity>>) -> Self {
+        match identity {
+            None => Self::Visitor,
+            Some(identity) => match identity.standing {
+                Standing::Active => Self::Member(Member(identity)),
+                Standing::Pending => Self::Pending,
+                Standing::Disabled => Self::Disabled,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_active_identity_is_a_member() {
+        let identity = |standing| {
+            Arc::new(Identity {
+                public_key: PublicKey::from_bytes([1; 20]),
+                created_at: Timestamp::default(),
+                standing,
+                is_admin: true,
+                overrides: Overrides::default(),
+                metadata: Map::new(),
+                version: 1,
+            })
+        };
+        let admit = |standing| Admission::of(Some(identity(standing)));
+        assert_eq!(Admission::of(None), Admission::Visitor);
+        assert_eq!(admit(Standing::Pending), Admission::Pending);
+        assert_eq!(admit(Standing::Disabled), Admission::Disabled);
+        assert!(matches!(admit(Standing::Active), Admission::Member(_)));
+    }
+
+    #[test]
+    fn a_standing_has_one_spelling() {
+        for standing in Standing::ALL {
+            assert_eq!(Standing::parse(standing.as_str()), Some(standing));
+            let json = serde_json::to_value(standing).unwrap();
+            assert_eq!(json, standing.as_str());
+        }
+        assert_eq!(Standing::parse("Active"), None);
+    }
 }

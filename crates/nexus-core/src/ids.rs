@@ -1,4 +1,4 @@
-//! Names that validate: an address, a run, a message. Parsed once at the edge, trusted after.
+//! Names that validate: an address, a run, a message, an API key. Parsed once at the edge, trusted after.
 
 use std::fmt;
 use std::str::FromStr;
@@ -207,6 +207,95 @@ prefixed_id! {
     MessageId, "msg_"
 }
 
+/// The public part of an API key: 12 letters and digits. It names the key and proves nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ApiKeyId([u8; 12]);
+
+/// The text is not an [`ApiKeyId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected 12 letters and digits")]
+pub struct ApiKeyIdError;
+
+impl FromStr for ApiKeyId {
+    type Err = ApiKeyIdError;
+
+    fn from_str(text: &str) -> Result<Self, ApiKeyIdError> {
+        let letters: [u8; 12] = text.as_bytes().try_into().map_err(|_| ApiKeyIdError)?;
+        if letters.iter().all(u8::is_ascii_alphanumeric) {
+            Ok(Self(letters))
+        } else {
+            Err(ApiKeyIdError)
+        }
+    }
+}
+
+impl TryFrom<String> for ApiKeyId {
+    type Error = ApiKeyIdError;
+
+    fn try_from(text: String) -> Result<Self, ApiKeyIdError> {
+        text.parse()
+    }
+}
+
+impl From<ApiKeyId> for String {
+    fn from(id: ApiKeyId) -> Self {
+        id.to_string()
+    }
+}
+
+impl fmt::Display for ApiKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .iter()
+            .try_for_each(|letter| write!(f, "{}", char::from(*letter)))
+    }
+}
+
+impl fmt::Debug for ApiKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Something that may be used once, such as the nonce of a signed request. 32 bytes that differ
+/// for different things: a hash of all that tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NonceId([u8; 32]);
+
+/// Something that is counted against a limit, in one window of time. 32 bytes that differ for
+/// different limits and different windows: a hash of all that tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CounterId([u8; 32]);
+
+impl NonceId {
+    /// The id with these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl CounterId {
+    /// The id with these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,5 +348,20 @@ mod tests {
         assert!(early.as_str().starts_with("run_"));
         assert!(MessageId::try_from(early.to_string()).is_err());
         assert!(MessageId::try_from("msg_a$b".to_owned()).is_err());
+    }
+
+    #[test]
+    fn an_api_key_id_is_twelve_letters_and_digits() {
+        let id: ApiKeyId = "0aZ123456789".parse().unwrap();
+        assert_eq!(id.to_string(), "0aZ123456789");
+        for text in [
+            "",
+            "0aZ12345678",
+            "0aZ1234567890",
+            "0aZ12345678_",
+            "0aZ1234567\u{e9}",
+        ] {
+            assert_eq!(text.parse::<ApiKeyId>(), Err(ApiKeyIdError), "{text}");
+        }
     }
 }

@@ -3,11 +3,15 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`ids`] | [`PublicKey`], [`RunId`], [`MessageId`]: names that validate |
+//! | [`ids`] | [`PublicKey`], [`RunId`], [`MessageId`], [`ApiKeyId`]: names that validate |
 //! | [`message`] | [`Message`], [`Role`]: what is stored of a conversation |
-//! | [`identity`] | [`Identity`], [`Admission`]: who is a member and who is a visitor |
-//! | [`token`] | [`Token`], [`TokenDigest`], [`Session`], [`Scope`]: what a client presents, what is stored of it |
-//! | [`text`] | which characters free text may contain |
+//! | [`identity`] | [`Identity`], [`Standing`], [`Admission`], [`Member`]: who is registered and who is let in |
+//! | [`token`] | [`Token`], [`TokenDigest`]: what a client presents, what is stored of it |
+//! | [`session`] | [`Session`], [`Scope`]: whom a token speaks for, and until when |
+//! | [`api_key`] | [`ApiKey`], [`ApiScope`]: what a program may do in a person's name |
+//! | [`audit`] | [`AuditEntry`]: what was changed and by whom, in a chain that shows tampering |
+//! | [`usage`] | [`UsageKey`], [`UsageCount`]: what was used, by whom, of which model |
+//! | [`text`], [`label`] | which characters free text and names may contain |
 //! | [`genesis`] | [`GenesisDoc`](genesis::GenesisDoc) (stored) → [`Genesis`] (checked) |
 //! | [`catalog`] | [`Model`], [`Provider`]: what can be asked, and where |
 //! | [`field`] | [`Field`]: the closed set of things a person can set |
@@ -18,32 +22,43 @@
 //! | [`event`] | [`RunEvent`]: what a client sees of a run |
 //! | [`clock`] | [`Clock`]: where time comes from |
 
+pub mod api_key;
+pub mod audit;
 pub mod catalog;
 pub mod clock;
 pub mod event;
 pub mod field;
 pub mod genesis;
+mod hex;
 pub mod identity;
 pub mod ids;
+pub mod label;
 pub mod message;
 pub mod overrides;
 pub mod plan;
 pub mod policy;
 pub mod profile;
+pub mod session;
 pub mod text;
 pub mod token;
+pub mod usage;
 
+pub use api_key::{ApiKey, ApiScope, ApiScopes};
+pub use audit::{AuditEntry, AuditHead, NewAudit};
 pub use catalog::{Model, Provider};
 pub use clock::{Clock, SystemClock};
 pub use event::RunEvent;
 pub use field::{ConfigField, Field, PromptName};
 pub use genesis::{Environment, Genesis};
-pub use identity::{Admission, Identity};
-pub use ids::{MessageId, PublicKey, RunId};
+pub use identity::{Admission, Identity, IdentityWrite, Member, Standing};
+pub use ids::{ApiKeyId, CounterId, MessageId, NonceId, PublicKey, RunId};
+pub use label::Label;
 pub use message::{Message, Metadata, Role};
 pub use overrides::{OverrideWrite, Overrides};
 pub use profile::{EffectiveProfile, Layer};
-pub use token::{Scope, Session, Token, TokenDigest};
+pub use session::{Scope, Session, SessionId};
+pub use token::{Token, TokenDigest};
+pub use usage::{Usage, UsageCount, UsageKey};
 
 /// A moment, in UTC. Nexus keeps milliseconds, as MongoDB dates do.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

@@ -10,8 +10,6 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use crate::{PublicKey, Timestamp};
-
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const SECRET_LENGTH: usize = 43;
 const CHECKSUM_LENGTH: usize = 6;
@@ -130,58 +128,6 @@ impl TokenDigest {
 impl fmt::Debug for TokenDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenDigest(…)")
-    }
-}
-
-/// How far a token reaches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scope {
-    /// What belongs to the key that it speaks for.
-    #[default]
-    Personal,
-    /// The installation too: everybody's template.
-    Admin,
-}
-
-impl Scope {
-    /// The stored spelling.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Personal => "personal",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// The scope with this spelling.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Personal, Self::Admin]
-            .into_iter()
-            .find(|scope| scope.as_str() == text)
-    }
-}
-
-/// Whom a token speaks for, and until when. The key need not be registered: that is a visitor.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
-    /// What identifies it.
-    pub digest: TokenDigest,
-    /// Whom it speaks for.
-    pub owner_key: PublicKey,
-    /// How far it reaches.
-    pub scope: Scope,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// From this moment on it is refused.
-    pub expires_at: Timestamp,
-}
-
-impl Session {
-    /// Whether it may be used at `now`.
-    #[must_use]
-    pub fn is_live(&self, now: Timestamp) -> bool {
-        now < self.expires_at
     }
 }
 
