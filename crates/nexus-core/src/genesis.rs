@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::overrides::FieldValue;
 use crate::policy::{self, Lock, Policies, Policy, Refusal};
 use crate::text::{self, MAX_PROMPT_BYTES};
-use crate::{ConfigField, Field, Model, Overrides, PromptName, Provider};
+use crate::{CommandName, ConfigField, Field, Model, Overrides, PromptName, Provider};
 
 pub use check::{Checked, Variables};
 pub use doc::{Environment, GenesisDoc, NotADocument};
@@ -32,7 +32,7 @@ pub const PROMPT_SEPARATOR: &str = "\n\n---\n\n";
 pub struct Genesis {
     version: u64,
     system: System,
-    signature_required_commands: BTreeSet<String>,
+    signature_required_commands: BTreeSet<CommandName>,
     catalog: Vec<Arc<Model>>,
     /// Catalog key, alias and provider id to the place in `catalog`; keys win over aliases over ids.
     index: HashMap<Arc<str>, usize>,
@@ -97,10 +97,11 @@ impl Genesis {
         &self.system
     }
 
-    /// Commands that need a fresh signature, beside the built-in ones.
+    /// Whether a person must sign this command anew each time. The template can add to the
+    /// built-in list and never shorten it.
     #[must_use]
-    pub const fn signature_required_commands(&self) -> &BTreeSet<String> {
-        &self.signature_required_commands
+    pub fn needs_signature(&self, command: CommandName) -> bool {
+        command.spec().is_sovereign || self.signature_required_commands.contains(&command)
     }
 
     /// All models, in the order of the template.
@@ -207,7 +208,7 @@ impl Genesis {
                     found: problem::short(value),
                 };
                 match FieldValue::read(*config, value).ok_or_else(wrong_type)? {
-                    FieldValue::Text(name) => self.admit_model(&name),
+                    FieldValue::Text(name) => self.choose_model(&name).map(drop),
                     number => self.admit_number(*config, number.as_number().unwrap_or(f64::NAN)),
                 }
             }
@@ -225,7 +226,11 @@ impl Genesis {
             .collect()
     }
 
-    fn admit_model(&self, name: &str) -> Result<(), Refusal> {
+    /// The model that a person chooses by a catalog key, an alias or a provider's id.
+    ///
+    /// # Errors
+    /// When there is none, or it may not be chosen.
+    pub fn choose_model(&self, name: &str) -> Result<&Arc<Model>, Refusal> {
         let found = || name.chars().take(80).collect();
         let Some(model) = self.model(name) else {
             return Err(Refusal::UnknownModel {
@@ -238,7 +243,7 @@ impl Genesis {
             .bounds
             .admits_model(&model.name)
         {
-            Ok(())
+            Ok(model)
         } else {
             Err(Refusal::ModelNotAllowed {
                 found: found(),

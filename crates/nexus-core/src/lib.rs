@@ -14,6 +14,7 @@
 //! | [`text`], [`label`] | which characters free text and names may contain |
 //! | [`genesis`] | [`GenesisDoc`](genesis::GenesisDoc) (stored) → [`Genesis`] (checked) |
 //! | [`catalog`] | [`Model`], [`Provider`]: what can be asked, and where |
+//! | [`command`] | [`Command`]: what a person can tell Nexus to do |
 //! | [`field`] | [`Field`]: the closed set of things a person can set |
 //! | [`policy`] | locks and bounds |
 //! | [`overrides`] | what one person changed, and the only way to change it |
@@ -26,6 +27,7 @@ pub mod api_key;
 pub mod audit;
 pub mod catalog;
 pub mod clock;
+pub mod command;
 pub mod event;
 pub mod field;
 pub mod genesis;
@@ -47,6 +49,7 @@ pub use api_key::{ApiKey, ApiScope, ApiScopes};
 pub use audit::{AuditEntry, AuditHead, NewAudit};
 pub use catalog::{Model, Provider};
 pub use clock::{Clock, SystemClock};
+pub use command::{Command, CommandName};
 pub use event::RunEvent;
 pub use field::{ConfigField, Field, PromptName};
 pub use genesis::{Environment, Genesis};

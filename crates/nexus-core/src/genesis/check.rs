@@ -17,7 +17,7 @@ use super::{
 use crate::overrides::{FieldValue, whole};
 use crate::policy::{self, Bounds};
 use crate::text::{self, MAX_PROMPT_BYTES};
-use crate::{ConfigField, Model, Overrides, PromptName};
+use crate::{CommandName, ConfigField, Model, Overrides, PromptName};
 
 /// Looks up an environment variable. Passed in, so that a check depends on nothing else.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -153,13 +153,18 @@ fn system(node: &Node<'_>) -> System {
     }
 }
 
-fn signature_required_commands(node: &Node<'_>) -> BTreeSet<String> {
+/// A name that is not known yet may be one of a newer Nexus.
+fn signature_required_commands(node: &Node<'_>) -> BTreeSet<CommandName> {
     let commands = node.optional_elements("a list of command names");
-    commands
-        .iter()
-        .filter_map(|command| command.text("the name of a command"))
-        .map(str::to_owned)
-        .collect()
+    let name = |command: &Node<'_>| {
+        let text = command.text("the name of a command")?;
+        let name = text.parse().ok();
+        if name.is_none() {
+            command.warn(quoted(text), "the name of a command: `nexus command help` lists them");
+        }
+        name
+    };
+    commands.iter().filter_map(name).collect()
 }
 
 fn defaults(config: &Node<'_>, limits: impl Fn(ConfigField) -> Bounds) -> Overrides {

@@ -3,7 +3,7 @@
 use nexus_core::catalog::{Credential, Endpoint};
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::policy::Lock;
-use nexus_core::{Field, Genesis};
+use nexus_core::{CommandName, Field, Genesis};
 use serde_json::{Value, json};
 
 use crate::templates::{check, document, genesis};
@@ -23,7 +23,7 @@ fn the_document_of_the_specification_is_a_template() {
         "You are Nexus.\n\n---\n\nBe honest.\n\n---\n\nUse tools."
     );
     assert_eq!(genesis.system().max_tool_iterations, 5);
-    assert!(genesis.signature_required_commands().contains("config.set"));
+    assert!(genesis.needs_signature(CommandName::ConfigSet));
 }
 
 #[test]

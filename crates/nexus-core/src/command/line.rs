@@ -1,0 +1,69 @@
+//! From a line that a person types to a [`Command`]: `config.set temperature 0.3`.
+
+use serde_json::{Map, Number, Value};
+
+use super::{ArgumentKind, Command, CommandError, CommandName};
+use crate::ConfigField;
+
+/// The name of a command and what follows it.
+#[must_use]
+pub fn split_line(line: &str) -> (&str, &str) {
+    let line = line.trim();
+    let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    (name, rest.trim())
+}
+
+impl Command {
+    /// Reads a line. Arguments stand in the order of the command's description, separated by
+    /// spaces; the last one takes the rest of the line, so that a text needs no quotes.
+    ///
+    /// # Errors
+    /// When there is no such command, or an argument is missing or of the wrong type.
+    pub fn from_line(line: &str) -> Result<Self, CommandError> {
+        let (name, mut rest) = split_line(line);
+        let name: CommandName = name.parse()?;
+        let spec = name.spec();
+        let mut arguments = Map::new();
+        for (index, argument) in spec.arguments.iter().enumerate() {
+            if rest.is_empty() {
+                break;
+            }
+            let is_last = index + 1 == spec.arguments.len();
+            let word = if is_last {
+                std::mem::take(&mut rest)
+            } else {
+                let (word, after) = split_line(rest);
+                rest = after;
+                word
+            };
+            let value = value(argument.kind, word, &arguments);
+            arguments.insert(argument.name.to_owned(), value);
+        }
+        if !rest.is_empty() {
+            return Err(CommandError::UnknownArgument {
+                command: name,
+                found: rest.chars().take(80).collect(),
+                usage: spec.usage(),
+            });
+        }
+        Self::read(name, &arguments)
+    }
+}
+
+fn value(kind: ArgumentKind, word: &str, before: &Map<String, Value>) -> Value {
+    let number = || word.parse::<Number>().map(Value::Number).ok();
+    let text = || Value::from(word);
+    match kind {
+        ArgumentKind::Text => text(),
+        ArgumentKind::List => word.split(',').map(str::trim).map(Value::from).collect(),
+        // A model may have a number for a name.
+        ArgumentKind::Value if names_the_model(before) => text(),
+        ArgumentKind::Count | ArgumentKind::Value => number().unwrap_or_else(text),
+    }
+}
+
+fn names_the_model(before: &Map<String, Value>) -> bool {
+    let field = before.get("field").and_then(Value::as_str);
+    let key = field.map(|field| field.strip_prefix("config.").unwrap_or(field));
+    key == Some(ConfigField::Model.as_str())
+}
