@@ -7,6 +7,7 @@
 //! | [`message`] | [`Message`], [`Role`]: what is stored of a conversation |
 //! | [`identity`] | [`Identity`], [`Admission`]: who is a member and who is a visitor |
 //! | [`token`] | [`Token`], [`TokenDigest`], [`Session`], [`Scope`]: what a client presents, what is stored of it |
+//! | [`auth`] | sign-in and signed requests: what a key proves |
 //! | [`text`] | which characters free text may contain |
 //! | [`genesis`] | [`GenesisDoc`](genesis::GenesisDoc) (stored) → [`Genesis`] (checked) |
 //! | [`catalog`] | [`Model`], [`Provider`]: what can be asked, and where |
@@ -18,6 +19,7 @@
 //! | [`event`] | [`RunEvent`]: what a client sees of a run |
 //! | [`clock`] | [`Clock`]: where time comes from |
 
+pub mod auth;
 pub mod catalog;
 pub mod clock;
 pub mod event;
@@ -43,7 +45,7 @@ pub use ids::{MessageId, PublicKey, RunId};
 pub use message::{Message, Metadata, Role};
 pub use overrides::{OverrideWrite, Overrides};
 pub use profile::{EffectiveProfile, Layer};
-pub use token::{Scope, Session, Token, TokenDigest};
+pub use token::{ApiKeyId, Scope, Session, Token, TokenDigest, TokenKind};
 
 /// A moment, in UTC. Nexus keeps milliseconds, as MongoDB dates do.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;
