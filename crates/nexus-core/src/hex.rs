@@ -3,12 +3,18 @@
 use std::fmt;
 
 /// Writes two digits for each byte.
-pub(crate) fn write(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+pub(crate) fn write(f: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
 /// Reads exactly `N` bytes. Upper case is refused: each value has one spelling.
 pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    is_lower.then(|| decode_any_case(text)).flatten()
+}
+
+/// Reads exactly `N` bytes, from digits of either case.
+pub(crate) fn decode_any_case<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits = text.as_bytes();
     if digits.len() != 2 * N {
         return None;
@@ -25,6 +31,7 @@ const fn digit(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
         _ => None,
     }
 }

@@ -11,6 +11,7 @@
 //! | [`api_key`] | [`ApiKey`], [`ApiScope`]: what a program may do in a person's name |
 //! | [`audit`] | [`AuditEntry`]: what was changed and by whom, in a chain that shows tampering |
 //! | [`usage`] | [`UsageKey`], [`UsageCount`]: what was used, by whom, of which model |
+//! | [`auth`] | sign-in and signed requests: what a key proves |
 //! | [`text`], [`label`] | which characters free text and names may contain |
 //! | [`genesis`] | [`GenesisDoc`](genesis::GenesisDoc) (stored) → [`Genesis`] (checked) |
 //! | [`catalog`] | [`Model`], [`Provider`]: what can be asked, and where |
@@ -25,6 +26,7 @@
 
 pub mod api_key;
 pub mod audit;
+pub mod auth;
 pub mod catalog;
 pub mod clock;
 pub mod command;
@@ -60,7 +62,7 @@ pub use message::{Message, Metadata, Role};
 pub use overrides::{OverrideWrite, Overrides};
 pub use profile::{EffectiveProfile, Layer};
 pub use session::{Scope, Session, SessionId};
-pub use token::{Token, TokenDigest};
+pub use token::{Token, TokenDigest, TokenKind};
 pub use usage::{Usage, UsageCount, UsageKey};
 
 /// A moment, in UTC. Nexus keeps milliseconds, as MongoDB dates do.

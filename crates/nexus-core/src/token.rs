@@ -4,36 +4,54 @@
 //! CRC-32 of what precedes them. The prefix lets secret scanners find a leaked one, the checksum
 //! lets a typing error be told apart from an unknown token without asking the store. Only the
 //! SHA-256 is stored; a slow hash is for guessable secrets, and this one is not.
+//!
+//! An API key has 12 more characters and an underscore behind the prefix: a name for lists, which
+//! is no secret.
 
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::ApiKeyId;
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const SECRET_LENGTH: usize = 43;
 const CHECKSUM_LENGTH: usize = 6;
+const ID_LENGTH: usize = 12;
 
 /// What a token is for. Each kind has its own prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
-    /// Printed by the command line, until sign-in with the key exists. `nxd_…`
+    /// Printed by the command line, for trying things out. `nxd_…`
     Development,
+    /// Given to somebody who signed in. `nxs_…`
+    Session,
+    /// Made by somebody for a program of theirs. `nxk_…`
+    ApiKey,
 }
 
 impl TokenKind {
+    const ALL: [Self; 3] = [Self::Development, Self::Session, Self::ApiKey];
+
     /// The prefix, underscore included.
     #[must_use]
     pub const fn prefix(self) -> &'static str {
         match self {
             Self::Development => "nxd_",
+            Self::Session => "nxs_",
+            Self::ApiKey => "nxk_",
         }
     }
 }
 
 /// A bearer token in clear. It cannot be printed; [`Token::reveal`] is for showing it once.
 #[derive(Clone, Debug)]
-pub struct Token(SecretString);
+pub struct Token {
+    kind: TokenKind,
+    text: SecretString,
+}
 
 /// The text is not a token of ours: nothing needs to be looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,21 +64,18 @@ impl Token {
     /// # Errors
     /// When the operating system has no randomness to give.
     pub fn generate(kind: TokenKind) -> Result<Self, getrandom::Error> {
-        let mut text = String::with_capacity(kind.prefix().len() + SECRET_LENGTH + CHECKSUM_LENGTH);
+        // Room for the longest kind: a string that grows leaves its old memory behind.
+        let length = kind.prefix().len() + ID_LENGTH + 1 + SECRET_LENGTH + CHECKSUM_LENGTH;
+        let mut text = String::with_capacity(length);
         text.push_str(kind.prefix());
-        while text.len() < kind.prefix().len() + SECRET_LENGTH {
-            let mut bytes = [0; 64];
-            getrandom::fill(&mut bytes)?;
-            // 248 is the largest multiple of 62 in a byte: what is above would favour some letters.
-            let letters = bytes
-                .iter()
-                .filter(|byte| **byte < 248)
-                .map(|byte| char::from(ALPHABET[usize::from(byte % 62)]));
-            let missing = kind.prefix().len() + SECRET_LENGTH - text.len();
-            text.extend(letters.take(missing));
+        if kind == TokenKind::ApiKey {
+            push_random(&mut text, ID_LENGTH)?;
+            text.push('_');
         }
+        push_random(&mut text, SECRET_LENGTH)?;
         text.push_str(&checksum(&text));
-        Ok(Self(text.into()))
+        let text = text.into();
+        Ok(Self { kind, text })
     }
 
     /// Reads what a client presented.
@@ -68,33 +83,76 @@ impl Token {
     /// # Errors
     /// When it is not of our form, whatever it is: an address, a hash, a token of someone else.
     pub fn parse(text: &str) -> Result<Self, MalformedToken> {
-        let body = text
-            .strip_prefix(TokenKind::Development.prefix())
+        let (kind, body) = TokenKind::ALL
+            .into_iter()
+            .find_map(|kind| Some((kind, text.strip_prefix(kind.prefix())?)))
             .ok_or(MalformedToken)?;
-        let valid = body.len() == SECRET_LENGTH + CHECKSUM_LENGTH
-            && body.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if !valid {
+        let secret = match kind {
+            TokenKind::Development | TokenKind::Session => Some(body),
+            TokenKind::ApiKey => split_id(body).map(|(_, secret)| secret),
+        };
+        let is_valid = secret.is_some_and(|it| is_base62(it, SECRET_LENGTH + CHECKSUM_LENGTH));
+        if !is_valid {
             return Err(MalformedToken);
         }
         let (signed, sum) = text.split_at(text.len() - CHECKSUM_LENGTH);
         if checksum(signed) == sum {
-            Ok(Self(text.to_owned().into()))
+            let text = text.to_owned().into();
+            Ok(Self { kind, text })
         } else {
             Err(MalformedToken)
         }
     }
 
+    /// What it is for.
+    #[must_use]
+    pub const fn kind(&self) -> TokenKind {
+        self.kind
+    }
+
+    /// The public name of an API key; the other kinds have none.
+    #[must_use]
+    pub fn api_key_id(&self) -> Option<ApiKeyId> {
+        let body = self.reveal().strip_prefix(TokenKind::ApiKey.prefix())?;
+        Some(split_id(body)?.0)
+    }
+
     /// The text, for showing it to its owner once.
     #[must_use]
     pub fn reveal(&self) -> &str {
-        self.0.expose_secret()
+        self.text.expose_secret()
     }
 
-    /// What is stored and looked up.
+    /// What is stored and looked up: of the whole text, whatever its kind.
     #[must_use]
     pub fn digest(&self) -> TokenDigest {
-        TokenDigest(Sha256::digest(self.0.expose_secret().as_bytes()).into())
+        TokenDigest(Sha256::digest(self.reveal().as_bytes()).into())
     }
+}
+
+fn push_random(text: &mut String, count: usize) -> Result<(), getrandom::Error> {
+    let length = text.len() + count;
+    while text.len() < length {
+        let mut bytes = [0; 64];
+        getrandom::fill(&mut bytes)?;
+        // 248 is the largest multiple of 62 in a byte: what is above would favour some letters.
+        let letters = bytes
+            .iter()
+            .filter(|byte| **byte < 248)
+            .map(|byte| char::from(ALPHABET[usize::from(byte % 62)]));
+        let missing = length - text.len();
+        text.extend(letters.take(missing));
+    }
+    Ok(())
+}
+
+fn split_id(body: &str) -> Option<(ApiKeyId, &str)> {
+    let (id, secret) = body.split_once('_')?;
+    Some((id.parse().ok()?, secret))
+}
+
+fn is_base62(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn checksum(text: &str) -> String {
@@ -125,6 +183,14 @@ impl TokenDigest {
     }
 }
 
+/// Takes the same time wherever the first difference is. For comparing with a digest that was
+/// looked up by something else than itself.
+impl ConstantTimeEq for TokenDigest {
+    fn ct_eq(&self, other: &Self) -> Choice {
+        self.as_bytes().ct_eq(other.as_bytes())
+    }
+}
+
 impl fmt::Debug for TokenDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenDigest(…)")
@@ -136,24 +202,59 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_round_trips_and_cannot_be_printed() {
-        let token = Token::generate(TokenKind::Development).unwrap();
-        let again = Token::parse(token.reveal()).unwrap();
-        assert_eq!(token.digest(), again.digest());
-        assert_eq!(token.reveal().len(), 4 + 43 + 6);
-        assert!(!format!("{token:?} {:?}", token.digest()).contains(token.reveal()));
+    fn a_token_round_trips_tells_its_kind_and_cannot_be_printed() {
+        for (kind, length) in [
+            (TokenKind::Development, 4 + 43 + 6),
+            (TokenKind::Session, 4 + 43 + 6),
+            (TokenKind::ApiKey, 4 + 12 + 1 + 43 + 6),
+        ] {
+            let token = Token::generate(kind).unwrap();
+            let again = Token::parse(token.reveal()).unwrap();
+            assert_eq!(again.kind(), kind);
+            assert_eq!(token.digest(), again.digest());
+            assert!(bool::from(token.digest().ct_eq(&again.digest())));
+            assert_eq!(token.reveal().len(), length);
+            let shown = format!("{token:?} {:?}", token.digest());
+            let secret = &token.reveal()[length - 49..];
+            assert!(!shown.contains(secret), "{shown}");
+        }
     }
 
     #[test]
     fn one_wrong_character_is_noticed_without_a_lookup() {
-        let text = Token::generate(TokenKind::Development)
-            .unwrap()
-            .reveal()
-            .to_owned();
-        for index in 0..text.len() {
-            let mut bytes = text.clone().into_bytes();
-            bytes[index] = if bytes[index] == b'a' { b'b' } else { b'a' };
-            assert!(Token::parse(&String::from_utf8(bytes).unwrap()).is_err());
+        for kind in TokenKind::ALL {
+            let text = Token::generate(kind).unwrap().reveal().to_owned();
+            for index in 0..text.len() {
+                let mut bytes = text.clone().into_bytes();
+                bytes[index] = if bytes[index] == b'a' { b'b' } else { b'a' };
+                assert!(Token::parse(&String::from_utf8(bytes).unwrap()).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn an_api_key_has_a_name_that_is_no_secret_and_the_others_have_none() {
+        let key = Token::generate(TokenKind::ApiKey).unwrap();
+        let id = key.api_key_id().unwrap();
+        assert_eq!(id.to_string(), key.reveal()[4..16]);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert!("0123456789a_".parse::<ApiKeyId>().is_err());
+        assert!("0123456789a".parse::<ApiKeyId>().is_err());
+        let session = Token::generate(TokenKind::Session).unwrap();
+        assert_eq!(session.api_key_id(), None);
+    }
+
+    #[test]
+    fn a_token_of_one_kind_does_not_become_one_of_another() {
+        let session = Token::generate(TokenKind::Session).unwrap();
+        let body = session.reveal().strip_prefix("nxs_").unwrap();
+        for text in [
+            format!("nxd_{body}"),
+            format!("nxk_{body}"),
+            format!("nxk_0123456789ab_{body}"),
+            format!("nxx_{body}"),
+        ] {
+            assert!(Token::parse(&text).is_err(), "{text}");
         }
     }
 
@@ -162,6 +263,8 @@ mod tests {
         for text in [
             "",
             "nxd_",
+            "nxk__",
+            "nxk_0123456789ab_",
             "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed",
             "nxd_0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed0000000",
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",

@@ -160,7 +160,10 @@ fn signature_required_commands(node: &Node<'_>) -> BTreeSet<CommandName> {
         let text = command.text("the name of a command")?;
         let name = text.parse().ok();
         if name.is_none() {
-            command.warn(quoted(text), "the name of a command: `nexus command help` lists them");
+            command.warn(
+                quoted(text),
+                "the name of a command: `nexus command help` lists them",
+            );
         }
         name
     };
