@@ -1,0 +1,134 @@
+//! What speaks for a person: API keys and sessions.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use nexus_core::audit::{Change, Details};
+use nexus_core::command::NewApiKey;
+use nexus_core::policy::Refusal;
+use nexus_core::token::TokenKind;
+use nexus_core::{
+    ApiKey, ApiKeyId, CommandName, Genesis, Label, PublicKey, SessionId, Token,
+};
+use serde_json::json;
+
+use super::outcome::{Data, NewKey, SessionView};
+use super::{CommandFailure, Commands, Record};
+use crate::error::RunError;
+
+/// How many API keys that are live a person may have.
+const MAX_KEYS: usize = 50;
+
+impl Commands {
+    pub(super) async fn create_key(
+        &self,
+        record: &Record<'_>,
+        genesis: &Genesis,
+        new: NewApiKey,
+    ) -> Result<Data, CommandFailure> {
+        let member = self.member_now(record.subject).await?;
+        let models = new.models.map(|names| catalog_names(genesis, &names));
+        let models = models.transpose()?;
+        let now = self.clock.now();
+        let live = self.store.api_keys(record.subject).await?;
+        if live.iter().filter(|key| key.is_live(now)).count() >= MAX_KEYS {
+            return Err(CommandFailure::TooMany {
+                what: "API keys",
+                limit: MAX_KEYS,
+            });
+        }
+        let token = Token::generate(TokenKind::ApiKey).map_err(no_randomness)?;
+        let id = token.api_key_id().ok_or(RunError::Internal)?;
+        let key = ApiKey {
+            id,
+            digest: token.digest(),
+            owner_key: record.subject,
+            name: new.name,
+            scopes: new.scopes,
+            models,
+            created_at: now,
+            expires_at: now + TimeDelta::days(new.days.into()),
+            last_used_at: None,
+            revoked_at: None,
+        };
+        let rights = json!({"scopes": key.scopes, "models": key.models, "expires_at": key.expires_at});
+        let change = Change::new(None, Some(&rights));
+        let details = Details::from([("rights".to_owned(), change)]);
+        record.write(target(id), details).await?;
+        self.store.create_api_key(&member, key.clone()).await?;
+        Ok(Data::NewKey(NewKey { key, token }))
+    }
+
+    pub(super) async fn revoke_key(
+        &self,
+        record: &Record<'_>,
+        id: ApiKeyId,
+    ) -> Result<Data, CommandFailure> {
+        let not_found = || CommandFailure::NotFound {
+            what: "API key",
+            where_to_look: CommandName::KeyList,
+        };
+        let owner = record.subject;
+        let keys = self.store.api_keys(owner).await?;
+        let is_live = |key: &ApiKey| key.id == id && key.revoked_at.is_none();
+        if !keys.iter().any(is_live) {
+            return Err(not_found());
+        }
+        record.write(target(id), Details::new()).await?;
+        let now = self.clock.now();
+        match self.store.revoke_api_key(owner, id, now).await? {
+            true => Ok(Data::Revoked { revoked: 1 }),
+            false => Err(not_found()),
+        }
+    }
+
+    pub(super) async fn sessions(
+        &self,
+        owner: PublicKey,
+        current: Option<SessionId>,
+    ) -> Result<Data, CommandFailure> {
+        let now = self.clock.now();
+        let sessions = self.store.sessions(owner).await?.into_iter();
+        let live = sessions.filter(|session| session.is_live(now));
+        let views = live.map(|session| SessionView::new(session, current));
+        Ok(Data::Sessions(views.collect()))
+    }
+
+    pub(super) async fn revoke_session(
+        &self,
+        record: &Record<'_>,
+        id: SessionId,
+    ) -> Result<Data, CommandFailure> {
+        match self.store.revoke_session(record.subject, id).await? {
+            true => Ok(Data::Revoked { revoked: 1 }),
+            false => Err(CommandFailure::NotFound {
+                what: "session",
+                where_to_look: CommandName::SessionList,
+            }),
+        }
+    }
+
+    pub(super) async fn revoke_sessions(
+        &self,
+        record: &Record<'_>,
+    ) -> Result<Data, CommandFailure> {
+        record.write_about_subject(Details::new()).await?;
+        let revoked = self.store.revoke_sessions(record.subject, None).await?;
+        Ok(Data::Revoked { revoked })
+    }
+}
+
+fn target(id: ApiKeyId) -> Label {
+    Label::cut(&id.to_string())
+}
+
+/// The catalog names behind what a person calls the models.
+fn catalog_names(genesis: &Genesis, names: &BTreeSet<String>) -> Result<BTreeSet<String>, Refusal> {
+    let name = |name: &String| Ok(genesis.choose_model(name)?.name.to_string());
+    names.iter().map(name).collect()
+}
+
+fn no_randomness(error: getrandom::Error) -> RunError {
+    tracing::error!(%error, "the operating system has no random numbers");
+    RunError::Internal
+}
