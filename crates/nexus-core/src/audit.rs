@@ -9,6 +9,7 @@ mod chain;
 mod detail;
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::json;
@@ -70,9 +71,20 @@ impl Serialize for AuditHash {
 impl<'de> Deserialize<'de> for AuditHash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        crate::hex::decode(&text)
-            .map(Self)
-            .ok_or_else(|| de::Error::custom("expected 64 hexadecimal digits in lower case"))
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+/// The text is not an [`AuditHash`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected 64 hexadecimal digits in lower case")]
+pub struct AuditHashError;
+
+impl FromStr for AuditHash {
+    type Err = AuditHashError;
+
+    fn from_str(text: &str) -> Result<Self, AuditHashError> {
+        crate::hex::decode(text).map(Self).ok_or(AuditHashError)
     }
 }
 

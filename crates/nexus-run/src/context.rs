@@ -7,7 +7,7 @@ use nexus_core::policy::Refusal;
 use nexus_core::profile::LayerValues;
 use nexus_core::text::{self, TextError};
 use nexus_core::{
-    EffectiveProfile, Genesis, Identity, Message, MessageId, Metadata, Role, RunId, Timestamp,
+    EffectiveProfile, Genesis, Member, Message, MessageId, Metadata, Role, RunId, Timestamp,
 };
 use nexus_llm::{ChatMessage, ChatRequest, ToolSpec};
 use tokio_util::sync::CancellationToken;
@@ -54,7 +54,7 @@ pub struct RunContext {
     /// Names the run.
     pub run_id: RunId,
     /// Whose run it is.
-    pub identity: Arc<Identity>,
+    pub identity: Member,
     /// The template as it was when the run began.
     pub genesis: Arc<Genesis>,
     /// What the merge gave.
@@ -74,7 +74,7 @@ impl RunContext {
     pub fn new(
         run_id: RunId,
         new: NewRun,
-        identity: Arc<Identity>,
+        identity: Member,
         genesis: Arc<Genesis>,
         at: Timestamp,
     ) -> Result<Self, Refusal> {

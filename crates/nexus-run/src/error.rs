@@ -19,6 +19,12 @@ pub enum RunError {
     /// The identity was erased, or never there.
     #[error("this key has no identity here")]
     NotAMember,
+    /// Nobody has approved the registration yet.
+    #[error("this key is registered and waits for an administrator of this server")]
+    Pending,
+    /// An administrator has locked this person out.
+    #[error("an administrator of this server has disabled this identity")]
+    Disabled,
     /// What was decided on changed too often meanwhile.
     #[error("this was changed by somebody else at the same time: try again")]
     Busy,
@@ -41,6 +47,8 @@ impl RunError {
             Self::Template(_) => "template_unavailable",
             Self::Refused(refusal) => refusal.code(),
             Self::NotAMember => "not_a_member",
+            Self::Pending => "identity_pending",
+            Self::Disabled => "identity_disabled",
             Self::Busy => "conflict",
             Self::Store(StoreError::Corrupt { .. } | StoreError::TooNew { .. })
             | Self::Internal => "internal",
@@ -54,7 +62,7 @@ impl RunError {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::Refused(_) => ErrorKind::Invalid,
-            Self::NotAMember => ErrorKind::Forbidden,
+            Self::NotAMember | Self::Pending | Self::Disabled => ErrorKind::Forbidden,
             Self::Busy => ErrorKind::Conflict,
             Self::Store(StoreError::Corrupt { .. } | StoreError::TooNew { .. })
             | Self::Internal => ErrorKind::Internal,
@@ -72,7 +80,11 @@ impl RunError {
             Self::Template(_) | Self::Busy => true,
             Self::Store(error) => matches!(error, StoreError::Unavailable { .. }),
             Self::Provider(error) => error.is_retryable(),
-            Self::Refused(_) | Self::NotAMember | Self::Internal => false,
+            Self::Refused(_)
+            | Self::NotAMember
+            | Self::Pending
+            | Self::Disabled
+            | Self::Internal => false,
         }
     }
 

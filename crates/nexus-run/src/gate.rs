@@ -50,8 +50,12 @@ impl Gate {
     pub async fn authenticate(&self, token: &Token) -> Result<Option<Session>, StoreError> {
         let digest = token.digest();
         let as_of = self.as_of();
+        let now = self.clock.now();
         let session = match self.sessions.get(&digest) {
-            Some(remembered) if remembered.as_of == as_of => Some(remembered.value),
+            // Another node may have seen it used since: a use is no change that is told.
+            Some(remembered) if remembered.as_of == as_of && remembered.value.is_live(now) => {
+                Some(remembered.value)
+            }
             _ => {
                 let found = self.store.session(digest).await?;
                 if let Some(session) = &found {
@@ -66,7 +70,6 @@ impl Gate {
                 found
             }
         };
-        let now = self.clock.now();
         Ok(session.filter(|session| session.is_live(now)))
     }
 
@@ -74,17 +77,17 @@ impl Gate {
     ///
     /// # Errors
     /// When the store cannot be asked. Never "yes" in doubt.
-    pub async fn admit(&self, key: PublicKey) -> Result<Admission<Arc<Identity>>, StoreError> {
+    pub async fn admit(&self, key: PublicKey) -> Result<Admission, StoreError> {
         let as_of = self.as_of();
         if let Some(remembered) = self
             .identities
             .get(&key)
             .filter(|remembered| remembered.as_of == as_of)
         {
-            return Ok(Admission::Member(remembered.value));
+            return Ok(Admission::of(Some(remembered.value)));
         }
         let Some(identity) = self.store.identity(key).await? else {
-            return Ok(Admission::Visitor);
+            return Ok(Admission::of(None));
         };
         let identity = Arc::new(identity);
         self.identities.insert(
@@ -94,7 +97,7 @@ impl Gate {
                 as_of,
             },
         );
-        Ok(Admission::Member(identity))
+        Ok(Admission::of(Some(identity)))
     }
 
     fn as_of(&self) -> u64 {

@@ -24,6 +24,14 @@ pub const GUIDANCE: &str = "Welcome. Your key has no identity here yet, so nothi
 model is asked. Ask the person who runs this server to register your key with `nexus identity new KEY`; after \
 that, this chat is yours.";
 
+/// What somebody is told whose registration nobody has approved yet.
+pub const PENDING: &str = "Welcome. Your key is registered and waits for an administrator of this server to let you \
+in. Until then nothing you write is stored and no model is asked.";
+
+/// What somebody is told whom an administrator has locked out.
+pub const DISABLED: &str = "An administrator of this server has disabled your identity. Nothing you write is stored \
+and no model is asked. What you wrote before is kept: ask the person who runs this server.";
+
 /// Starts runs.
 pub struct Orchestrator {
     /// What is kept.
@@ -89,7 +97,9 @@ impl Orchestrator {
         let genesis = self.template.current()?;
         let identity = match self.gate.admit(new.owner).await? {
             Admission::Member(identity) => identity,
-            Admission::Visitor => return Ok(guide(run_id, new.owner, events).await),
+            Admission::Visitor => return Ok(guide(run_id, new.owner, GUIDANCE, events).await),
+            Admission::Pending => return Ok(guide(run_id, new.owner, PENDING, events).await),
+            Admission::Disabled => return Ok(guide(run_id, new.owner, DISABLED, events).await),
         };
         let run = RunContext::new(run_id, new, identity, genesis, self.clock.now())?;
 
@@ -173,7 +183,7 @@ impl Orchestrator {
     }
 }
 
-async fn guide(run_id: RunId, owner: PublicKey, events: &mut Emitter) -> RunStatus {
+async fn guide(run_id: RunId, owner: PublicKey, words: &str, events: &mut Emitter) -> RunStatus {
     let started = RunStarted {
         run_id,
         owner_key: owner,
@@ -183,7 +193,7 @@ async fn guide(run_id: RunId, owner: PublicKey, events: &mut Emitter) -> RunStat
         notices: Vec::new(),
     };
     events.emit(RunEvent::RunStarted(started)).await;
-    let chunk = GUIDANCE.to_owned();
+    let chunk = words.to_owned();
     events
         .emit(RunEvent::TextChunk {
             chunk,

@@ -1,8 +1,13 @@
 //! Reading and changing what one person set. Command line and HTTP go through here.
 
+use std::sync::Arc;
+
 use nexus_core::policy::Refusal;
 use nexus_core::profile::LayerValues;
-use nexus_core::{EffectiveProfile, Field, Genesis, Identity, OverrideWrite, Overrides, PublicKey};
+use nexus_core::{
+    Admission, EffectiveProfile, Field, Genesis, Identity, Member, OverrideWrite, Overrides,
+    PublicKey,
+};
 use nexus_store::{Store, StoreError};
 use serde_json::Value;
 
@@ -20,7 +25,7 @@ pub fn profile(genesis: &Genesis, identity: &Identity) -> EffectiveProfile {
 /// Sets one field of one person.
 ///
 /// # Errors
-/// When policy refuses the value, the key is not registered, or the store cannot.
+/// When policy refuses the value, the key is not that of a member, or the store cannot.
 pub async fn set(
     store: &dyn Store,
     genesis: &Genesis,
@@ -36,7 +41,7 @@ pub async fn set(
 /// Goes back to inheriting one field of one person.
 ///
 /// # Errors
-/// When the key is not registered or the store cannot.
+/// When the key is not that of a member or the store cannot.
 pub async fn unset(store: &dyn Store, key: PublicKey, field: &Field) -> Result<Identity, RunError> {
     apply(store, key, &Overrides::unset(field)).await
 }
@@ -47,11 +52,21 @@ async fn apply(
     write: &OverrideWrite,
 ) -> Result<Identity, RunError> {
     for _ in 0..ATTEMPTS {
-        let identity = store.identity(key).await?.ok_or(RunError::NotAMember)?;
-        match store.write_override(&identity, write).await {
+        let member = member(store, key).await?;
+        match store.write_override(&member, write).await {
             Err(StoreError::Conflict { .. }) => {}
             outcome => return Ok(outcome?),
         }
     }
     Err(RunError::Busy)
+}
+
+/// Whoever is let in, as the store knows it now.
+async fn member(store: &dyn Store, key: PublicKey) -> Result<Member, RunError> {
+    match Admission::of(store.identity(key).await?.map(Arc::new)) {
+        Admission::Member(member) => Ok(member),
+        Admission::Visitor => Err(RunError::NotAMember),
+        Admission::Pending => Err(RunError::Pending),
+        Admission::Disabled => Err(RunError::Disabled),
+    }
 }

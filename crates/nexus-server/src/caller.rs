@@ -1,12 +1,10 @@
 //! Whose request it is. The only credential is a token in the `Authorization` header.
 
-use std::sync::Arc;
-
 use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use nexus_core::{Admission, Identity, PublicKey, Scope, Token};
+use nexus_core::{Admission, PublicKey, Scope, Token};
 
 use crate::{ApiError, AppState};
 
@@ -25,7 +23,7 @@ pub struct Admin(pub PublicKey);
 
 /// The identity that the token of this request speaks for.
 #[derive(Clone, Debug)]
-pub struct Member(pub Arc<Identity>);
+pub struct Member(pub nexus_core::Member);
 
 impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
@@ -68,6 +66,8 @@ impl FromRequestParts<AppState> for Member {
         match state.orchestrator.gate.admit(key).await? {
             Admission::Member(identity) => Ok(Self(identity)),
             Admission::Visitor => Err(ApiError::not_a_member()),
+            Admission::Pending => Err(ApiError::pending()),
+            Admission::Disabled => Err(ApiError::disabled()),
         }
     }
 }

@@ -11,7 +11,7 @@ use http::{HeaderValue, StatusCode};
 use nexus_core::event::{ErrorKind, RunEvent};
 use nexus_run::RunError;
 use nexus_run::live::TemplateUnavailable;
-use nexus_run::orchestrator::GUIDANCE;
+use nexus_run::orchestrator::{DISABLED, GUIDANCE, PENDING};
 use nexus_store::StoreError;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -87,6 +87,18 @@ impl ApiError {
     #[must_use]
     pub fn not_a_member() -> Self {
         Self::new(StatusCode::FORBIDDEN, "not_a_member", GUIDANCE)
+    }
+
+    /// Somebody who is not let in yet asks for what only members have.
+    #[must_use]
+    pub fn pending() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "identity_pending", PENDING)
+    }
+
+    /// Somebody who was locked out asks for what only members have.
+    #[must_use]
+    pub fn disabled() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "identity_disabled", DISABLED)
     }
 
     /// Somebody with a token of their own asks for what belongs to the installation.

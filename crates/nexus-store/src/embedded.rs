@@ -12,6 +12,7 @@ mod rows;
 mod schema;
 mod sql;
 mod threads;
+mod trust;
 mod write;
 mod writer;
 
@@ -20,18 +21,20 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use nexus_core::{
-    Environment, Identity, Message, OverrideWrite, PublicKey, RunId, Session, Timestamp,
-    TokenDigest,
+    Environment, Identity, IdentityWrite, Message, OverrideWrite, PublicKey, RunId, Session,
+    SessionId, Standing, Timestamp, TokenDigest,
 };
 use tokio::sync::watch;
 
 use self::changes::{Changes, Lookout};
 use self::fault::conflict;
 use self::readers::Readers;
+use self::trust::work;
 use self::writer::Writer;
 use crate::{
     ConfigStore, Created, Cursor, Erased, IdentityPage, IdentityStore, MessagePage, MessageStore,
-    NewTemplate, SessionStore, Store, StoreError, StoreFacts, StoredTemplate, TemplateVersion,
+    NewTemplate, SessionStore, StandingCounts, Store, StoreError, StoreFacts, StoredTemplate,
+    TemplateVersion,
 };
 
 pub use self::open::OpenError;
@@ -132,9 +135,14 @@ impl IdentityStore for EmbeddedStore {
             .await
     }
 
-    async fn create_identity(&self, key: PublicKey, at: Timestamp) -> Result<Created, StoreError> {
+    async fn create_identity(
+        &self,
+        key: PublicKey,
+        standing: Standing,
+        at: Timestamp,
+    ) -> Result<Created, StoreError> {
         self.writer
-            .write(move |file| write::create_identity(file, key, at))
+            .write(move |file| write::create_identity(file, key, standing, at))
             .await
     }
 
@@ -145,6 +153,32 @@ impl IdentityStore for EmbeddedStore {
     ) -> Result<IdentityPage, StoreError> {
         self.readers
             .read(move |file| read::identities(file, after, limit))
+            .await
+    }
+
+    async fn identities_by_standing(
+        &self,
+        standing: Standing,
+        after: Option<PublicKey>,
+        limit: u32,
+    ) -> Result<IdentityPage, StoreError> {
+        self.readers
+            .read(move |file| work::identities_by_standing(file, standing, after, limit))
+            .await
+    }
+
+    async fn count_identities(&self) -> Result<StandingCounts, StoreError> {
+        self.readers.read(work::count_identities).await
+    }
+
+    async fn write_identity(
+        &self,
+        identity: &Identity,
+        write: IdentityWrite,
+    ) -> Result<Identity, StoreError> {
+        let identity = identity.clone();
+        self.writer
+            .write(move |file| work::write_identity(file, &identity, write))
             .await
     }
 
@@ -214,6 +248,34 @@ impl SessionStore for EmbeddedStore {
     async fn session(&self, digest: TokenDigest) -> Result<Option<Session>, StoreError> {
         self.readers
             .read(move |file| read::session(file, digest))
+            .await
+    }
+
+    async fn sessions(&self, owner: PublicKey) -> Result<Vec<Session>, StoreError> {
+        self.readers
+            .read(move |file| work::sessions(file, owner))
+            .await
+    }
+
+    async fn revoke_session(&self, owner: PublicKey, id: SessionId) -> Result<bool, StoreError> {
+        self.writer
+            .write(move |file| work::revoke_session(file, owner, id))
+            .await
+    }
+
+    async fn revoke_sessions(
+        &self,
+        owner: PublicKey,
+        except: Option<TokenDigest>,
+    ) -> Result<u64, StoreError> {
+        self.writer
+            .write(move |file| work::revoke_sessions(file, owner, except))
+            .await
+    }
+
+    async fn touch_session(&self, digest: TokenDigest, at: Timestamp) -> Result<(), StoreError> {
+        self.writer
+            .write(move |file| work::touch_session(file, digest, at))
             .await
     }
 }

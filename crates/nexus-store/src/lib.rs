@@ -1,6 +1,6 @@
 //! What Nexus keeps.
 //!
-//! Four narrow traits and [`Store`], which is all of them. "Not there" is `Ok(None)`, never an
+//! Narrow traits and [`Store`], which is all of them. "Not there" is `Ok(None)`, never an
 //! error. A write has returned only when it would survive a crash of the machine.
 //!
 //! | module | what it holds |
@@ -8,18 +8,20 @@
 //! | [`embedded`] | [`EmbeddedStore`]: one SQLite file, the default |
 //! | `mongo` | `MongoStore`: a MongoDB database, for several nodes (feature `mongo`) |
 //! | [`error`] | [`StoreError`] |
+//! | [`trust`] | the traits for API keys, nonces, the audit, usage and limits |
 //! | [`types`] | what is asked and answered: template versions, pages, counts |
 
 pub mod embedded;
 pub mod error;
 #[cfg(feature = "mongo")]
 pub mod mongo;
+pub mod trust;
 pub mod types;
 
 use async_trait::async_trait;
 use nexus_core::{
-    Environment, Identity, Message, OverrideWrite, PublicKey, RunId, Session, Timestamp,
-    TokenDigest,
+    Environment, Identity, IdentityWrite, Message, OverrideWrite, PublicKey, RunId, Session,
+    SessionId, Standing, Timestamp, TokenDigest,
 };
 use tokio::sync::watch;
 
@@ -27,9 +29,10 @@ pub use embedded::{EmbeddedStore, OpenError};
 pub use error::StoreError;
 #[cfg(feature = "mongo")]
 pub use mongo::{ConnectError, MongoOptions, MongoStore};
+pub use trust::{ApiKeyStore, AuditStore, CounterStore, NonceStore, UsageStore};
 pub use types::{
-    Created, Cursor, Erased, IdentityPage, MessagePage, NewTemplate, StoreFacts, StoredTemplate,
-    TemplateVersion,
+    AuditPage, Counter, Created, Cursor, Erased, IdentityPage, MessagePage, NewTemplate,
+    StandingCounts, StoreFacts, StoredTemplate, TemplateVersion,
 };
 
 /// The Genesis template, one current document per environment. Every version is kept.
@@ -75,8 +78,13 @@ pub trait IdentityStore: Send + Sync {
     /// The identity of `key`.
     async fn identity(&self, key: PublicKey) -> Result<Option<Identity>, StoreError>;
 
-    /// Registers `key`, or finds that it is registered.
-    async fn create_identity(&self, key: PublicKey, at: Timestamp) -> Result<Created, StoreError>;
+    /// Registers `key` with this standing, or finds that it is registered, whatever its standing.
+    async fn create_identity(
+        &self,
+        key: PublicKey,
+        standing: Standing,
+        at: Timestamp,
+    ) -> Result<Created, StoreError>;
 
     /// A page of identities in the order of their keys, after `after`. A `limit` of 0 counts as 1.
     async fn identities(
@@ -84,6 +92,27 @@ pub trait IdentityStore: Send + Sync {
         after: Option<PublicKey>,
         limit: u32,
     ) -> Result<IdentityPage, StoreError>;
+
+    /// A page of the identities with this standing, as [`identities`](Self::identities) gives it.
+    async fn identities_by_standing(
+        &self,
+        standing: Standing,
+        after: Option<PublicKey>,
+        limit: u32,
+    ) -> Result<IdentityPage, StoreError>;
+
+    /// How many identities there are of each standing.
+    async fn count_identities(&self) -> Result<StandingCounts, StoreError>;
+
+    /// Changes what is not for the owner to change, and nothing else.
+    ///
+    /// # Errors
+    /// As [`write_override`](Self::write_override).
+    async fn write_identity(
+        &self,
+        identity: &Identity,
+        write: IdentityWrite,
+    ) -> Result<Identity, StoreError>;
 
     /// Changes one field of one identity, and nothing else of it.
     ///
@@ -96,7 +125,8 @@ pub trait IdentityStore: Send + Sync {
         write: &OverrideWrite,
     ) -> Result<Identity, StoreError>;
 
-    /// Erases an identity and everything that belongs to it, and says how much that was.
+    /// Erases an identity and everything that belongs to it, and says how much that was. What is
+    /// on record in the audit stays: it names the key and holds no contents.
     async fn erase_identity(&self, key: PublicKey) -> Result<Erased, StoreError>;
 }
 
@@ -140,13 +170,42 @@ pub trait SessionStore: Send + Sync {
 
     /// The session with this digest, live or not.
     async fn session(&self, digest: TokenDigest) -> Result<Option<Session>, StoreError>;
+
+    /// All sessions of `owner`, live or not, newest first.
+    async fn sessions(&self, owner: PublicKey) -> Result<Vec<Session>, StoreError>;
+
+    /// Removes one session of `owner`. `false`: there is none with this name.
+    async fn revoke_session(&self, owner: PublicKey, id: SessionId) -> Result<bool, StoreError>;
+
+    /// Removes all sessions of `owner` but `except`, and says how many that were.
+    async fn revoke_sessions(
+        &self,
+        owner: PublicKey,
+        except: Option<TokenDigest>,
+    ) -> Result<u64, StoreError>;
+
+    /// Notes that a session was used at `at`, unless a later use is known. Of a session that is
+    /// gone nothing is noted. No change that [`changes`](Store::changes) tells: how often this is
+    /// worth a write is the caller's decision.
+    async fn touch_session(&self, digest: TokenDigest, at: Timestamp) -> Result<(), StoreError>;
 }
 
 /// Everything that Nexus keeps.
 #[async_trait]
-pub trait Store: ConfigStore + IdentityStore + MessageStore + SessionStore {
-    /// A number that grows whenever a template, an identity or a session may have changed, here or
-    /// in another process. What was read before may be stale after; messages do not count.
+pub trait Store:
+    ConfigStore
+    + IdentityStore
+    + MessageStore
+    + SessionStore
+    + ApiKeyStore
+    + NonceStore
+    + AuditStore
+    + UsageStore
+    + CounterStore
+{
+    /// A number that grows whenever a template, an identity, a session or an API key may have
+    /// changed, here or in another process. What was read before may be stale after. Messages do
+    /// not count, nor does when a session or an API key was last used, nor anything else.
     fn changes(&self) -> watch::Receiver<u64>;
 
     /// Whether the store answers.

@@ -11,6 +11,7 @@ mod documents;
 mod fault;
 mod json;
 mod read;
+mod trust;
 mod write;
 
 use std::sync::Arc;
@@ -18,8 +19,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nexus_core::{
-    Environment, Identity, Message, OverrideWrite, PublicKey, RunId, Session, Timestamp,
-    TokenDigest,
+    Environment, Identity, IdentityWrite, Message, OverrideWrite, PublicKey, RunId, Session,
+    SessionId, Standing, Timestamp, TokenDigest,
 };
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -31,7 +32,8 @@ use self::data::Data;
 use self::fault::conflict;
 use crate::{
     ConfigStore, Created, Cursor, Erased, IdentityPage, IdentityStore, MessagePage, MessageStore,
-    NewTemplate, SessionStore, Store, StoreError, StoreFacts, StoredTemplate, TemplateVersion,
+    NewTemplate, SessionStore, StandingCounts, Store, StoreError, StoreFacts, StoredTemplate,
+    TemplateVersion,
 };
 
 pub use self::connect::{ConnectError, MongoOptions};
@@ -200,9 +202,16 @@ impl IdentityStore for MongoStore {
             .await
     }
 
-    async fn create_identity(&self, key: PublicKey, at: Timestamp) -> Result<Created, StoreError> {
-        self.call(async move |data, changes| data.create_identity(&changes, key, at).await)
-            .await
+    async fn create_identity(
+        &self,
+        key: PublicKey,
+        standing: Standing,
+        at: Timestamp,
+    ) -> Result<Created, StoreError> {
+        let call = async move |data: Arc<Data>, changes| {
+            data.create_identity(&changes, key, standing, at).await
+        };
+        self.call(call).await
     }
 
     async fn identities(
@@ -211,6 +220,31 @@ impl IdentityStore for MongoStore {
         limit: u32,
     ) -> Result<IdentityPage, StoreError> {
         self.call(async move |data, _| data.identities(after, limit).await)
+            .await
+    }
+
+    async fn identities_by_standing(
+        &self,
+        standing: Standing,
+        after: Option<PublicKey>,
+        limit: u32,
+    ) -> Result<IdentityPage, StoreError> {
+        self.call(async move |data, _| data.identities_by_standing(standing, after, limit).await)
+            .await
+    }
+
+    async fn count_identities(&self) -> Result<StandingCounts, StoreError> {
+        self.call(async move |data, _| data.count_identities().await)
+            .await
+    }
+
+    async fn write_identity(
+        &self,
+        identity: &Identity,
+        write: IdentityWrite,
+    ) -> Result<Identity, StoreError> {
+        let identity = identity.clone();
+        self.call(async move |data, changes| data.write_identity(&changes, &identity, write).await)
             .await
     }
 
@@ -273,6 +307,30 @@ impl SessionStore for MongoStore {
 
     async fn session(&self, digest: TokenDigest) -> Result<Option<Session>, StoreError> {
         self.call(async move |data, _| data.session(digest).await)
+            .await
+    }
+
+    async fn sessions(&self, owner: PublicKey) -> Result<Vec<Session>, StoreError> {
+        self.call(async move |data, _| data.sessions(owner).await)
+            .await
+    }
+
+    async fn revoke_session(&self, owner: PublicKey, id: SessionId) -> Result<bool, StoreError> {
+        self.call(async move |data, changes| data.revoke_session(&changes, owner, id).await)
+            .await
+    }
+
+    async fn revoke_sessions(
+        &self,
+        owner: PublicKey,
+        except: Option<TokenDigest>,
+    ) -> Result<u64, StoreError> {
+        self.call(async move |data, changes| data.revoke_sessions(&changes, owner, except).await)
+            .await
+    }
+
+    async fn touch_session(&self, digest: TokenDigest, at: Timestamp) -> Result<(), StoreError> {
+        self.call(async move |data, _| data.touch_session(digest, at).await)
             .await
     }
 }

@@ -1,7 +1,7 @@
 //! What is asked of a store, and what it answers.
 
 use nexus_core::genesis::GenesisDoc;
-use nexus_core::{Environment, Identity, Message, Timestamp};
+use nexus_core::{AuditEntry, CounterId, Environment, Identity, Message, PublicKey, Timestamp};
 use serde::Serialize;
 
 /// One accepted version of the template.
@@ -99,6 +99,43 @@ pub struct Erased {
     pub messages: u64,
     /// Its sessions.
     pub sessions: u64,
+    /// Its API keys.
+    pub api_keys: u64,
+    /// What was counted for it: one for each model and day.
+    pub usage: u64,
+    /// What was counted against its limits.
+    pub counters: u64,
+}
+
+/// How many identities there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StandingCounts {
+    /// Let in. As far as can be told quickly.
+    pub active: u64,
+    /// Waiting for an administrator.
+    pub pending: u64,
+    /// Locked out.
+    pub disabled: u64,
+}
+
+/// A page of the audit.
+#[derive(Clone, Debug)]
+pub struct AuditPage {
+    /// In the order of the chain.
+    pub entries: Vec<AuditEntry>,
+    /// Whether there are more after these.
+    pub has_more: bool,
+}
+
+/// Something that is counted until it does not matter any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counter {
+    /// Its name. A window of time has a counter of its own: none starts over.
+    pub id: CounterId,
+    /// Whose it is, if it is somebody's: it is erased with the identity.
+    pub owner: Option<PublicKey>,
+    /// From then on nobody asks for it.
+    pub expires_at: Timestamp,
 }
 
 /// What a store is, for people.

@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 use nexus_core::event::{Channel, RunEvent, RunStatus};
-use nexus_core::{Clock, Overrides, Role};
+use nexus_core::{Clock, Overrides, Role, Standing};
 use nexus_llm::scripted::{Gate, ScriptedModel, Turn};
 use nexus_llm::{ChatMessage, LlmError};
 use nexus_run::{NewRun, OnDisconnect};
@@ -388,7 +388,7 @@ async fn a_question_of_an_erased_identity_is_not_stored() {
     assert_eq!(error_code(&events), Some("conflict"));
     let again = world
         .store
-        .create_identity(ALICE, world.clock.now())
+        .create_identity(ALICE, Standing::Active, world.clock.now())
         .await
         .unwrap();
     assert!(again.is_new);

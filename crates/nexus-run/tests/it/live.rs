@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use nexus_core::clock::ManualClock;
-use nexus_core::{Clock, Environment};
+use nexus_core::{Clock, Environment, Standing};
 use nexus_llm::scripted::ScriptedModel;
 use nexus_run::LiveTemplate;
 use nexus_run::live::EDITED_BY;
@@ -158,7 +158,10 @@ async fn an_edit_by_hand_becomes_one_version_however_many_servers_watch() {
     }
     // Another change, which both look at, makes no version.
     for (store, live) in &servers {
-        store.create_identity(VISITOR, clock.now()).await.unwrap();
+        store
+            .create_identity(VISITOR, Standing::Active, clock.now())
+            .await
+            .unwrap();
         live.reload().await;
     }
     stop.cancel();

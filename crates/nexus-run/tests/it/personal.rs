@@ -76,13 +76,8 @@ async fn a_token_speaks_for_its_key_until_it_expires() {
     let token = Token::generate(TokenKind::Development).unwrap();
     assert_eq!(gate.authenticate(&token).await.unwrap(), None);
     let now = world.clock.now();
-    let session = Session {
-        digest: token.digest(),
-        owner_key: ALICE,
-        scope: Scope::Admin,
-        created_at: now,
-        expires_at: now + TimeDelta::days(30),
-    };
+    let end = now + TimeDelta::days(30);
+    let session = Session::new(token.digest(), ALICE, Scope::Admin, now, end);
     world.store.create_session(session.clone()).await.unwrap();
     assert_eq!(gate.authenticate(&token).await.unwrap(), Some(session));
     world.clock.advance(TimeDelta::days(30));

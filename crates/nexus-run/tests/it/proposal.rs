@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nexus_core::genesis::GenesisDoc;
-use nexus_core::{Clock, Environment};
+use nexus_core::{Clock, Environment, Standing};
 use nexus_llm::scripted::ScriptedModel;
 use nexus_run::live::Variables;
 use nexus_run::{Destination, Proposal, ProposalError};
@@ -43,7 +43,9 @@ async fn everybody_is_looked_at_and_nobody_twice() {
         let mut bytes = [7; 20];
         bytes[..4].copy_from_slice(&number.to_be_bytes());
         let key = nexus_core::PublicKey::from_bytes(bytes);
-        let created = world.store.create_identity(key, world.clock.now());
+        let created = world
+            .store
+            .create_identity(key, Standing::Active, world.clock.now());
         created.await.unwrap();
     }
     // Alice and Bob are there too.

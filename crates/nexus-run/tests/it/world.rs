@@ -1,33 +1,31 @@
 //! A small world for runs: a real store in a temporary folder, a scripted model, a clock.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+#[path = "../../../nexus-store/tests/double/observed.rs"]
+mod observed;
 
-use async_trait::async_trait;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
 use chrono::DateTime;
 use futures_util::StreamExt;
 use nexus_core::clock::ManualClock;
 use nexus_core::event::{Channel, RunEvent, RunFinished};
 use nexus_core::genesis::GenesisDoc;
-use nexus_core::{
-    Clock, Environment, Field, Identity, Message, OverrideWrite, Overrides, PublicKey, RunId,
-    Session, Timestamp, TokenDigest,
-};
+use nexus_core::{Clock, Environment, Field, Overrides, PublicKey, Standing};
 use nexus_llm::scripted::ScriptedModel;
 use nexus_run::{
     Gate, LiveTemplate, NewRun, OnDisconnect, Orchestrator, Question, RunStream, Tool, ToolBox,
     personal,
 };
 use nexus_store::{
-    ConfigStore, Created, Cursor, EmbeddedStore, Erased, IdentityPage, IdentityStore, MessagePage,
-    MessageStore, NewTemplate, SessionStore, Store, StoreError, StoreFacts, StoredTemplate,
-    TemplateVersion,
+    EmbeddedStore, IdentityStore as _, MessageStore as _, NewTemplate, Store, StoreError,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use self::observed::{Observed, Observer};
 
 pub(crate) const ALICE: PublicKey = PublicKey::from_bytes([0xa1; 20]);
 pub(crate) const BOB: PublicKey = PublicKey::from_bytes([0xb0; 20]);
@@ -73,12 +71,14 @@ impl World {
         let clock = Arc::new(ManualClock::new(
             DateTime::from_timestamp_millis(1_760_000_000_000).unwrap(),
         ));
-        let store = Arc::new(WatchedStore::new(
-            EmbeddedStore::open(folder.path()).unwrap(),
-        ));
+        let store = EmbeddedStore::open(folder.path()).unwrap();
+        let store = Arc::new(Observed::new(store, Watch::default()));
         put_template(&*store, template(), None).await;
         for key in [ALICE, BOB] {
-            store.create_identity(key, clock.now()).await.unwrap();
+            store
+                .create_identity(key, Standing::Active, clock.now())
+                .await
+                .unwrap();
         }
         let template =
             LiveTemplate::load(store.clone(), Environment::Development, Arc::new(|_| None)).await;
@@ -198,14 +198,16 @@ pub(crate) fn error_code(events: &[RunEvent]) -> Option<&'static str> {
 }
 
 /// A real store that counts writes and can be told to fail.
-pub(crate) struct WatchedStore {
-    inner: EmbeddedStore,
+pub(crate) type WatchedStore = Observed<Watch>;
+
+#[derive(Default)]
+pub(crate) struct Watch {
     writes: AtomicUsize,
     identity_reads: AtomicUsize,
     /// The append that fails, counted from 1. 0: none.
     failing_append: AtomicU32,
     appends: AtomicU32,
-    failing: watch::Sender<Option<Fault>>,
+    failing: Mutex<Option<Fault>>,
 }
 
 /// What fails.
@@ -216,18 +218,7 @@ pub(crate) enum Fault {
     Panic,
 }
 
-impl WatchedStore {
-    fn new(inner: EmbeddedStore) -> Self {
-        Self {
-            inner,
-            writes: AtomicUsize::new(0),
-            identity_reads: AtomicUsize::new(0),
-            failing_append: AtomicU32::new(0),
-            appends: AtomicU32::new(0),
-            failing: watch::Sender::new(None),
-        }
-    }
-
+impl Watch {
     fn forget(&self) {
         self.writes.store(0, Ordering::SeqCst);
     }
@@ -245,150 +236,41 @@ impl WatchedStore {
     }
 
     pub(crate) fn fail(&self, fault: Fault) {
-        self.failing.send_replace(Some(fault));
+        *self.failing.lock().unwrap() = Some(fault);
     }
+}
 
-    fn check(&self, fault: Fault) -> Result<(), StoreError> {
-        if *self.failing.borrow() == Some(fault) {
-            Err(broken())
-        } else {
-            Ok(())
+impl Observer for Watch {
+    fn before(&self, call: &'static str) -> Result<(), StoreError> {
+        let failing = *self.failing.lock().unwrap();
+        let fails = match call {
+            "identity" => {
+                self.identity_reads.fetch_add(1, Ordering::SeqCst);
+                failing == Some(Fault::Identity)
+            }
+            "history" => {
+                assert_ne!(failing, Some(Fault::Panic), "told to panic");
+                failing == Some(Fault::History)
+            }
+            "append" => {
+                let number = self.appends.fetch_add(1, Ordering::SeqCst) + 1;
+                number == self.failing_append.load(Ordering::SeqCst)
+            }
+            _ => false,
+        };
+        if fails {
+            let reason = "told to fail".to_owned();
+            return Err(StoreError::Unavailable { reason });
         }
-    }
-}
-
-fn broken() -> StoreError {
-    StoreError::Unavailable {
-        reason: "told to fail".into(),
-    }
-}
-
-#[async_trait]
-impl ConfigStore for WatchedStore {
-    async fn template(
-        &self,
-        environment: Environment,
-    ) -> Result<Option<StoredTemplate>, StoreError> {
-        self.inner.template(environment).await
-    }
-
-    async fn template_version(
-        &self,
-        environment: Environment,
-        version: u64,
-    ) -> Result<Option<StoredTemplate>, StoreError> {
-        self.inner.template_version(environment, version).await
-    }
-
-    async fn template_versions(
-        &self,
-        environment: Environment,
-        before: Option<u64>,
-        limit: u32,
-    ) -> Result<Vec<TemplateVersion>, StoreError> {
-        self.inner
-            .template_versions(environment, before, limit)
-            .await
-    }
-
-    async fn put_template(
-        &self,
-        new: NewTemplate,
-        expected: Option<u64>,
-    ) -> Result<StoredTemplate, StoreError> {
-        self.inner.put_template(new, expected).await
-    }
-}
-
-#[async_trait]
-impl IdentityStore for WatchedStore {
-    async fn identity(&self, key: PublicKey) -> Result<Option<Identity>, StoreError> {
-        self.identity_reads.fetch_add(1, Ordering::SeqCst);
-        self.check(Fault::Identity)?;
-        self.inner.identity(key).await
-    }
-
-    async fn create_identity(&self, key: PublicKey, at: Timestamp) -> Result<Created, StoreError> {
-        self.writes.fetch_add(1, Ordering::SeqCst);
-        self.inner.create_identity(key, at).await
-    }
-
-    async fn identities(
-        &self,
-        after: Option<PublicKey>,
-        limit: u32,
-    ) -> Result<IdentityPage, StoreError> {
-        self.inner.identities(after, limit).await
-    }
-
-    async fn write_override(
-        &self,
-        identity: &Identity,
-        write: &OverrideWrite,
-    ) -> Result<Identity, StoreError> {
-        self.writes.fetch_add(1, Ordering::SeqCst);
-        self.inner.write_override(identity, write).await
-    }
-
-    async fn erase_identity(&self, key: PublicKey) -> Result<Erased, StoreError> {
-        self.inner.erase_identity(key).await
-    }
-}
-
-#[async_trait]
-impl MessageStore for WatchedStore {
-    async fn append(&self, owner: &Identity, message: Message) -> Result<(), StoreError> {
-        let number = self.appends.fetch_add(1, Ordering::SeqCst) + 1;
-        if number == self.failing_append.load(Ordering::SeqCst) {
-            return Err(broken());
+        let writes = [
+            "append",
+            "create_identity",
+            "write_identity",
+            "write_override",
+        ];
+        if writes.contains(&call) {
+            self.writes.fetch_add(1, Ordering::SeqCst);
         }
-        self.writes.fetch_add(1, Ordering::SeqCst);
-        self.inner.append(owner, message).await
-    }
-
-    async fn history(
-        &self,
-        owner: &Identity,
-        limit: u32,
-        except: &RunId,
-    ) -> Result<Vec<Message>, StoreError> {
-        self.check(Fault::History)?;
-        assert_ne!(*self.failing.borrow(), Some(Fault::Panic), "told to panic");
-        self.inner.history(owner, limit, except).await
-    }
-
-    async fn messages(
-        &self,
-        owner: &Identity,
-        limit: u32,
-        before: Option<Cursor>,
-    ) -> Result<MessagePage, StoreError> {
-        self.inner.messages(owner, limit, before).await
-    }
-}
-
-#[async_trait]
-impl SessionStore for WatchedStore {
-    async fn create_session(&self, session: Session) -> Result<(), StoreError> {
-        self.inner.create_session(session).await
-    }
-
-    async fn session(&self, digest: TokenDigest) -> Result<Option<Session>, StoreError> {
-        self.inner.session(digest).await
-    }
-}
-
-#[async_trait]
-impl Store for WatchedStore {
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.inner.changes()
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.inner.ping().await
-    }
-
-    async fn facts(&self) -> Result<StoreFacts, StoreError> {
-        self.inner.facts().await
+        Ok(())
     }
 }

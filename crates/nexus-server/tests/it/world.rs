@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta};
 use nexus_core::clock::ManualClock;
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::token::TokenKind;
-use nexus_core::{Clock, Environment, PublicKey, Scope, Session, Token};
+use nexus_core::{Clock, Environment, PublicKey, Scope, Session, Standing, Token};
 use nexus_llm::scripted::ScriptedModel;
 use nexus_run::{Gate, LiveTemplate, Orchestrator, ToolBox, personal};
 use nexus_server::AppState;
@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::store::FragileStore;
+use self::store::fragile;
 use crate::client::{Answer, Call, Client};
 
 pub(crate) const ALICE: PublicKey = PublicKey::from_bytes([0xa1; 20]);
@@ -83,7 +84,7 @@ impl World {
         let start = DateTime::from_timestamp_millis(1_760_000_000_000).unwrap();
         let clock = Arc::new(ManualClock::new(start));
         let store = EmbeddedStore::open(folder.path()).unwrap();
-        let store = Arc::new(FragileStore::new(store));
+        let store = Arc::new(fragile(store));
         if let Some(template) = template {
             let new = NewTemplate {
                 environment,
@@ -94,7 +95,10 @@ impl World {
             store.put_template(new, None).await.unwrap();
         }
         for key in [ALICE, BOB] {
-            store.create_identity(key, start).await.unwrap();
+            store
+                .create_identity(key, Standing::Active, start)
+                .await
+                .unwrap();
         }
         let live = LiveTemplate::load(store.clone(), environment, Arc::new(|_| None)).await;
         let orchestrator = Arc::new(Orchestrator {
@@ -143,13 +147,9 @@ impl World {
 
     async fn token_for(&self, owner_key: PublicKey, scope: Scope) -> String {
         let token = Token::generate(TokenKind::Development).unwrap();
-        let session = Session {
-            digest: token.digest(),
-            owner_key,
-            scope,
-            created_at: self.clock.now(),
-            expires_at: self.clock.now() + TimeDelta::hours(1),
-        };
+        let now = self.clock.now();
+        let end = now + TimeDelta::hours(1);
+        let session = Session::new(token.digest(), owner_key, scope, now, end);
         self.store.create_session(session).await.unwrap();
         token.reveal().to_owned()
     }

@@ -18,7 +18,7 @@ pub(super) const FILE_NAME: &str = "nexus.db";
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// More than there are different statements: each is prepared once per connection.
-const CACHED_STATEMENTS: usize = 64;
+const CACHED_STATEMENTS: usize = 128;
 
 /// The database could not be opened. Nothing that was there has been changed.
 #[derive(Debug, thiserror::Error)]

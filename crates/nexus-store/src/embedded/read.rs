@@ -107,9 +107,7 @@ pub(super) fn session(
     connection: &Connection,
     digest: TokenDigest,
 ) -> Result<Option<Session>, StoreError> {
-    one(connection, sql::SESSION, [digest.as_bytes()], |row| {
-        rows::session(row, digest)
-    })
+    one(connection, sql::SESSION, [digest.as_bytes()], rows::session)
 }
 
 /// How many identities and messages there are.
@@ -119,17 +117,17 @@ pub(super) fn counts(connection: &Connection) -> Result<(u64, u64), StoreError> 
 }
 
 /// As `SQLite` counts. No version is as large as the largest number.
-fn number(version: u64) -> i64 {
+pub(super) fn number(version: u64) -> i64 {
     i64::try_from(version).unwrap_or(i64::MAX)
 }
 
 /// A page holds at least one entry, or walking through the pages would never end.
-fn one_more(limit: u32) -> i64 {
+pub(super) fn one_more(limit: u32) -> i64 {
     i64::from(limit.max(1)) + 1
 }
 
 /// Takes off the entry that was only read to know whether there are more.
-fn page<T>(mut rows: Vec<T>, limit: u32) -> (Vec<T>, bool) {
+pub(super) fn page<T>(mut rows: Vec<T>, limit: u32) -> (Vec<T>, bool) {
     let size = limit.max(1) as usize;
     let has_more = rows.len() > size;
     rows.truncate(size);
@@ -147,7 +145,7 @@ pub(super) fn one<T>(
     rows.next()?.map(read).transpose()
 }
 
-fn all<T>(
+pub(super) fn all<T>(
     connection: &Connection,
     sql: &str,
     parameters: impl Params,

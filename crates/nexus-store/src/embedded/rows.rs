@@ -2,15 +2,17 @@
 //! names it; nothing is guessed and nothing is changed.
 
 use std::fmt::Display;
+use std::str::FromStr;
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::{
-    Environment, Identity, Message, MessageId, Metadata, Overrides, PublicKey, Role, RunId, Scope,
-    Session, Timestamp, TokenDigest,
+    Environment, Identity, Label, Message, MessageId, Metadata, Overrides, PublicKey, Role, RunId,
+    Scope, Session, Standing, Timestamp, TokenDigest,
 };
 use rusqlite::Row;
 use rusqlite::types::FromSql;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::{StoreError, StoredTemplate, TemplateVersion};
@@ -24,9 +26,16 @@ pub(super) fn identity(row: &Row<'_>) -> Result<Identity, StoreError> {
     };
     let config = read.object(3, "config_overrides")?;
     let prompts = read.object(4, "prompt_overrides")?;
+    let standing: String = read.column(6, "standing")?;
     Ok(Identity {
         public_key: key.parse().map_err(|error| read.corrupt(error))?,
         created_at: read.time(1, "created_at")?,
+        standing: Standing::parse(&standing).ok_or_else(|| {
+            read.corrupt(format_args!(
+                "standing is {standing:?}, expected active, pending or disabled"
+            ))
+        })?,
+        is_admin: read.column(7, "is_admin")?,
         overrides: Overrides::from_stored(&config, &prompts),
         metadata: read.object(2, "metadata")?,
         version: read.count(5, "version")?,
@@ -98,47 +107,53 @@ pub(super) fn template_version(
 }
 
 /// Columns as [`sql::SESSION`](super::sql::SESSION) names them.
-pub(super) fn session(row: &Row<'_>, digest: TokenDigest) -> Result<Session, StoreError> {
+pub(super) fn session(row: &Row<'_>) -> Result<Session, StoreError> {
     let owner: String = row.get(0)?;
     let read = Read {
         row,
         what: &format_args!("a session of {owner}"),
     };
     let scope: String = read.column(3, "scope")?;
+    let created_at = read.time(1, "created_at")?;
     Ok(Session {
-        digest,
+        digest: TokenDigest::from_bytes(read.column(7, "digest")?),
         owner_key: owner.parse().map_err(|error| read.corrupt(error))?,
         scope: Scope::parse(&scope).ok_or_else(|| {
             read.corrupt(format_args!(
                 "scope is {scope:?}, expected personal or admin"
             ))
         })?,
-        created_at: read.time(1, "created_at")?,
+        created_at,
+        last_seen_at: read.optional_time(4, "last_seen_at")?.unwrap_or(created_at),
+        idle: read
+            .column::<Option<i64>>(5, "idle")?
+            .map(TimeDelta::milliseconds),
         expires_at: read.time(2, "expires_at")?,
+        client: Label::cut(&read.column::<String>(6, "client")?),
     })
 }
 
 /// A row, and what to call it when it cannot be read.
-struct Read<'a> {
-    row: &'a Row<'a>,
-    what: &'a dyn Display,
+pub(super) struct Read<'a> {
+    pub(super) row: &'a Row<'a>,
+    pub(super) what: &'a dyn Display,
 }
 
 impl Read<'_> {
-    fn corrupt(&self, reason: impl Display) -> StoreError {
+    pub(super) fn corrupt(&self, reason: impl Display) -> StoreError {
         StoreError::Corrupt {
             what: self.what.to_string(),
             reason: reason.to_string(),
         }
     }
 
-    fn column<T: FromSql>(&self, index: usize, name: &str) -> Result<T, StoreError> {
+    pub(super) fn column<T: FromSql>(&self, index: usize, name: &str) -> Result<T, StoreError> {
         self.row
             .get(index)
             .map_err(|error| self.corrupt(format_args!("{name}: {error}")))
     }
 
-    fn time(&self, index: usize, name: &str) -> Result<Timestamp, StoreError> {
+    pub(super) fn time(&self, index: usize, name: &str) -> Result<Timestamp, StoreError> {
         let milliseconds = self.column(index, name)?;
         DateTime::from_timestamp_millis(milliseconds).ok_or_else(|| {
             self.corrupt(format_args!(
@@ -147,10 +162,39 @@ impl Read<'_> {
         })
     }
 
-    fn count(&self, index: usize, name: &str) -> Result<u64, StoreError> {
+    pub(super) fn count(&self, index: usize, name: &str) -> Result<u64, StoreError> {
         let count: i64 = self.column(index, name)?;
         u64::try_from(count)
             .map_err(|_| self.corrupt(format_args!("{name} is {count}, expected 0 or more")))
+    }
+
+    pub(super) fn optional_time(
+        &self,
+        index: usize,
+        name: &str,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        match self.column::<Option<i64>>(index, name)? {
+            None => Ok(None),
+            Some(_) => self.time(index, name).map(Some),
+        }
+    }
+
+    pub(super) fn parsed<T>(&self, index: usize, name: &str) -> Result<T, StoreError>
+    where
+        T: FromStr<Err: Display>,
+    {
+        let text: String = self.column(index, name)?;
+        text.parse()
+            .map_err(|error| self.corrupt(format_args!("{name}: {error}")))
+    }
+
+    pub(super) fn json<T: DeserializeOwned>(
+        &self,
+        index: usize,
+        name: &str,
+    ) -> Result<T, StoreError> {
+        let text: String = self.column(index, name)?;
+        serde_json::from_str(&text).map_err(|error| self.corrupt(format_args!("{name}: {error}")))
     }
 
     fn object(&self, index: usize, name: &str) -> Result<Map<String, Value>, StoreError> {

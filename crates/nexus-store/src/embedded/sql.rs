@@ -1,6 +1,8 @@
 //! The statements of the request path. A test asks SQLite for the plan of each: none may walk
 //! through a table or sort.
 
+pub(super) mod trust;
+
 pub(super) const GENERATION: &str = "SELECT n FROM generations WHERE id = 1";
 
 pub(super) const TEMPLATE: &str = "
@@ -20,15 +22,17 @@ pub(super) const ADD_TEMPLATE: &str = "
     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
 pub(super) const IDENTITY: &str = "
-    SELECT public_key, created_at, metadata, config_overrides, prompt_overrides, version
+    SELECT public_key, created_at, metadata, config_overrides, prompt_overrides, version,
+           standing, is_admin
     FROM identities WHERE public_key = ?1";
 
 pub(super) const IDENTITIES: &str = "
-    SELECT public_key, created_at, metadata, config_overrides, prompt_overrides, version
+    SELECT public_key, created_at, metadata, config_overrides, prompt_overrides, version,
+           standing, is_admin
     FROM identities WHERE public_key > ?1 ORDER BY public_key LIMIT ?2";
 
 pub(super) const ADD_IDENTITY: &str = "
-    INSERT INTO identities (public_key, created_at) VALUES (?1, ?2)
+    INSERT INTO identities (public_key, created_at, standing) VALUES (?1, ?2, ?3)
     ON CONFLICT (public_key) DO NOTHING";
 
 // The moment of registration is compared too: a key that was erased and registered again starts
@@ -69,11 +73,13 @@ pub(super) const MESSAGES: &str = "
     WHERE owner_key = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3";
 
 pub(super) const ADD_SESSION: &str = "
-    INSERT INTO sessions (digest, owner_key, scope, created_at, expires_at)
-    VALUES (?1, ?2, ?3, ?4, ?5)";
+    INSERT INTO sessions (digest, owner_key, scope, created_at, expires_at, last_seen_at, idle,
+                          client)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 
-pub(super) const SESSION: &str =
-    "SELECT owner_key, created_at, expires_at, scope FROM sessions WHERE digest = ?1";
+pub(super) const SESSION: &str = "
+    SELECT owner_key, created_at, expires_at, scope, last_seen_at, idle, client, digest
+    FROM sessions WHERE digest = ?1";
 
 pub(super) const ERASE_MESSAGES: &str = "DELETE FROM messages WHERE owner_key = ?1";
 
@@ -126,7 +132,7 @@ mod tests {
 
     #[test]
     fn no_request_walks_through_a_table_or_sorts() {
-        for sql in REQUEST_PATH {
+        for sql in REQUEST_PATH.into_iter().chain(trust::REQUEST_PATH) {
             let plan = plan(sql);
             assert!(
                 !plan.contains("SCAN") && !plan.contains("TEMP B-TREE"),

@@ -1,7 +1,9 @@
 //! What changes the file. Each function runs inside a transaction of the writer, and what it
 //! checks still holds when it writes.
 
-use nexus_core::{Field, Identity, Message, OverrideWrite, PublicKey, Session, Timestamp};
+use nexus_core::{
+    Field, Identity, Message, OverrideWrite, PublicKey, Session, Standing, Timestamp,
+};
 use rusqlite::{Connection, Params};
 
 use super::fault::{conflict, is_duplicate};
@@ -42,9 +44,10 @@ pub(super) fn put_template(
 pub(super) fn create_identity(
     connection: &Connection,
     key: PublicKey,
+    standing: Standing,
     at: Timestamp,
 ) -> Result<Created, StoreError> {
-    let parameters = (key.to_string(), at.timestamp_millis());
+    let parameters = (key.to_string(), at.timestamp_millis(), standing.as_str());
     let is_new = execute(connection, sql::ADD_IDENTITY, parameters)? == 1;
     let identity = read::identity(connection, key)?.ok_or_else(|| gone(key))?;
     Ok(Created { identity, is_new })
@@ -95,6 +98,9 @@ pub(super) fn erase_identity(
     Ok(Erased {
         messages: execute(connection, sql::ERASE_MESSAGES, [&key])?,
         sessions: execute(connection, sql::ERASE_SESSIONS, [&key])?,
+        api_keys: execute(connection, sql::trust::ERASE_API_KEYS, [&key])?,
+        usage: execute(connection, sql::trust::ERASE_USAGE, [&key])?,
+        counters: execute(connection, sql::trust::ERASE_COUNTERS, [&key])?,
         identities: execute(connection, sql::ERASE_IDENTITY, [&key])?,
     })
 }
@@ -129,17 +135,20 @@ pub(super) fn create_session(connection: &Connection, session: &Session) -> Resu
         session.scope.as_str(),
         session.created_at.timestamp_millis(),
         session.expires_at.timestamp_millis(),
+        session.last_seen_at.timestamp_millis(),
+        session.idle.map(|idle| idle.num_milliseconds()),
+        session.client.as_str(),
     );
     let what = || format!("the session of {}", session.owner_key);
     insert(connection, sql::ADD_SESSION, parameters, what).map(drop)
 }
 
-fn gone(key: PublicKey) -> StoreError {
+pub(super) fn gone(key: PublicKey) -> StoreError {
     conflict(format!("identity {key}"))
 }
 
 /// Adds a row. That it is there already is a conflict about `what`.
-fn insert(
+pub(super) fn insert(
     connection: &Connection,
     sql: &str,
     parameters: impl Params,
@@ -158,6 +167,10 @@ fn insert(
 }
 
 /// How many rows were changed.
-fn execute(connection: &Connection, sql: &str, parameters: impl Params) -> Result<u64, StoreError> {
+pub(super) fn execute(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+) -> Result<u64, StoreError> {
     Ok(connection.prepare_cached(sql)?.execute(parameters)? as u64)
 }

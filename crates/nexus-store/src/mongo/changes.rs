@@ -16,7 +16,7 @@ use mongodb::error::Error;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
-use super::data::{Data, WATCHED};
+use super::data::{Data, TOUCHED, WATCHED};
 use super::fault;
 
 /// How long an idle database may keep silent. It is asked to answer twice in this time.
@@ -146,10 +146,14 @@ pub(super) async fn follow(data: &Data, changes: &Changes, mut tried: impl FnMut
 type Stream = ChangeStream<ChangeStreamEvent<Document>>;
 
 async fn open(data: &Data, token: Option<ResumeToken>) -> Result<Stream, Error> {
+    let touches = TOUCHED.map(|field| {
+        let path = format!("updateDescription.updatedFields.{field}");
+        doc! {path: {"$exists": true}}
+    });
     // Only what happened where: the documents themselves are not sent.
     let pipeline = [
         doc! {"$match": {"$or": [
-            {"ns.coll": {"$in": WATCHED.to_vec()}},
+            {"ns.coll": {"$in": WATCHED.to_vec()}, "$nor": touches.to_vec()},
             {"operationType": {"$in": ["drop", "rename", "dropDatabase", "invalidate"]}},
         ]}},
         doc! {"$project": {"operationType": 1, "clusterTime": 1, "ns": 1}},

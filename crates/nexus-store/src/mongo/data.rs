@@ -1,20 +1,31 @@
 //! The collections, their indexes, and the order of messages.
 
+use std::time::Duration;
+
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::error::Error;
 use mongodb::options::{IndexOptions, ReturnDocument};
 use mongodb::{Client, Collection, Database, IndexModel};
+use tokio::sync::Mutex;
 
 use super::fault;
 
 /// The collections that [`changes`](super::changes) listens to.
-pub(super) const WATCHED: [&str; 3] = [CONFIGURATIONS, IDENTITIES, SESSIONS];
+pub(super) const WATCHED: [&str; 4] = [CONFIGURATIONS, IDENTITIES, SESSIONS, API_KEYS];
+
+/// The fields that say when something was last used. That they change is nothing that has to be
+/// heard.
+pub(super) const TOUCHED: [&str; 2] = ["last_seen_at", "last_used_at"];
+
+/// How long what has expired is kept: the clocks of nodes and of the database differ a little.
+const GRACE: Duration = Duration::from_hours(1);
 
 const CONFIGURATIONS: &str = "configurations";
 const VERSIONS: &str = "configuration_versions";
 const IDENTITIES: &str = "identities";
 const MESSAGES: &str = "messages";
 const SESSIONS: &str = "sessions";
+const API_KEYS: &str = "api_keys";
 
 /// The data, as the specification lays it out.
 #[derive(Debug)]
@@ -28,6 +39,13 @@ pub(super) struct Data {
     pub(super) identities: Collection<RawDocumentBuf>,
     pub(super) messages: Collection<RawDocumentBuf>,
     pub(super) sessions: Collection<RawDocumentBuf>,
+    pub(super) api_keys: Collection<RawDocumentBuf>,
+    pub(super) nonces: Collection<RawDocumentBuf>,
+    pub(super) audit: Collection<RawDocumentBuf>,
+    /// Held while this node appends to the audit.
+    pub(super) audit_turn: Mutex<()>,
+    pub(super) usage: Collection<RawDocumentBuf>,
+    pub(super) counters: Collection<RawDocumentBuf>,
 }
 
 impl Data {
@@ -39,6 +57,12 @@ impl Data {
             identities: database.collection(IDENTITIES),
             messages: database.collection(MESSAGES),
             sessions: database.collection(SESSIONS),
+            api_keys: database.collection(API_KEYS),
+            nonces: database.collection("used_nonces"),
+            audit: database.collection("audit"),
+            audit_turn: Mutex::new(()),
+            usage: database.collection("usage"),
+            counters: database.collection("counters"),
             database,
             client,
         }
@@ -54,12 +78,31 @@ impl Data {
                 &self.versions,
                 vec![unique(doc! {"environment": 1, "version": -1})],
             ),
-            (&self.identities, vec![unique(doc! {"public_key": 1})]),
+            (
+                &self.identities,
+                vec![
+                    unique(doc! {"public_key": 1}),
+                    plain(doc! {"standing": 1, "public_key": 1}),
+                ],
+            ),
             (
                 &self.messages,
                 vec![plain(newest_first(doc! {"owner_key": 1}))],
             ),
             (&self.sessions, vec![plain(doc! {"owner_key": 1})]),
+            (
+                &self.api_keys,
+                vec![plain(doc! {"owner_key": 1, "created_at": -1, "_id": -1})],
+            ),
+            (&self.nonces, vec![forgotten()]),
+            (
+                &self.usage,
+                vec![unique(doc! {"owner_key": 1, "day": 1, "model": 1})],
+            ),
+            (
+                &self.counters,
+                vec![forgotten(), plain(doc! {"owner_key": 1})],
+            ),
         ];
         for (collection, indexes) in wanted {
             collection
@@ -91,6 +134,13 @@ fn unique(keys: Document) -> IndexModel {
 
 fn plain(keys: Document) -> IndexModel {
     IndexModel::builder().keys(keys).build()
+}
+
+/// The database removes what has expired.
+fn forgotten() -> IndexModel {
+    let options = IndexOptions::builder().expire_after(GRACE).build();
+    let keys = doc! {"expires_at": 1};
+    IndexModel::builder().keys(keys).options(options).build()
 }
 
 fn not_prepared(collection: &str, error: &Error) -> String {

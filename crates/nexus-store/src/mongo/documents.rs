@@ -2,15 +2,16 @@
 //! that names it. What the original Python NEXUS wrote is read as it is.
 
 use std::fmt::Display;
+use std::str::FromStr;
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 use mongodb::bson::raw::{RawBsonRef, RawDocument};
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{self, Binary};
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::{
-    Environment, Identity, Message, MessageId, Metadata, Overrides, PublicKey, Role, RunId, Scope,
-    Session, Timestamp, TokenDigest,
+    Environment, Identity, Label, Message, MessageId, Metadata, Overrides, PublicKey, Role, RunId,
+    Scope, Session, Standing, Timestamp, TokenDigest,
 };
 use serde_json::{Map, Value};
 
@@ -31,6 +32,15 @@ pub(super) fn identity(document: &RawDocument) -> Result<Identity, StoreError> {
     Ok(Identity {
         public_key: key.parse().map_err(|error| read.corrupt(error))?,
         created_at: read.time("created_at")?,
+        standing: match read.optional_text("standing")? {
+            None => Standing::Active,
+            Some(standing) => Standing::parse(standing).ok_or_else(|| {
+                read.corrupt(format_args!(
+                    "standing is {standing:?}, expected active, pending or disabled"
+                ))
+            })?,
+        },
+        is_admin: read.flag("is_admin")?,
         overrides: Overrides::from_stored(&config, &prompts),
         metadata: read.object("metadata")?,
         version: read.version()?,
@@ -116,6 +126,8 @@ pub(super) fn session(document: &RawDocument, digest: TokenDigest) -> Result<Ses
         document,
         what: &format_args!("a session of {owner}"),
     };
+    let created_at = read.time("created_at")?;
+    let idle = read.optional_count("idle_ms")?;
     Ok(Session {
         digest,
         owner_key: owner.parse().map_err(|error| read.corrupt(error))?,
@@ -127,16 +139,41 @@ pub(super) fn session(document: &RawDocument, digest: TokenDigest) -> Result<Ses
                 ))
             })?,
         },
-        created_at: read.time("created_at")?,
+        created_at,
+        last_seen_at: read.optional_time("last_seen_at")?.unwrap_or(created_at),
+        idle: idle.map(|idle| TimeDelta::milliseconds(idle.cast_signed())),
         expires_at: read.time("expires_at")?,
+        client: Label::cut(read.optional_text("client")?.unwrap_or_default()),
     })
 }
 
 /// The name of a session's document.
 pub(super) fn session_id(digest: TokenDigest) -> Binary {
+    binary(digest.as_bytes())
+}
+
+/// The digest that a session's document is named by.
+pub(super) fn session_digest(document: &RawDocument) -> Result<TokenDigest, StoreError> {
+    let read = Read {
+        document,
+        what: &"a session",
+    };
+    read.digest("_id")
+}
+
+/// What a counter's document says.
+pub(super) fn total(document: &RawDocument) -> Result<u64, StoreError> {
+    let read = Read {
+        document,
+        what: &"a counter",
+    };
+    read.count("total")
+}
+
+pub(super) fn binary(bytes: &[u8]) -> Binary {
     Binary {
         subtype: BinarySubtype::Generic,
-        bytes: digest.as_bytes().to_vec(),
+        bytes: bytes.to_vec(),
     }
 }
 
@@ -146,13 +183,13 @@ pub(super) fn moment(at: Timestamp) -> bson::DateTime {
 }
 
 /// A document, and what to call it when it cannot be read.
-struct Read<'a> {
-    document: &'a RawDocument,
-    what: &'a dyn Display,
+pub(super) struct Read<'a> {
+    pub(super) document: &'a RawDocument,
+    pub(super) what: &'a dyn Display,
 }
 
 impl<'a> Read<'a> {
-    fn corrupt(&self, reason: impl Display) -> StoreError {
+    pub(super) fn corrupt(&self, reason: impl Display) -> StoreError {
         StoreError::Corrupt {
             what: self.what.to_string(),
             reason: reason.to_string(),
@@ -176,20 +213,20 @@ impl<'a> Read<'a> {
         field.map_err(|error| self.corrupt(format_args!("{name}: {error}")))
     }
 
-    fn text(&self, name: &str) -> Result<&'a str, StoreError> {
+    pub(super) fn text(&self, name: &str) -> Result<&'a str, StoreError> {
         self.optional_text(name)?
             .ok_or_else(|| self.unexpected(name, None, "a text"))
     }
 
-    fn optional_text(&self, name: &str) -> Result<Option<&'a str>, StoreError> {
+    pub(super) fn optional_text(&self, name: &str) -> Result<Option<&'a str>, StoreError> {
         match self.field(name)? {
-            None => Ok(None),
+            None | Some(RawBsonRef::Null) => Ok(None),
             Some(RawBsonRef::String(text)) => Ok(Some(text)),
             found => Err(self.unexpected(name, found, "a text")),
         }
     }
 
-    fn time(&self, name: &str) -> Result<Timestamp, StoreError> {
+    pub(super) fn time(&self, name: &str) -> Result<Timestamp, StoreError> {
         let found = self.field(name)?;
         let moment = match found {
             Some(RawBsonRef::DateTime(at)) => {
@@ -207,11 +244,72 @@ impl<'a> Read<'a> {
         DateTime::from_timestamp_millis(at).unwrap_or_default()
     }
 
-    /// 0 in documents of the original, which has no versions. The shell may have made it a double.
+    pub(super) fn optional_time(&self, name: &str) -> Result<Option<Timestamp>, StoreError> {
+        match self.field(name)? {
+            None | Some(RawBsonRef::Null) => Ok(None),
+            Some(_) => self.time(name).map(Some),
+        }
+    }
+
+    pub(super) fn parsed<T>(&self, name: &str) -> Result<T, StoreError>
+    where
+        T: FromStr<Err: Display>,
+    {
+        let parsed = self.text(name)?.parse();
+        parsed.map_err(|error| self.corrupt(format_args!("{name}: {error}")))
+    }
+
+    /// A list of texts.
+    pub(super) fn texts(&self, name: &str) -> Result<Option<Vec<&'a str>>, StoreError> {
+        let expected = "a list of texts";
+        let found = self.field(name)?;
+        let items = match found {
+            None | Some(RawBsonRef::Null) => return Ok(None),
+            Some(RawBsonRef::Array(items)) => items,
+            found => return Err(self.unexpected(name, found, expected)),
+        };
+        let texts = items.into_iter().map(|item| match item {
+            Ok(RawBsonRef::String(text)) => Ok(text),
+            _ => Err(self.unexpected(name, found, expected)),
+        });
+        texts.collect::<Result<_, _>>().map(Some)
+    }
+
+    pub(super) fn digest(&self, name: &str) -> Result<TokenDigest, StoreError> {
+        let found = self.field(name)?;
+        let bytes = match found {
+            Some(RawBsonRef::Binary(binary)) => binary.bytes.try_into().ok(),
+            _ => None,
+        };
+        bytes
+            .map(TokenDigest::from_bytes)
+            .ok_or_else(|| self.unexpected(name, found, "32 bytes"))
+    }
+
+    /// False when it is missing.
+    fn flag(&self, name: &str) -> Result<bool, StoreError> {
+        match self.field(name)? {
+            None => Ok(false),
+            Some(RawBsonRef::Boolean(flag)) => Ok(flag),
+            found => Err(self.unexpected(name, found, "true or false")),
+        }
+    }
+
+    /// 0 in documents of the original, which has no versions.
     fn version(&self) -> Result<u64, StoreError> {
-        let found = self.field("version")?;
+        Ok(self.optional_count("version")?.unwrap_or(0))
+    }
+
+    pub(super) fn count(&self, name: &str) -> Result<u64, StoreError> {
+        self.optional_count(name)?
+            .ok_or_else(|| self.unexpected(name, None, "a number that is 0 or more"))
+    }
+
+    /// The shell may have made it a double.
+    fn optional_count(&self, name: &str) -> Result<Option<u64>, StoreError> {
+        let found = self.field(name)?;
         let count = match found {
-            None => Some(0),
+            None => return Ok(None),
             Some(RawBsonRef::Int32(number)) => Some(number.into()),
             Some(RawBsonRef::Int64(number)) => Some(number),
             #[expect(
@@ -225,11 +323,12 @@ impl<'a> Read<'a> {
         };
         count
             .and_then(|count| u64::try_from(count).ok())
-            .ok_or_else(|| self.unexpected("version", found, "a number that is 0 or more"))
+            .map(Some)
+            .ok_or_else(|| self.unexpected(name, found, "a number that is 0 or more"))
     }
 
     /// An object; an empty one when it is missing, as in documents of the original.
-    fn object(&self, name: &str) -> Result<Map<String, Value>, StoreError> {
+    pub(super) fn object(&self, name: &str) -> Result<Map<String, Value>, StoreError> {
         match self.field(name)? {
             None => Ok(Map::new()),
             Some(RawBsonRef::Document(object)) => json::to_object(object)

@@ -209,15 +209,15 @@ impl Data {
 }
 
 /// A query for several documents.
-struct Query {
-    filter: Document,
-    sort: Document,
-    skip: u64,
-    limit: i64,
+pub(super) struct Query {
+    pub(super) filter: Document,
+    pub(super) sort: Document,
+    pub(super) skip: u64,
+    pub(super) limit: i64,
 }
 
 impl Query {
-    async fn run(
+    pub(super) async fn run(
         self,
         collection: &Collection<RawDocumentBuf>,
     ) -> Result<Vec<RawDocumentBuf>, StoreError> {
@@ -326,12 +326,12 @@ fn end(found: &[RawDocumentBuf], before: Option<Place>) -> Option<Place> {
 }
 
 /// A page holds at least one entry, or walking through the pages would never end.
-fn one_more(limit: u32) -> i64 {
+pub(super) fn one_more(limit: u32) -> i64 {
     i64::from(limit.max(1)) + 1
 }
 
 /// Takes off the entry that was only read to know whether there are more.
-fn page<T>(mut found: Vec<T>, limit: u32) -> (Vec<T>, bool) {
+pub(super) fn page<T>(mut found: Vec<T>, limit: u32) -> (Vec<T>, bool) {
     let size = limit.max(1) as usize;
     let has_more = found.len() > size;
     found.truncate(size);

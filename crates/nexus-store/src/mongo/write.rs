@@ -4,7 +4,7 @@
 use mongodb::ClientSession;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, Timestamp, doc};
 use nexus_core::{
-    Field, Identity, Message, OverrideWrite, PublicKey, Session, Timestamp as Moment,
+    Field, Identity, Message, OverrideWrite, PublicKey, Session, Standing, Timestamp as Moment,
 };
 
 use super::changes::Changes;
@@ -75,6 +75,7 @@ impl Data {
         &self,
         changes: &Changes,
         key: PublicKey,
+        standing: Standing,
         at: Moment,
     ) -> Result<Created, StoreError> {
         let new = raw(&doc! {
@@ -83,6 +84,8 @@ impl Data {
             "metadata": {},
             "config_overrides": {},
             "prompt_overrides": {},
+            "standing": standing.as_str(),
+            "is_admin": false,
             "version": 1,
         })?;
         let mut session = self.client.start_session().await?;
@@ -117,6 +120,16 @@ impl Data {
             Some(value) => doc! {"$set": {path: to_bson(value)}, "$inc": {"version": 1}},
             None => doc! {"$unset": {path: ""}, "$inc": {"version": 1}},
         };
+        self.change_identity(changes, identity, change).await
+    }
+
+    /// Makes a change that was decided on this version of an identity.
+    pub(super) async fn change_identity(
+        &self,
+        changes: &Changes,
+        identity: &Identity,
+        change: Document,
+    ) -> Result<Identity, StoreError> {
         let mut unchanged = this_life(identity);
         unchanged.insert("version", at_version(identity.version));
         let mut session = self.client.start_session().await?;
@@ -163,6 +176,9 @@ impl Data {
         for (collection, count) in [
             (&self.sessions, &mut erased.sessions),
             (&self.messages, &mut erased.messages),
+            (&self.api_keys, &mut erased.api_keys),
+            (&self.usage, &mut erased.usage),
+            (&self.counters, &mut erased.counters),
         ] {
             let deleted = collection.delete_many(mine.clone()).session(&mut *session);
             *count += deleted.await?.deleted_count;
@@ -208,13 +224,19 @@ impl Data {
         changes: &Changes,
         new: &Session,
     ) -> Result<(), StoreError> {
-        let document = raw(&doc! {
+        let mut document = doc! {
             "_id": documents::session_id(new.digest),
             "owner_key": new.owner_key.to_string(),
             "scope": new.scope.as_str(),
             "created_at": moment(new.created_at),
+            "last_seen_at": moment(new.last_seen_at),
             "expires_at": moment(new.expires_at),
-        })?;
+            "client": new.client.as_str(),
+        };
+        if let Some(idle) = new.idle {
+            document.insert("idle_ms", idle.num_milliseconds());
+        }
+        let document = raw(&document)?;
         let mut session = self.client.start_session().await?;
         let added = self.sessions.insert_one(document);
         let what = || conflict(format!("the session of {}", new.owner_key));
@@ -241,7 +263,7 @@ fn template(new: &NewTemplate, version: u64) -> Result<RawDocumentBuf, StoreErro
 
 /// The moment of registration is compared too: a key that was erased and registered again starts
 /// over, and nothing that was decided in its former life may be written into the new one.
-fn this_life(identity: &Identity) -> Document {
+pub(super) fn this_life(identity: &Identity) -> Document {
     doc! {
         "public_key": identity.public_key.to_string(),
         "created_at": moment(identity.created_at),
@@ -256,16 +278,16 @@ fn at_version(version: u64) -> Bson {
     }
 }
 
-fn number(version: u64) -> Bson {
+pub(super) fn number(version: u64) -> Bson {
     Bson::Int64(i64::try_from(version).unwrap_or(i64::MAX))
 }
 
-fn raw(document: &Document) -> Result<RawDocumentBuf, StoreError> {
+pub(super) fn raw(document: &Document) -> Result<RawDocumentBuf, StoreError> {
     Ok(RawDocumentBuf::try_from(document).map_err(mongodb::error::Error::from)?)
 }
 
 /// That it is there already is a conflict.
-fn added_once<T>(
+pub(super) fn added_once<T>(
     added: mongodb::error::Result<T>,
     what: impl FnOnce() -> StoreError,
 ) -> Result<(), StoreError> {
@@ -276,6 +298,6 @@ fn added_once<T>(
     }
 }
 
-fn gone(key: PublicKey) -> StoreError {
+pub(super) fn gone(key: PublicKey) -> StoreError {
     conflict(format!("identity {key}"))
 }

@@ -11,7 +11,7 @@ pub(crate) mod templates;
 
 use std::sync::Arc;
 
-use nexus_core::Identity;
+use nexus_core::{Identity, Standing};
 use nexus_store::Store;
 
 use crate::samples::{at, key};
@@ -25,7 +25,7 @@ pub(crate) trait Place {
 /// A registered identity.
 async fn member(store: &Arc<dyn Store>, number: u64) -> Identity {
     store
-        .create_identity(key(number), at(0))
+        .create_identity(key(number), Standing::Active, at(0))
         .await
         .unwrap()
         .identity

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use nexus_core::Role;
+use nexus_core::{Role, Standing};
 use nexus_store::{EmbeddedStore, Store};
 use rusqlite::Connection;
 use tokio::task::JoinSet;
@@ -118,7 +118,7 @@ async fn child_that_writes_until_it_is_killed() {
         let store = Arc::clone(&store);
         writers.spawn(async move {
             let owner = store
-                .create_identity(key(number), at(0))
+                .create_identity(key(number), Standing::Active, at(0))
                 .await
                 .unwrap()
                 .identity;

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use nexus_core::{Environment, Role};
+use nexus_core::{Environment, Role, Standing};
 use nexus_store::StoreError;
 use rusqlite::Connection;
 
@@ -17,7 +17,10 @@ async fn keys_that_nexus_does_not_know_survive_every_write() {
     let folder = Folder::new();
     let store = folder.open().await;
     let shell = folder.shell();
-    store.create_identity(key(1), at(0)).await.unwrap();
+    store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap();
     shell
         .execute_batch(
             r#"UPDATE identities SET
@@ -70,8 +73,16 @@ fn assert_corrupt<T: Debug>(result: Result<T, StoreError>, expected: &str) {
 async fn an_identity_that_cannot_be_read_is_named_and_others_are_not_affected() {
     let folder = Folder::new();
     let store = folder.open().await;
-    let broken = store.create_identity(key(1), at(0)).await.unwrap().identity;
-    let whole = store.create_identity(key(2), at(0)).await.unwrap().identity;
+    let broken = store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap()
+        .identity;
+    let whole = store
+        .create_identity(key(2), Standing::Active, at(0))
+        .await
+        .unwrap()
+        .identity;
     let shell = folder.shell();
     let name = format!("identity {}", key(1));
     let this = format!("WHERE public_key = '{}'", key(1));
@@ -85,7 +96,10 @@ async fn an_identity_that_cannot_be_read_is_named_and_others_are_not_affected() 
     ] {
         edit(&shell, &format!("UPDATE identities SET {change} {this}"));
         assert_corrupt(store.identity(key(1)).await, &name);
-        assert_corrupt(store.create_identity(key(1), at(0)).await, &name);
+        assert_corrupt(
+            store.create_identity(key(1), Standing::Active, at(0)).await,
+            &name,
+        );
         assert_corrupt(store.identities(None, 10).await, &name);
         assert_eq!(store.identity(key(2)).await.unwrap(), Some(whole.clone()));
         let repair = format!(
@@ -107,8 +121,16 @@ async fn an_identity_that_cannot_be_read_is_named_and_others_are_not_affected() 
 async fn a_message_that_cannot_be_read_is_named_and_other_people_are_not_affected() {
     let folder = Folder::new();
     let store = folder.open().await;
-    let owner = store.create_identity(key(1), at(0)).await.unwrap().identity;
-    let other = store.create_identity(key(2), at(0)).await.unwrap().identity;
+    let owner = store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap()
+        .identity;
+    let other = store
+        .create_identity(key(2), Standing::Active, at(0))
+        .await
+        .unwrap()
+        .identity;
     let broken = message(&owner, Role::Human, "hello");
     let name = format!("message {}", broken.id);
     let this = format!("WHERE id = '{}'", broken.id);
@@ -197,7 +219,10 @@ async fn a_session_that_cannot_be_read_is_named_and_others_are_not_affected() {
 async fn what_cannot_be_read_can_still_be_erased() {
     let folder = Folder::new();
     let store = folder.open().await;
-    store.create_identity(key(1), at(0)).await.unwrap();
+    store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap();
     folder
         .shell()
         .execute_batch("UPDATE identities SET metadata = '[]'")
@@ -211,7 +236,11 @@ async fn what_cannot_be_read_can_still_be_erased() {
 async fn roles_in_upper_case_are_read_and_are_part_of_history() {
     let folder = Folder::new();
     let store = folder.open().await;
-    let owner = store.create_identity(key(1), at(0)).await.unwrap().identity;
+    let owner = store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap()
+        .identity;
     store
         .append(&owner, message(&owner, Role::Human, "hello"))
         .await

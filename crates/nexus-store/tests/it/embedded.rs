@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use nexus_core::Role;
+use nexus_core::{Role, Standing};
 use nexus_store::{EmbeddedStore, IdentityStore, MessageStore, Store, StoreError};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -46,7 +46,11 @@ impl Place for Folder {
 async fn under_load_many_messages_share_a_commit() {
     let folder = Folder::new();
     let store = folder.open().await;
-    let owner = store.create_identity(key(1), at(0)).await.unwrap().identity;
+    let owner = store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap()
+        .identity;
     // A reader that stays keeps the log whole, so that the commits in it can be counted.
     let shell = folder.shell();
     shell
@@ -97,7 +101,11 @@ fn commits(folder: &Folder) -> usize {
 async fn erased_text_is_in_no_file() {
     let folder = Folder::new();
     let store = folder.open().await;
-    let owner = store.create_identity(key(1), at(0)).await.unwrap().identity;
+    let owner = store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap()
+        .identity;
     for number in 0..200 {
         let secret = format!("a secret {number} ").repeat(number % 50 * 10 + 1);
         store
@@ -128,7 +136,11 @@ async fn erased_text_is_in_no_file() {
 async fn a_reader_in_the_middle_delays_the_emptying_of_the_log_and_nothing_else() {
     let folder = Folder::new();
     let store = folder.open().await;
-    let owner = store.create_identity(key(1), at(0)).await.unwrap().identity;
+    let owner = store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap()
+        .identity;
     store
         .append(&owner, message(&owner, Role::Human, "a secret"))
         .await
@@ -141,7 +153,10 @@ async fn a_reader_in_the_middle_delays_the_emptying_of_the_log_and_nothing_else(
     store.erase_identity(key(1)).await.unwrap();
     assert!(size() > 0);
     shell.execute_batch("COMMIT").unwrap();
-    store.create_identity(key(2), at(0)).await.unwrap();
+    store
+        .create_identity(key(2), Standing::Active, at(0))
+        .await
+        .unwrap();
     assert_eq!(size(), 0);
 }
 
@@ -149,7 +164,11 @@ async fn a_reader_in_the_middle_delays_the_emptying_of_the_log_and_nothing_else(
 async fn a_write_whose_caller_leaves_is_finished_and_so_is_what_is_queued_at_the_end() {
     let folder = Folder::new();
     let store = EmbeddedStore::open(folder.0.path()).unwrap();
-    let owner = store.create_identity(key(1), at(0)).await.unwrap().identity;
+    let owner = store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap()
+        .identity;
     for _ in 0..100 {
         tokio::select! {
             biased;
@@ -174,7 +193,10 @@ async fn a_write_whose_caller_leaves_is_finished_and_so_is_what_is_queued_at_the
 async fn a_closed_store_leaves_one_file() {
     let folder = Folder::new();
     let store = folder.open().await;
-    store.create_identity(key(1), at(0)).await.unwrap();
+    store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap();
     drop(store);
     let names: Vec<_> = fs::read_dir(folder.0.path())
         .unwrap()
@@ -191,7 +213,10 @@ async fn a_file_that_a_newer_nexus_takes_over_is_not_written_any_more() {
         .shell()
         .pragma_update(None, "user_version", 99)
         .unwrap();
-    let refused = store.create_identity(key(1), at(0)).await.unwrap_err();
+    let refused = store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap_err();
     assert!(
         matches!(refused, StoreError::TooNew { found: 99, .. }),
         "{refused}"
@@ -205,7 +230,10 @@ async fn a_process_that_writes_for_too_long_makes_the_store_unavailable_and_it_c
     let store = folder.open().await;
     let shell = folder.shell();
     shell.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let refused = store.create_identity(key(1), at(0)).await.unwrap_err();
+    let refused = store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap_err();
     assert!(
         matches!(&refused, StoreError::Unavailable { .. }),
         "{refused}"
@@ -214,5 +242,11 @@ async fn a_process_that_writes_for_too_long_makes_the_store_unavailable_and_it_c
     // Reading goes on.
     assert_eq!(store.identity(key(1)).await.unwrap(), None);
     shell.execute_batch("COMMIT").unwrap();
-    assert!(store.create_identity(key(1), at(0)).await.unwrap().is_new);
+    assert!(
+        store
+            .create_identity(key(1), Standing::Active, at(0))
+            .await
+            .unwrap()
+            .is_new
+    );
 }

@@ -47,13 +47,8 @@ pub(crate) fn session(number: u64, owner_key: PublicKey) -> Session {
     digest[..8].copy_from_slice(&number.to_be_bytes());
     // Whole milliseconds: what is read back must be equal.
     let moment = |hours: i64| Timestamp::from_timestamp_millis(hours * 3_600_000).unwrap();
-    Session {
-        digest: TokenDigest::from_bytes(digest),
-        owner_key,
-        scope: Scope::Personal,
-        created_at: moment(1),
-        expires_at: moment(2),
-    }
+    let digest = TokenDigest::from_bytes(digest);
+    Session::new(digest, owner_key, Scope::Personal, moment(1), moment(2))
 }
 
 /// A usable template in which everything may be changed.

@@ -5,7 +5,7 @@ mod token;
 
 use std::io::{self, BufRead, IsTerminal};
 
-use nexus_core::{Clock as _, Environment, Identity, PublicKey, Scope};
+use nexus_core::{Clock as _, Environment, Identity, PublicKey, Scope, Standing};
 use nexus_store::{Store, StoreError};
 use serde_json::{Value, json};
 
@@ -49,7 +49,9 @@ pub(crate) async fn register(
             (key, Some(file))
         }
     };
-    let created = store.create_identity(key, Clock::default().now()).await?;
+    let created = store
+        .create_identity(key, Standing::Active, Clock::default().now())
+        .await?;
     Ok(Registered {
         key,
         file,
@@ -220,8 +222,8 @@ async fn delete(shell: &Shell, key: PublicKey, yes: bool) -> Result<(), Failure>
         output.data(&erased);
     } else {
         output.note(format_args!(
-            "erased: {} identity, {} messages, {} tokens",
-            erased.identities, erased.messages, erased.sessions
+            "erased: {} identity, {} messages, {} tokens, {} API keys",
+            erased.identities, erased.messages, erased.sessions, erased.api_keys
         ));
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nexus_core::{Environment, Role};
+use nexus_core::{Environment, Role, Standing};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -97,7 +97,7 @@ pub(crate) async fn a_store_says_what_it_is(place: &impl Place) {
     store.ping().await.unwrap();
     for number in 0..3 {
         let owner = store
-            .create_identity(key(number), at(0))
+            .create_identity(key(number), Standing::Active, at(0))
             .await
             .unwrap()
             .identity;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Database};
+use nexus_core::Standing;
 use nexus_store::{MongoOptions, MongoStore, Store, StoreError};
 use tokio::time::timeout;
 
@@ -72,7 +73,10 @@ async fn without_a_majority_nothing_is_acknowledged_and_it_goes_on_when_there_is
 async fn a_database_that_is_not_there_at_the_start_is_waited_for() {
     let mut set = ReplicaSet::new(1);
     let store = connect(&set).await;
-    let refused = store.create_identity(key(1), at(0)).await.unwrap_err();
+    let refused = store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap_err();
     assert!(
         matches!(refused, StoreError::Unavailable { .. }),
         "{refused}"
@@ -93,7 +97,13 @@ async fn a_database_that_is_not_there_at_the_start_is_waited_for() {
     timeout(Duration::from_secs(10), ready)
         .await
         .expect("within ten seconds");
-    assert!(store.create_identity(key(1), at(0)).await.unwrap().is_new);
+    assert!(
+        store
+            .create_identity(key(1), Standing::Active, at(0))
+            .await
+            .unwrap()
+            .is_new
+    );
     Load::start(store).await.finish().await.check(deadline());
 }
 

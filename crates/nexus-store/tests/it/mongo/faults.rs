@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use mongodb::bson::{DateTime, Document, doc};
-use nexus_core::{Message, Role};
+use nexus_core::{Message, Role, Standing};
 use nexus_store::{IdentityStore, MongoOptions, MongoStore, Store, StoreError};
 use tokio::time::{Instant, timeout};
 
@@ -56,7 +56,11 @@ async fn a_call_ends_at_its_deadline_and_what_it_began_is_stored_once() {
     };
     let store = MongoStore::connect(&place.uri, &place.name, options).await;
     let store: Arc<dyn Store> = Arc::new(store.unwrap());
-    let owner = store.create_identity(key(1), at(0)).await.unwrap().identity;
+    let owner = store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap()
+        .identity;
     let slow = doc! {"blockConnection": true, "blockTimeMS": 1500};
     place.fail(&["insert"], slow, doc! {"times": 1}).await;
     let said = message(&owner, Role::Human, "hello");
@@ -122,7 +126,11 @@ async fn without_a_replica_set_it_works_and_everything_is_read_again_and_again()
         }
     };
     timeout(Duration::from_secs(10), ready).await.unwrap();
-    let owner = store.create_identity(key(1), at(0)).await.unwrap().identity;
+    let owner = store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap()
+        .identity;
     for number in 0..10 {
         let said = message(&owner, Role::Human, &number.to_string());
         store.append(&owner, said).await.unwrap();
@@ -168,7 +176,10 @@ async fn a_database_with_doubles_says_which_and_is_used_when_they_are_gone() {
 async fn a_database_that_is_dropped_gets_its_indexes_back() {
     let place = Mongo::shared().await;
     let store = place.store().await;
-    store.create_identity(key(1), at(0)).await.unwrap();
+    store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap();
     let shell = place.shell().await;
     let identities = shell.collection::<Document>("identities");
     let mut changes = store.changes();
@@ -185,7 +196,13 @@ async fn a_database_that_is_dropped_gets_its_indexes_back() {
         }
     };
     timeout(Duration::from_secs(10), back).await.unwrap();
-    assert!(store.create_identity(key(1), at(0)).await.unwrap().is_new);
+    assert!(
+        store
+            .create_identity(key(1), Standing::Active, at(0))
+            .await
+            .unwrap()
+            .is_new
+    );
 }
 
 impl Mongo {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexus_core::{Identity, MessageId, Role};
+use nexus_core::{Identity, MessageId, Role, Standing};
 use nexus_store::{Store, StoreError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -60,7 +60,10 @@ impl Load {
             store,
         };
         for number in 0..PEOPLE {
-            let created = load.store.create_identity(key(number), at(0)).await;
+            let created = load
+                .store
+                .create_identity(key(number), Standing::Active, at(0))
+                .await;
             let person = created.unwrap().identity;
             let (store, told) = (Arc::clone(&load.store), load.told.clone());
             let stop = load.stop.subscribe();

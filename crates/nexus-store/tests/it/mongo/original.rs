@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use mongodb::bson::{DateTime, Document, Timestamp, doc};
-use nexus_core::{Environment, Role};
+use nexus_core::{Environment, Role, Standing};
 use nexus_store::{ConfigStore, IdentityStore, MessageStore, SessionStore, Store, StoreError};
 
 use super::Mongo;
@@ -26,7 +26,13 @@ async fn an_identity_of_the_original_is_read_and_written_and_keeps_what_nexus_do
     let identity = store.identity(key(1)).await.unwrap().unwrap();
     assert_eq!(identity.version, 0);
     assert_eq!(identity.metadata["invited_by"], "me");
-    assert!(!store.create_identity(key(1), at(0)).await.unwrap().is_new);
+    assert!(
+        !store
+            .create_identity(key(1), Standing::Active, at(0))
+            .await
+            .unwrap()
+            .is_new
+    );
 
     let mut now = identity.clone();
     for write in [
@@ -59,7 +65,11 @@ async fn an_identity_of_the_original_is_read_and_written_and_keeps_what_nexus_do
 async fn overrides_that_nexus_does_not_know_survive_every_write() {
     let place = Mongo::shared().await;
     let store = place.store().await;
-    let mut identity = store.create_identity(key(1), at(0)).await.unwrap().identity;
+    let mut identity = store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap()
+        .identity;
     let identities = place.shell().await.collection::<Document>("identities");
     let unknown = doc! {"zebra": {"a.b": [1.5, null]}, "temperature": "hot", "ant": 1e40};
     let edit = doc! {"$set": {"config_overrides": unknown}};
@@ -82,7 +92,11 @@ async fn overrides_that_nexus_does_not_know_survive_every_write() {
 async fn what_looks_like_an_operator_is_a_text() {
     let place = Mongo::shared().await;
     let store = place.store().await;
-    let mut identity = store.create_identity(key(1), at(0)).await.unwrap().identity;
+    let mut identity = store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap()
+        .identity;
     for text in [
         "$metadata",
         "{\"$gt\": \"\"}",
@@ -109,7 +123,11 @@ async fn what_looks_like_an_operator_is_a_text() {
 async fn messages_of_the_original_come_in_the_order_of_their_time_and_before_all_newer_ones() {
     let place = Mongo::shared().await;
     let store: Arc<dyn Store> = place.open().await;
-    let owner = store.create_identity(key(1), at(0)).await.unwrap().identity;
+    let owner = store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap()
+        .identity;
     let messages = place.shell().await.collection::<Document>("messages");
     // Three have the same time, and one lies in the future.
     let times = [5, 1, 3, 3, 2, 3, 4_000_000_000_000];
@@ -223,8 +241,16 @@ async fn a_version_that_a_stopped_writer_did_not_archive_is_archived_by_the_next
 async fn what_cannot_be_read_is_named_and_others_are_not_affected() {
     let place = Mongo::shared().await;
     let store = place.store().await;
-    let broken = store.create_identity(key(1), at(0)).await.unwrap().identity;
-    let whole = store.create_identity(key(2), at(0)).await.unwrap().identity;
+    let broken = store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap()
+        .identity;
+    let whole = store
+        .create_identity(key(2), Standing::Active, at(0))
+        .await
+        .unwrap()
+        .identity;
     let identities = place.shell().await.collection::<Document>("identities");
     let this = doc! {"public_key": key(1).to_string()};
     let good = identities.find_one(this.clone()).await.unwrap().unwrap();

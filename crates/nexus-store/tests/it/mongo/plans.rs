@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::TryStreamExt;
 use mongodb::Database;
 use mongodb::bson::{DateTime, Document, doc};
-use nexus_core::{Environment, Role};
+use nexus_core::{Environment, Role, Standing};
 use nexus_store::{IdentityStore, MessageStore, SessionStore, Store};
 
 use super::Mongo;
@@ -18,7 +18,10 @@ async fn no_request_walks_through_a_collection_or_sorts() {
     let shell = place.shell().await;
     // Enough of everything that a walk would show, half of the messages as the original left them.
     for number in 0..50 {
-        let owner = store.create_identity(key(number), at(0)).await.unwrap();
+        let owner = store
+            .create_identity(key(number), Standing::Active, at(0))
+            .await
+            .unwrap();
         let said = message(&owner.identity, Role::Human, "hello");
         store.append(&owner.identity, said).await.unwrap();
         store
@@ -73,7 +76,11 @@ async fn no_request_walks_through_a_collection_or_sorts() {
 async fn the_plan_test_would_notice_a_walk_and_a_sort() {
     let place = Mongo::shared().await;
     let store = place.store().await;
-    let owner = store.create_identity(key(1), at(0)).await.unwrap().identity;
+    let owner = store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap()
+        .identity;
     for _ in 0..20 {
         let said = message(&owner, Role::Human, "hello");
         store.append(&owner, said).await.unwrap();
@@ -100,7 +107,10 @@ async fn every_request(store: &dyn Store) {
             .unwrap();
     }
     store.template(environment).await.unwrap().unwrap();
-    store.create_identity(key(7), at(0)).await.unwrap();
+    store
+        .create_identity(key(7), Standing::Active, at(0))
+        .await
+        .unwrap();
     let mut owner = store.identity(key(7)).await.unwrap().unwrap();
     for write in [set("temperature", 0.5), unset("temperature")] {
         owner = store.write_override(&owner, &write).await.unwrap();

@@ -26,13 +26,7 @@ impl NewToken {
             .map_err(|error| Failure::new(format!("no random numbers: {error}")))?;
         let created_at = Clock::default().now();
         let expires_at = created_at + TimeDelta::days(life.days.into());
-        let session = Session {
-            digest: token.digest(),
-            owner_key: key,
-            scope,
-            created_at,
-            expires_at,
-        };
+        let session = Session::new(token.digest(), key, scope, created_at, expires_at);
         store.create_session(session).await?;
         Ok(Self { token, expires_at })
     }

@@ -1,0 +1,139 @@
+//! The statements about sessions, standings, API keys, nonces, the audit, usage and counters.
+
+pub(in crate::embedded) const SESSIONS: &str = "
+    SELECT owner_key, created_at, expires_at, scope, last_seen_at, idle, client, digest
+    FROM sessions WHERE owner_key = ?1";
+
+pub(in crate::embedded) const REVOKE_SESSION: &str =
+    "DELETE FROM sessions WHERE digest = ?1 AND owner_key = ?2";
+
+// Without a digest to spare, all of them are different from it.
+pub(in crate::embedded) const REVOKE_SESSIONS: &str =
+    "DELETE FROM sessions WHERE owner_key = ?1 AND digest IS NOT ?2";
+
+pub(in crate::embedded) const TOUCH_SESSION: &str = "
+    UPDATE sessions SET last_seen_at = ?2
+    WHERE digest = ?1 AND coalesce(last_seen_at, created_at) < ?2";
+
+pub(in crate::embedded) const IDENTITIES_BY_STANDING: &str = "
+    SELECT public_key, created_at, metadata, config_overrides, prompt_overrides, version,
+           standing, is_admin
+    FROM identities WHERE standing = ?1 AND public_key > ?2 ORDER BY public_key LIMIT ?3";
+
+pub(in crate::embedded) const COUNT_IDENTITIES: &str =
+    "SELECT count(*) FROM identities WHERE standing = ?1";
+
+pub(in crate::embedded) const SET_STANDING: &str = "
+    UPDATE identities SET standing = ?4, version = version + 1
+    WHERE public_key = ?1 AND created_at = ?2 AND version = ?3";
+
+pub(in crate::embedded) const SET_ADMIN: &str = "
+    UPDATE identities SET is_admin = ?4, version = version + 1
+    WHERE public_key = ?1 AND created_at = ?2 AND version = ?3";
+
+pub(in crate::embedded) const ADD_API_KEY: &str = "
+    INSERT INTO api_keys (id, digest, owner_key, name, scopes, models, created_at, expires_at,
+                          last_used_at, revoked_at)
+    SELECT ?3, ?4, public_key, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM identities
+    WHERE public_key = ?1 AND created_at = ?2";
+
+pub(in crate::embedded) const API_KEY: &str = "
+    SELECT id, digest, owner_key, name, scopes, models, created_at, expires_at, last_used_at,
+           revoked_at
+    FROM api_keys WHERE id = ?1";
+
+pub(in crate::embedded) const API_KEYS: &str = "
+    SELECT id, digest, owner_key, name, scopes, models, created_at, expires_at, last_used_at,
+           revoked_at
+    FROM api_keys WHERE owner_key = ?1 ORDER BY created_at DESC, id DESC";
+
+pub(in crate::embedded) const REVOKE_API_KEY: &str = "
+    UPDATE api_keys SET revoked_at = ?3 WHERE id = ?1 AND owner_key = ?2 AND revoked_at IS NULL";
+
+pub(in crate::embedded) const TOUCH_API_KEY: &str = "
+    UPDATE api_keys SET last_used_at = ?2
+    WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)";
+
+pub(in crate::embedded) const USE_NONCE: &str = "
+    INSERT INTO used_nonces (id, expires_at) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING";
+
+// A few at a time: each insertion makes room for more than itself.
+pub(in crate::embedded) const FORGET_NONCES: &str = "
+    DELETE FROM used_nonces
+    WHERE id IN (SELECT id FROM used_nonces WHERE expires_at < ?1 LIMIT 16)";
+
+pub(in crate::embedded) const ADD_AUDIT: &str = "
+    INSERT INTO audit (seq, at, actor, action, target, details, signature, previous, hash)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+
+pub(in crate::embedded) const AUDIT: &str = "
+    SELECT seq, at, actor, action, target, details, signature, previous, hash FROM audit
+    WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+
+pub(in crate::embedded) const AUDIT_HEAD: &str =
+    "SELECT seq, hash FROM audit WHERE seq > 0 ORDER BY seq DESC LIMIT 1";
+
+pub(in crate::embedded) const ADD_USAGE: &str = "
+    INSERT INTO usage (owner_key, day, model, runs, input_tokens, output_tokens,
+                       cached_input_tokens, reasoning_tokens, cost_micros)
+    SELECT public_key, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM identities WHERE public_key = ?1
+    ON CONFLICT (owner_key, day, model) DO UPDATE SET
+        runs = runs + min(excluded.runs, 9223372036854775807 - runs),
+        input_tokens = input_tokens + min(excluded.input_tokens, 9223372036854775807 - input_tokens),
+        output_tokens =
+            output_tokens + min(excluded.output_tokens, 9223372036854775807 - output_tokens),
+        cached_input_tokens = cached_input_tokens
+            + min(excluded.cached_input_tokens, 9223372036854775807 - cached_input_tokens),
+        reasoning_tokens = reasoning_tokens
+            + min(excluded.reasoning_tokens, 9223372036854775807 - reasoning_tokens),
+        cost_micros = cost_micros + min(excluded.cost_micros, 9223372036854775807 - cost_micros)";
+
+pub(in crate::embedded) const USAGE: &str = "
+    SELECT day, model, runs, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens,
+           cost_micros
+    FROM usage WHERE owner_key = ?1 AND day BETWEEN ?2 AND ?3 ORDER BY day, model";
+
+pub(in crate::embedded) const ADD_TO_COUNTER: &str = "
+    INSERT INTO counters (id, owner_key, total, expires_at) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT (id) DO UPDATE
+    SET total = total + min(excluded.total, 9223372036854775807 - total)
+    RETURNING total";
+
+pub(in crate::embedded) const FORGET_COUNTERS: &str = "
+    DELETE FROM counters
+    WHERE id IN (SELECT id FROM counters WHERE expires_at < ?1 LIMIT 16)";
+
+pub(in crate::embedded) const ERASE_API_KEYS: &str = "DELETE FROM api_keys WHERE owner_key = ?1";
+
+pub(in crate::embedded) const ERASE_USAGE: &str = "DELETE FROM usage WHERE owner_key = ?1";
+
+pub(in crate::embedded) const ERASE_COUNTERS: &str = "DELETE FROM counters WHERE owner_key = ?1";
+
+#[cfg(test)]
+pub(super) const REQUEST_PATH: [&str; 25] = [
+    SESSIONS,
+    REVOKE_SESSION,
+    REVOKE_SESSIONS,
+    TOUCH_SESSION,
+    IDENTITIES_BY_STANDING,
+    COUNT_IDENTITIES,
+    SET_STANDING,
+    SET_ADMIN,
+    ADD_API_KEY,
+    API_KEY,
+    API_KEYS,
+    REVOKE_API_KEY,
+    TOUCH_API_KEY,
+    USE_NONCE,
+    FORGET_NONCES,
+    ADD_AUDIT,
+    AUDIT,
+    AUDIT_HEAD,
+    ADD_USAGE,
+    USAGE,
+    ADD_TO_COUNTER,
+    FORGET_COUNTERS,
+    ERASE_API_KEYS,
+    ERASE_USAGE,
+    ERASE_COUNTERS,
+];

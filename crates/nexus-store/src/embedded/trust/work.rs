@@ -1,0 +1,308 @@
+//! What is asked of the file, and what changes it. What changes it runs inside a transaction of the
+//! writer.
+
+use chrono::{NaiveDate, TimeDelta};
+use nexus_core::{
+    ApiKey, ApiKeyId, AuditEntry, AuditHead, Identity, IdentityWrite, NewAudit, NonceId, PublicKey,
+    Session, SessionId, Standing, Timestamp, TokenDigest, Usage, UsageCount, UsageKey,
+};
+use rusqlite::Connection;
+use serde::Serialize;
+
+use super::rows;
+use crate::embedded::read::{self, all, number, one, one_more, page};
+use crate::embedded::rows as stored;
+use crate::embedded::sql::trust as sql;
+use crate::embedded::write::{execute, gone, insert};
+use crate::{AuditPage, Counter, IdentityPage, StandingCounts, StoreError};
+
+/// How long what has expired is kept: clocks are set back, and other computers have their own.
+const GRACE: TimeDelta = TimeDelta::hours(1);
+
+pub(in crate::embedded) fn sessions(
+    connection: &Connection,
+    owner: PublicKey,
+) -> Result<Vec<Session>, StoreError> {
+    let mut sessions = all(
+        connection,
+        sql::SESSIONS,
+        [owner.to_string()],
+        stored::session,
+    )?;
+    sessions.sort_by_key(|session| std::cmp::Reverse(session.created_at));
+    Ok(sessions)
+}
+
+pub(in crate::embedded) fn revoke_session(
+    connection: &Connection,
+    owner: PublicKey,
+    id: SessionId,
+) -> Result<bool, StoreError> {
+    let mut sessions = sessions(connection, owner)?.into_iter();
+    let Some(session) = sessions.find(|session| session.id() == id) else {
+        return Ok(false);
+    };
+    let parameters = (session.digest.as_bytes(), owner.to_string());
+    Ok(execute(connection, sql::REVOKE_SESSION, parameters)? == 1)
+}
+
+pub(in crate::embedded) fn revoke_sessions(
+    connection: &Connection,
+    owner: PublicKey,
+    except: Option<TokenDigest>,
+) -> Result<u64, StoreError> {
+    let except = except.as_ref().map(TokenDigest::as_bytes);
+    execute(
+        connection,
+        sql::REVOKE_SESSIONS,
+        (owner.to_string(), except),
+    )
+}
+
+pub(in crate::embedded) fn touch_session(
+    connection: &Connection,
+    digest: TokenDigest,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let parameters = (digest.as_bytes(), at.timestamp_millis());
+    execute(connection, sql::TOUCH_SESSION, parameters).map(drop)
+}
+
+pub(in crate::embedded) fn identities_by_standing(
+    connection: &Connection,
+    standing: Standing,
+    after: Option<PublicKey>,
+    limit: u32,
+) -> Result<IdentityPage, StoreError> {
+    let after = after.map(|key| key.to_string()).unwrap_or_default();
+    let parameters = (standing.as_str(), after, one_more(limit));
+    let found = all(
+        connection,
+        sql::IDENTITIES_BY_STANDING,
+        parameters,
+        stored::identity,
+    )?;
+    let (identities, has_more) = page(found, limit);
+    Ok(IdentityPage {
+        identities,
+        has_more,
+    })
+}
+
+pub(in crate::embedded) fn count_identities(
+    connection: &Connection,
+) -> Result<StandingCounts, StoreError> {
+    let count = |standing: Standing| -> Result<u64, StoreError> {
+        let count = one(
+            connection,
+            sql::COUNT_IDENTITIES,
+            [standing.as_str()],
+            |row| Ok(row.get::<_, i64>(0)?),
+        )?;
+        Ok(count.unwrap_or(0).cast_unsigned())
+    };
+    Ok(StandingCounts {
+        active: count(Standing::Active)?,
+        pending: count(Standing::Pending)?,
+        disabled: count(Standing::Disabled)?,
+    })
+}
+
+pub(in crate::embedded) fn write_identity(
+    connection: &Connection,
+    identity: &Identity,
+    write: IdentityWrite,
+) -> Result<Identity, StoreError> {
+    let key = identity.public_key;
+    let life = (
+        key.to_string(),
+        identity.created_at.timestamp_millis(),
+        number(identity.version),
+    );
+    let changed = match write {
+        IdentityWrite::Standing(standing) => {
+            let parameters = (life.0, life.1, life.2, standing.as_str());
+            execute(connection, sql::SET_STANDING, parameters)?
+        }
+        IdentityWrite::Admin(is_admin) => {
+            let parameters = (life.0, life.1, life.2, is_admin);
+            execute(connection, sql::SET_ADMIN, parameters)?
+        }
+    };
+    if changed == 0 {
+        return Err(gone(key));
+    }
+    read::identity(connection, key)?.ok_or_else(|| gone(key))
+}
+
+pub(super) fn create_api_key(
+    connection: &Connection,
+    registered_at: Timestamp,
+    key: &ApiKey,
+) -> Result<(), StoreError> {
+    let parameters = rusqlite::params![
+        key.owner_key.to_string(),
+        registered_at.timestamp_millis(),
+        key.id.to_string(),
+        key.digest.as_bytes(),
+        key.name.as_str(),
+        json(&key.scopes)?,
+        key.models.as_ref().map(json).transpose()?,
+        key.created_at.timestamp_millis(),
+        key.expires_at.timestamp_millis(),
+        key.last_used_at.map(|at| at.timestamp_millis()),
+        key.revoked_at.map(|at| at.timestamp_millis()),
+    ];
+    let what = || format!("API key {}", key.id);
+    match insert(connection, sql::ADD_API_KEY, parameters, what)? {
+        0 => Err(gone(key.owner_key)),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn api_key(connection: &Connection, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+    one(connection, sql::API_KEY, [id.to_string()], rows::api_key)
+}
+
+pub(super) fn api_keys(
+    connection: &Connection,
+    owner: PublicKey,
+) -> Result<Vec<ApiKey>, StoreError> {
+    all(
+        connection,
+        sql::API_KEYS,
+        [owner.to_string()],
+        rows::api_key,
+    )
+}
+
+pub(super) fn revoke_api_key(
+    connection: &Connection,
+    owner: PublicKey,
+    id: ApiKeyId,
+    at: Timestamp,
+) -> Result<bool, StoreError> {
+    let parameters = (id.to_string(), owner.to_string(), at.timestamp_millis());
+    Ok(execute(connection, sql::REVOKE_API_KEY, parameters)? == 1)
+}
+
+pub(super) fn touch_api_key(
+    connection: &Connection,
+    id: ApiKeyId,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let parameters = (id.to_string(), at.timestamp_millis());
+    execute(connection, sql::TOUCH_API_KEY, parameters).map(drop)
+}
+
+pub(super) fn use_nonce(
+    connection: &Connection,
+    nonce: NonceId,
+    at: Timestamp,
+    expires_at: Timestamp,
+) -> Result<bool, StoreError> {
+    let parameters = (nonce.as_bytes(), expires_at.timestamp_millis());
+    let is_first = execute(connection, sql::USE_NONCE, parameters)? == 1;
+    execute(connection, sql::FORGET_NONCES, [forgotten(at)])?;
+    Ok(is_first)
+}
+
+pub(super) fn append_audit(
+    connection: &Connection,
+    new: NewAudit,
+) -> Result<AuditEntry, StoreError> {
+    let entry = new.after(audit_head(connection)?);
+    let parameters = rusqlite::params![
+        number(entry.seq),
+        entry.at.timestamp_millis(),
+        entry.actor.to_string(),
+        entry.action.as_str(),
+        entry.target.as_str(),
+        json(&entry.details)?,
+        entry.signature,
+        entry.previous.to_string(),
+        entry.hash.to_string(),
+    ];
+    let what = || format!("audit entry {}", entry.seq);
+    insert(connection, sql::ADD_AUDIT, parameters, what)?;
+    Ok(entry)
+}
+
+pub(super) fn audit(
+    connection: &Connection,
+    after: u64,
+    limit: u32,
+) -> Result<AuditPage, StoreError> {
+    let parameters = (number(after), one_more(limit));
+    let entries = all(connection, sql::AUDIT, parameters, rows::audit)?;
+    let (entries, has_more) = page(entries, limit);
+    Ok(AuditPage { entries, has_more })
+}
+
+pub(super) fn audit_head(connection: &Connection) -> Result<Option<AuditHead>, StoreError> {
+    one(connection, sql::AUDIT_HEAD, [], rows::audit_head)
+}
+
+pub(super) fn add_usage(
+    connection: &Connection,
+    key: &UsageKey,
+    count: UsageCount,
+) -> Result<(), StoreError> {
+    let parameters = (
+        key.owner.to_string(),
+        key.day.to_string(),
+        &key.model,
+        number(count.runs),
+        number(count.input_tokens),
+        number(count.output_tokens),
+        number(count.cached_input_tokens),
+        number(count.reasoning_tokens),
+        number(count.cost_micros),
+    );
+    match execute(connection, sql::ADD_USAGE, parameters)? {
+        0 => Err(gone(key.owner)),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn usage(
+    connection: &Connection,
+    owner: PublicKey,
+    from: NaiveDate,
+    to: NaiveDate,
+) -> Result<Vec<Usage>, StoreError> {
+    let parameters = (owner.to_string(), from.to_string(), to.to_string());
+    all(connection, sql::USAGE, parameters, |row| {
+        rows::usage(row, owner)
+    })
+}
+
+pub(super) fn add_to_counter(
+    connection: &Connection,
+    counter: Counter,
+    by: u64,
+    at: Timestamp,
+) -> Result<u64, StoreError> {
+    let parameters = (
+        counter.id.as_bytes(),
+        counter.owner.map(|owner| owner.to_string()),
+        number(by),
+        counter.expires_at.timestamp_millis(),
+    );
+    let total = one(connection, sql::ADD_TO_COUNTER, parameters, |row| {
+        Ok(row.get::<_, i64>(0)?)
+    })?;
+    execute(connection, sql::FORGET_COUNTERS, [forgotten(at)])?;
+    Ok(total.unwrap_or(0).cast_unsigned())
+}
+
+/// What expired before this moment is not needed any more.
+fn forgotten(at: Timestamp) -> i64 {
+    (at - GRACE).timestamp_millis()
+}
+
+fn json(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Unavailable {
+        reason: error.to_string(),
+    })
+}

@@ -1,0 +1,370 @@
+//! What is asked of the database, and what changes it. As everywhere, each step is safe to stop
+//! after.
+
+use chrono::NaiveDate;
+use futures_util::TryStreamExt;
+use mongodb::bson::{Bson, Document, doc};
+use mongodb::{ClientSession, Collection, bson::RawDocumentBuf};
+use nexus_core::{
+    ApiKey, ApiKeyId, AuditEntry, AuditHead, Identity, IdentityWrite, NewAudit, NonceId, PublicKey,
+    Session, SessionId, Standing, Timestamp, TokenDigest, Usage, UsageCount, UsageKey,
+};
+
+use super::documents as trusted;
+use crate::mongo::changes::Changes;
+use crate::mongo::data::{AS_IT_IS_NOW, Data};
+use crate::mongo::documents::{self, binary, moment, session_id};
+use crate::mongo::fault::{conflict, is_duplicate};
+use crate::mongo::read::{Query, one_more, page};
+use crate::mongo::write::{added_once, gone, number, raw, this_life};
+use crate::{AuditPage, Counter, IdentityPage, StandingCounts, StoreError};
+
+impl Data {
+    pub(in crate::mongo) async fn sessions(
+        &self,
+        owner: PublicKey,
+    ) -> Result<Vec<Session>, StoreError> {
+        let found = self
+            .sessions
+            .find(doc! {"owner_key": owner.to_string()})
+            .await?;
+        let found: Vec<RawDocumentBuf> = found.try_collect().await?;
+        let mut sessions = found
+            .iter()
+            .map(|document| documents::session(document, documents::session_digest(document)?))
+            .collect::<Result<Vec<_>, _>>()?;
+        sessions.sort_by_key(|session| std::cmp::Reverse(session.created_at));
+        Ok(sessions)
+    }
+
+    pub(in crate::mongo) async fn revoke_session(
+        &self,
+        changes: &Changes,
+        owner: PublicKey,
+        id: SessionId,
+    ) -> Result<bool, StoreError> {
+        let mut sessions = self.sessions(owner).await?.into_iter();
+        let Some(found) = sessions.find(|session| session.id() == id) else {
+            return Ok(false);
+        };
+        let filter = doc! {"_id": session_id(found.digest), "owner_key": owner.to_string()};
+        let mut session = self.client.start_session().await?;
+        let deleted = self.sessions.delete_one(filter).session(&mut session);
+        let is_gone = deleted.await?.deleted_count == 1;
+        changes.tell(session.operation_time());
+        Ok(is_gone)
+    }
+
+    pub(in crate::mongo) async fn revoke_sessions(
+        &self,
+        changes: &Changes,
+        owner: PublicKey,
+        except: Option<TokenDigest>,
+    ) -> Result<u64, StoreError> {
+        let mut filter = doc! {"owner_key": owner.to_string()};
+        if let Some(digest) = except {
+            filter.insert("_id", doc! {"$ne": session_id(digest)});
+        }
+        let mut session = self.client.start_session().await?;
+        let deleted = self.sessions.delete_many(filter).session(&mut session);
+        let deleted = deleted.await?.deleted_count;
+        changes.tell(session.operation_time());
+        Ok(deleted)
+    }
+
+    pub(in crate::mongo) async fn touch_session(
+        &self,
+        digest: TokenDigest,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let change = doc! {"$max": {"last_seen_at": moment(at)}};
+        let filter = doc! {"_id": session_id(digest)};
+        self.sessions.update_one(filter, change).await?;
+        Ok(())
+    }
+
+    pub(in crate::mongo) async fn identities_by_standing(
+        &self,
+        standing: Standing,
+        after: Option<PublicKey>,
+        limit: u32,
+    ) -> Result<IdentityPage, StoreError> {
+        let after = after.map(|key| key.to_string()).unwrap_or_default();
+        // What was stored before there were standings is active.
+        let standing: Bson = match standing {
+            Standing::Active => doc! {"$in": [standing.as_str(), null]}.into(),
+            Standing::Pending | Standing::Disabled => standing.as_str().into(),
+        };
+        let query = Query {
+            filter: doc! {"standing": standing, "public_key": {"$gt": after}},
+            sort: doc! {"public_key": 1},
+            skip: 0,
+            limit: one_more(limit),
+        };
+        let (found, has_more) = page(query.run(&self.identities).await?, limit);
+        let identities = found.iter().map(|document| documents::identity(document));
+        Ok(IdentityPage {
+            identities: identities.collect::<Result<_, _>>()?,
+            has_more,
+        })
+    }
+
+    /// Those who are not active are few and are counted; the others are the rest of what the
+    /// database's own books say.
+    pub(in crate::mongo) async fn count_identities(&self) -> Result<StandingCounts, StoreError> {
+        let count = |standing: Standing| {
+            let filter = doc! {"standing": standing.as_str()};
+            self.identities.count_documents(filter)
+        };
+        let all = self.identities.estimated_document_count().await?;
+        let pending = count(Standing::Pending).await?;
+        let disabled = count(Standing::Disabled).await?;
+        Ok(StandingCounts {
+            active: all.saturating_sub(pending).saturating_sub(disabled),
+            pending,
+            disabled,
+        })
+    }
+
+    pub(in crate::mongo) async fn write_identity(
+        &self,
+        changes: &Changes,
+        identity: &Identity,
+        write: IdentityWrite,
+    ) -> Result<Identity, StoreError> {
+        let set = match write {
+            IdentityWrite::Standing(standing) => doc! {"standing": standing.as_str()},
+            IdentityWrite::Admin(is_admin) => doc! {"is_admin": is_admin},
+        };
+        let change = doc! {"$set": set, "$inc": {"version": 1}};
+        self.change_identity(changes, identity, change).await
+    }
+
+    /// Stores first and asks for the identity after, as [`append`](Self::append) does.
+    pub(super) async fn create_api_key(
+        &self,
+        changes: &Changes,
+        owner: &Identity,
+        key: &ApiKey,
+    ) -> Result<(), StoreError> {
+        let mut session = self.client.start_session().await?;
+        let new = raw(&trusted::from_api_key(key))?;
+        let added = self.api_keys.insert_one(new).session(&mut session).await;
+        added_once(added, || conflict(format!("API key {}", key.id)))?;
+        let owners = self.identities.find_one(this_life(owner));
+        let is_there = owners.session(&mut session).await?.is_some();
+        if !is_there {
+            let mine = doc! {"_id": key.id.to_string(), "owner_key": key.owner_key.to_string()};
+            let deleted = self.api_keys.delete_one(mine).session(&mut session);
+            deleted.await?;
+        }
+        changes.tell(session.operation_time());
+        if is_there {
+            Ok(())
+        } else {
+            Err(gone(owner.public_key))
+        }
+    }
+
+    pub(super) async fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+        let found = self.api_keys.find_one(doc! {"_id": id.to_string()}).await?;
+        found
+            .map(|document| trusted::api_key(&document))
+            .transpose()
+    }
+
+    pub(super) async fn api_keys(&self, owner: PublicKey) -> Result<Vec<ApiKey>, StoreError> {
+        let found = self
+            .api_keys
+            .find(doc! {"owner_key": owner.to_string()})
+            .sort(doc! {"created_at": -1, "_id": -1})
+            .await?;
+        let found: Vec<RawDocumentBuf> = found.try_collect().await?;
+        found
+            .iter()
+            .map(|document| trusted::api_key(document))
+            .collect()
+    }
+
+    pub(super) async fn revoke_api_key(
+        &self,
+        changes: &Changes,
+        owner: PublicKey,
+        id: ApiKeyId,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mine = doc! {
+            "_id": id.to_string(), "owner_key": owner.to_string(), "revoked_at": null,
+        };
+        let change = doc! {"$set": {"revoked_at": moment(at)}};
+        let mut session = self.client.start_session().await?;
+        let changed = self.api_keys.update_one(mine, change).session(&mut session);
+        let is_revoked = changed.await?.modified_count == 1;
+        changes.tell(session.operation_time());
+        Ok(is_revoked)
+    }
+
+    pub(super) async fn touch_api_key(
+        &self,
+        id: ApiKeyId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let change = doc! {"$max": {"last_used_at": moment(at)}};
+        let filter = doc! {"_id": id.to_string()};
+        self.api_keys.update_one(filter, change).await?;
+        Ok(())
+    }
+
+    /// The nonce is the `_id`: it can be inserted once. The database forgets it by its own clock.
+    pub(super) async fn use_nonce(
+        &self,
+        nonce: NonceId,
+        expires_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let new = doc! {"_id": binary(nonce.as_bytes()), "expires_at": moment(expires_at)};
+        match self.nonces.insert_one(raw(&new)?).await {
+            Ok(_) => Ok(true),
+            Err(error) if is_duplicate(&error) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whoever takes the next place first has it; the others look again where the chain ends. What
+    /// they see then is at least as new as what was in their way, because both are in one causal
+    /// chain. The writers of one node take turns, so that only nodes meet.
+    pub(super) async fn append_audit(&self, new: &NewAudit) -> Result<AuditEntry, StoreError> {
+        let _turn = self.audit_turn.lock().await;
+        let mut session = self.client.start_session().await?;
+        loop {
+            let newest = self.audit.find_one(doc! {}).sort(doc! {"_id": -1});
+            let newest = newest.session(&mut session).await?;
+            let head = newest
+                .map(|document| trusted::audit_head(&document))
+                .transpose()?;
+            let entry = new.clone().after(head);
+            let document = raw(&trusted::from_audit(&entry)?)?;
+            match self.audit.insert_one(document).session(&mut session).await {
+                Ok(_) => return Ok(entry),
+                Err(error) if is_duplicate(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    pub(super) async fn audit(&self, after: u64, limit: u32) -> Result<AuditPage, StoreError> {
+        let query = Query {
+            filter: doc! {"_id": {"$gt": number(after)}},
+            sort: doc! {"_id": 1},
+            skip: 0,
+            limit: one_more(limit),
+        };
+        let (found, has_more) = page(query.run(&self.audit).await?, limit);
+        let entries = found.iter().map(|document| trusted::audit(document));
+        Ok(AuditPage {
+            entries: entries.collect::<Result<_, _>>()?,
+            has_more,
+        })
+    }
+
+    pub(super) async fn audit_head(&self) -> Result<Option<AuditHead>, StoreError> {
+        let newest = self.audit.find_one(doc! {}).sort(doc! {"_id": -1}).await?;
+        newest
+            .map(|document| trusted::audit_head(&document))
+            .transpose()
+    }
+
+    /// Counts first and asks for the identity after, so that an erasure leaves nothing.
+    pub(super) async fn add_usage(
+        &self,
+        key: &UsageKey,
+        count: UsageCount,
+    ) -> Result<(), StoreError> {
+        let place = doc! {
+            "owner_key": key.owner.to_string(), "day": key.day.to_string(), "model": &key.model,
+        };
+        let sums = trusted::counts(&count).map(|(name, by)| (name.to_owned(), sum(name, by)));
+        let change = doc! {"$set": Document::from_iter(sums)};
+        let mut session = self.client.start_session().await?;
+        upsert(&self.usage, &mut session, &place, change).await?;
+        let owner = doc! {"public_key": key.owner.to_string()};
+        let owners = self.identities.find_one(owner).session(&mut session);
+        if owners.await?.is_some() {
+            return Ok(());
+        }
+        let deleted = self.usage.delete_one(place).session(&mut session);
+        deleted.await?;
+        Err(gone(key.owner))
+    }
+
+    pub(super) async fn usage(
+        &self,
+        owner: PublicKey,
+        from: NaiveDate,
+        to: NaiveDate,
+    ) -> Result<Vec<Usage>, StoreError> {
+        let days = doc! {"$gte": from.to_string(), "$lte": to.to_string()};
+        let found = self
+            .usage
+            .find(doc! {"owner_key": owner.to_string(), "day": days})
+            .sort(doc! {"day": 1, "model": 1})
+            .await?;
+        let found: Vec<RawDocumentBuf> = found.try_collect().await?;
+        found
+            .iter()
+            .map(|document| trusted::usage(document, owner))
+            .collect()
+    }
+
+    pub(super) async fn add_to_counter(
+        &self,
+        counter: Counter,
+        by: u64,
+    ) -> Result<u64, StoreError> {
+        let expires_at = moment(counter.expires_at);
+        let mut set = doc! {
+            "total": sum("total", by),
+            "expires_at": {"$ifNull": ["$expires_at", expires_at]},
+        };
+        if let Some(owner) = counter.owner {
+            set.insert("owner_key", owner.to_string());
+        }
+        let place = doc! {"_id": binary(counter.id.as_bytes())};
+        let mut session = self.client.start_session().await?;
+        let counted = upsert(&self.counters, &mut session, &place, doc! {"$set": set}).await?;
+        documents::total(&counted)
+    }
+}
+
+/// Changes the one document at `place`, or adds it, and gives what it is then. Of several who add
+/// it at once one does, and the others find it when they try again.
+async fn upsert(
+    collection: &Collection<RawDocumentBuf>,
+    session: &mut ClientSession,
+    place: &Document,
+    change: Document,
+) -> Result<RawDocumentBuf, StoreError> {
+    loop {
+        let changed = collection
+            .find_one_and_update(place.clone(), vec![change.clone()])
+            .upsert(true)
+            .return_document(AS_IT_IS_NOW)
+            .session(&mut *session);
+        match changed.await {
+            Ok(Some(changed)) => return Ok(changed),
+            Ok(None) => {
+                return Err(StoreError::Unavailable {
+                    reason: "the database has counted and does not say what".to_owned(),
+                });
+            }
+            Err(error) if is_duplicate(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// What a number becomes when `by` is added: at most the largest that there is.
+fn sum(name: &str, by: u64) -> Bson {
+    let now = doc! {"$ifNull": [format!("${name}"), 0_i64]};
+    let room = doc! {"$subtract": [i64::MAX, now.clone()]};
+    doc! {"$add": [now, {"$min": [number(by), room]}]}.into()
+}
