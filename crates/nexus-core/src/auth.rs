@@ -6,11 +6,13 @@
 //! | type | what it is |
 //! |---|---|
 //! | [`Origin`] | where the server is reached: it fixes the domain and the URI that are signed |
+//! | [`InstallationSecret`] | what all nodes of an installation share and nobody else knows |
 //! | [`SigningKey`], [`Signature`] | a secp256k1 key, and what it makes of a text (EIP-191) |
 //! | [`SignInRules`] | hands out challenges and accepts them, signed (EIP-4361) |
 //! | [`RequestRules`] | accepts requests that carry a signature (RFC 9421, profile of ERC-8128) |
 //! | [`NonceId`](crate::NonceId) | what is stored of a number that was used, so that it is used once |
 
+mod installation;
 mod key;
 mod nonce;
 mod origin;
@@ -20,6 +22,7 @@ mod signature;
 
 use chrono::TimeDelta;
 
+pub use installation::InstallationSecret;
 pub use key::{InvalidKey, SigningKey};
 pub use nonce::{NonceKey, Purpose};
 pub use origin::{InvalidOrigin, Origin};

@@ -21,7 +21,9 @@ use crate::gate::Gate;
 use crate::live::LiveTemplate;
 
 pub use failure::CommandFailure;
-pub use outcome::{Data, IdentityView, Outcome, Described};
+pub use outcome::{
+    Changed, Data, Described, IdentityView, ModelView, NewKey, Outcome, SessionView,
+};
 
 /// How often something is decided again when somebody else wrote in between.
 const ATTEMPTS: usize = 5;
@@ -131,7 +133,7 @@ impl Commands {
             Command::IdentityDelete => self.erase(&record).await?,
             Command::ConfigGet { field } => {
                 let member = self.member(subject).await?;
-                reading::settings(&genesis, &member, field)?
+                reading::settings(&genesis, &member, field)
             }
             Command::PromptGet { name } => {
                 let member = self.member(subject).await?;

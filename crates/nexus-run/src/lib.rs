@@ -8,13 +8,16 @@
 //! | [`gate`] | [`Gate`]: whose token this is, and whether they are a member |
 //! | [`context`] | [`RunContext`]: everything one run knows; what the model is shown |
 //! | [`generate`] | one turn with the model |
+//! | [`sign_in`] | [`SignIn`]: sessions for people, proofs for single requests |
 //! | [`stream`] | [`RunStream`]: the events of a run, which also drives it |
 //! | [`tools`] | [`Tool`], [`ToolBox`]: what a model may call |
 //! | [`live`] | [`LiveTemplate`]: the template in force |
 //! | [`proposal`] | [`Proposal`]: a new template, checked and compared before it is stored |
+//! | [`commands`] | [`Commands`]: executes what a person tells Nexus to do |
 //! | [`personal`] | reading and changing what one person set |
 //! | [`error`] | [`RunError`] |
 
+pub mod commands;
 pub mod context;
 pub mod error;
 pub mod gate;
@@ -23,14 +26,17 @@ pub mod live;
 pub mod orchestrator;
 pub mod personal;
 pub mod proposal;
+pub mod sign_in;
 pub mod stream;
 pub mod tools;
 
+pub use commands::{Authority, CommandFailure, Commands, Order, Outcome, Registration};
 pub use context::{Question, RunContext};
 pub use error::RunError;
 pub use gate::Gate;
 pub use live::{LiveTemplate, TemplateHealth};
 pub use orchestrator::{NewRun, Orchestrator};
 pub use proposal::{Destination, Proposal, ProposalError};
+pub use sign_in::{NewSession, Proof, ProofError, SignIn, SignInError};
 pub use stream::{OnDisconnect, RunStream};
 pub use tools::{Tool, ToolBox};

@@ -29,7 +29,7 @@ pub use embedded::{EmbeddedStore, OpenError};
 pub use error::StoreError;
 #[cfg(feature = "mongo")]
 pub use mongo::{ConnectError, MongoOptions, MongoStore};
-pub use trust::{ApiKeyStore, AuditStore, CounterStore, NonceStore, UsageStore};
+pub use trust::{ApiKeyStore, AuditStore, CounterStore, InstallationStore, NonceStore, UsageStore};
 pub use types::{
     AuditPage, Counter, Created, Cursor, Erased, IdentityPage, MessagePage, NewTemplate,
     StandingCounts, StoreFacts, StoredTemplate, TemplateVersion,
@@ -198,6 +198,7 @@ pub trait Store:
     + MessageStore
     + SessionStore
     + ApiKeyStore
+    + InstallationStore
     + NonceStore
     + AuditStore
     + UsageStore

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
+use nexus_core::auth::InstallationSecret;
 use nexus_core::{
     ApiKey, ApiKeyId, AuditEntry, AuditHead, Identity, NewAudit, NonceId, PublicKey, Timestamp,
     Usage, UsageCount, UsageKey,
@@ -37,6 +38,17 @@ pub trait ApiKeyStore: Send + Sync {
     /// Notes that a key was used at `at`, as [`touch_session`](crate::SessionStore::touch_session)
     /// does for a session.
     async fn touch_api_key(&self, id: ApiKeyId, at: Timestamp) -> Result<(), StoreError>;
+}
+
+/// What all nodes share.
+#[async_trait]
+pub trait InstallationStore: Send + Sync {
+    /// The secret of the installation. If there is none yet, `candidate` becomes it; of several
+    /// nodes that come at once, all get the same.
+    async fn installation_secret(
+        &self,
+        candidate: InstallationSecret,
+    ) -> Result<InstallationSecret, StoreError>;
 }
 
 /// What may be used once.

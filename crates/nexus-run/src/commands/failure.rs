@@ -12,7 +12,9 @@ use crate::live::TemplateUnavailable;
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CommandFailure {
     /// It must be signed anew each time.
-    #[error("{command} needs a fresh signature with your key: sign this request, and send it again")]
+    #[error(
+        "{command} needs a fresh signature with your key: sign this request, and send it again"
+    )]
     SignatureRequired {
         /// The command.
         command: CommandName,
@@ -27,7 +29,9 @@ pub enum CommandFailure {
     #[error("an administrator of this server has disabled this identity")]
     Disabled,
     /// People do not register by themselves here.
-    #[error("this server registers nobody by itself: ask the person who runs it to run `nexus identity new {key}`")]
+    #[error(
+        "this server registers nobody by itself: ask the person who runs it to run `nexus identity new {key}`"
+    )]
     RegistrationClosed {
         /// The key, for the person who runs the server.
         key: String,

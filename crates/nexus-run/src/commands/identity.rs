@@ -1,7 +1,7 @@
 //! Coming and going: `identity`, `identity.delete`.
 
-use nexus_core::audit::{Change, Details};
 use nexus_core::Standing;
+use nexus_core::audit::{Change, Details};
 use serde_json::json;
 
 use super::outcome::{Data, IdentityView};
@@ -27,7 +27,7 @@ impl Commands {
         let details = Details::from([("standing".to_owned(), change)]);
         record.write_about_subject(details).await?;
         let now = self.clock.now();
-        let created = self.store.create_identity(key, now, standing).await?;
+        let created = self.store.create_identity(key, standing, now).await?;
         Ok(view(created.identity.standing, created.is_new))
     }
 

@@ -7,9 +7,7 @@ use nexus_core::audit::{Change, Details};
 use nexus_core::command::NewApiKey;
 use nexus_core::policy::Refusal;
 use nexus_core::token::TokenKind;
-use nexus_core::{
-    ApiKey, ApiKeyId, CommandName, Genesis, Label, PublicKey, SessionId, Token,
-};
+use nexus_core::{ApiKey, ApiKeyId, CommandName, Genesis, Label, PublicKey, SessionId, Token};
 use serde_json::json;
 
 use super::outcome::{Data, NewKey, SessionView};
@@ -51,7 +49,8 @@ impl Commands {
             last_used_at: None,
             revoked_at: None,
         };
-        let rights = json!({"scopes": key.scopes, "models": key.models, "expires_at": key.expires_at});
+        let rights =
+            json!({"scopes": key.scopes, "models": key.models, "expires_at": key.expires_at});
         let change = Change::new(None, Some(&rights));
         let details = Details::from([("rights".to_owned(), change)]);
         record.write(target(id), details).await?;
@@ -76,9 +75,10 @@ impl Commands {
         }
         record.write(target(id), Details::new()).await?;
         let now = self.clock.now();
-        match self.store.revoke_api_key(owner, id, now).await? {
-            true => Ok(Data::Revoked { revoked: 1 }),
-            false => Err(not_found()),
+        if self.store.revoke_api_key(owner, id, now).await? {
+            Ok(Data::Revoked { revoked: 1 })
+        } else {
+            Err(not_found())
         }
     }
 
@@ -99,12 +99,13 @@ impl Commands {
         record: &Record<'_>,
         id: SessionId,
     ) -> Result<Data, CommandFailure> {
-        match self.store.revoke_session(record.subject, id).await? {
-            true => Ok(Data::Revoked { revoked: 1 }),
-            false => Err(CommandFailure::NotFound {
+        if self.store.revoke_session(record.subject, id).await? {
+            Ok(Data::Revoked { revoked: 1 })
+        } else {
+            Err(CommandFailure::NotFound {
                 what: "session",
                 where_to_look: CommandName::SessionList,
-            }),
+            })
         }
     }
 

@@ -23,11 +23,7 @@ impl Commands {
     }
 }
 
-pub(super) fn settings(
-    genesis: &Genesis,
-    identity: &Identity,
-    field: Option<ConfigField>,
-) -> Data {
+pub(super) fn settings(genesis: &Genesis, identity: &Identity, field: Option<ConfigField>) -> Data {
     let mut all = fields(genesis, identity);
     all.retain(|it| match it.field {
         Field::Config(found) => field.is_none_or(|field| field == found),

@@ -5,6 +5,7 @@ pub(super) mod work;
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
+use nexus_core::auth::InstallationSecret;
 use nexus_core::{
     ApiKey, ApiKeyId, AuditEntry, AuditHead, Identity, NewAudit, NonceId, PublicKey, Timestamp,
     Usage, UsageCount, UsageKey,
@@ -13,7 +14,8 @@ use nexus_core::{
 use super::EmbeddedStore;
 use super::fault::conflict;
 use crate::{
-    ApiKeyStore, AuditPage, AuditStore, Counter, CounterStore, NonceStore, StoreError, UsageStore,
+    ApiKeyStore, AuditPage, AuditStore, Counter, CounterStore, InstallationStore, NonceStore,
+    StoreError, UsageStore,
 };
 
 #[async_trait]
@@ -52,6 +54,18 @@ impl ApiKeyStore for EmbeddedStore {
     async fn touch_api_key(&self, id: ApiKeyId, at: Timestamp) -> Result<(), StoreError> {
         self.writer
             .write(move |file| work::touch_api_key(file, id, at))
+            .await
+    }
+}
+
+#[async_trait]
+impl InstallationStore for EmbeddedStore {
+    async fn installation_secret(
+        &self,
+        candidate: InstallationSecret,
+    ) -> Result<InstallationSecret, StoreError> {
+        self.writer
+            .write(move |file| work::installation_secret(file, &candidate))
             .await
     }
 }

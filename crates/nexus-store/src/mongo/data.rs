@@ -40,6 +40,7 @@ pub(super) struct Data {
     pub(super) messages: Collection<RawDocumentBuf>,
     pub(super) sessions: Collection<RawDocumentBuf>,
     pub(super) api_keys: Collection<RawDocumentBuf>,
+    pub(super) installation: Collection<RawDocumentBuf>,
     pub(super) nonces: Collection<RawDocumentBuf>,
     pub(super) audit: Collection<RawDocumentBuf>,
     /// Held while this node appends to the audit.
@@ -58,6 +59,7 @@ impl Data {
             messages: database.collection(MESSAGES),
             sessions: database.collection(SESSIONS),
             api_keys: database.collection(API_KEYS),
+            installation: database.collection("installation"),
             nonces: database.collection("used_nonces"),
             audit: database.collection("audit"),
             audit_turn: Mutex::new(()),

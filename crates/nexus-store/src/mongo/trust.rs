@@ -5,6 +5,7 @@ mod work;
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
+use nexus_core::auth::InstallationSecret;
 use nexus_core::{
     ApiKey, ApiKeyId, AuditEntry, AuditHead, Identity, NewAudit, NonceId, PublicKey, Timestamp,
     Usage, UsageCount, UsageKey,
@@ -13,7 +14,8 @@ use nexus_core::{
 use super::MongoStore;
 use super::fault::conflict;
 use crate::{
-    ApiKeyStore, AuditPage, AuditStore, Counter, CounterStore, NonceStore, StoreError, UsageStore,
+    ApiKeyStore, AuditPage, AuditStore, Counter, CounterStore, InstallationStore, NonceStore,
+    StoreError, UsageStore,
 };
 
 #[async_trait]
@@ -48,6 +50,17 @@ impl ApiKeyStore for MongoStore {
 
     async fn touch_api_key(&self, id: ApiKeyId, at: Timestamp) -> Result<(), StoreError> {
         self.call(async move |data, _| data.touch_api_key(id, at).await)
+            .await
+    }
+}
+
+#[async_trait]
+impl InstallationStore for MongoStore {
+    async fn installation_secret(
+        &self,
+        candidate: InstallationSecret,
+    ) -> Result<InstallationSecret, StoreError> {
+        self.call(async move |data, _| data.installation_secret(&candidate).await)
             .await
     }
 }

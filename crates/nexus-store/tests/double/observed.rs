@@ -3,6 +3,7 @@
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
+use nexus_core::auth::InstallationSecret;
 use nexus_core::{
     ApiKey, ApiKeyId, AuditEntry, AuditHead, Environment, Identity, IdentityWrite, Message,
     NewAudit, NonceId, OverrideWrite, PublicKey, RunId, Session, SessionId, Standing, Timestamp,
@@ -10,9 +11,9 @@ use nexus_core::{
 };
 use nexus_store::{
     ApiKeyStore, AuditPage, AuditStore, ConfigStore, Counter, CounterStore, Created, Cursor,
-    EmbeddedStore, Erased, IdentityPage, IdentityStore, MessagePage, MessageStore, NewTemplate,
-    NonceStore, SessionStore, StandingCounts, Store, StoreError, StoreFacts, StoredTemplate,
-    TemplateVersion, UsageStore,
+    EmbeddedStore, Erased, IdentityPage, IdentityStore, InstallationStore, MessagePage,
+    MessageStore, NewTemplate, NonceStore, SessionStore, StandingCounts, Store, StoreError,
+    StoreFacts, StoredTemplate, TemplateVersion, UsageStore,
 };
 use tokio::sync::watch;
 
@@ -94,6 +95,9 @@ observe! {
         api_keys(owner: PublicKey) -> Vec<ApiKey>;
         revoke_api_key(owner: PublicKey, id: ApiKeyId, at: Timestamp) -> bool;
         touch_api_key(id: ApiKeyId, at: Timestamp) -> ();
+    }
+    InstallationStore {
+        installation_secret(candidate: InstallationSecret) -> InstallationSecret;
     }
     NonceStore {
         use_nonce(nonce: NonceId, at: Timestamp, expires_at: Timestamp) -> bool;

@@ -1,8 +1,8 @@
 //! Sign-in: the way through, and each way out.
 
 use chrono::TimeDelta;
-use nexus_core::auth::sign_in::{MAX_MESSAGE_BYTES, Message};
 use nexus_core::NonceId;
+use nexus_core::auth::sign_in::{MAX_MESSAGE_BYTES, Message};
 use nexus_core::auth::{NonceKey, Purpose, SignInRefusal, SignInRules};
 use proptest::prelude::*;
 

@@ -38,6 +38,12 @@ BEGIN UPDATE generations SET n = n + 1 WHERE id = 1; END;
 CREATE TRIGGER api_keys_delete AFTER DELETE ON api_keys
 BEGIN UPDATE generations SET n = n + 1 WHERE id = 1; END;
 
+-- What all processes that work on this file share: one row, made by the first.
+CREATE TABLE installation (
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    secret BLOB NOT NULL
+) STRICT;
+
 CREATE TABLE used_nonces (
     id         BLOB NOT NULL PRIMARY KEY,
     expires_at INTEGER NOT NULL

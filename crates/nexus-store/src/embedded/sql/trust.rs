@@ -54,6 +54,11 @@ pub(in crate::embedded) const TOUCH_API_KEY: &str = "
     UPDATE api_keys SET last_used_at = ?2
     WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)";
 
+pub(in crate::embedded) const ADD_INSTALLATION: &str = "
+    INSERT INTO installation (id, secret) VALUES (1, ?1) ON CONFLICT (id) DO NOTHING";
+
+pub(in crate::embedded) const INSTALLATION: &str = "SELECT secret FROM installation WHERE id = 1";
+
 pub(in crate::embedded) const USE_NONCE: &str = "
     INSERT INTO used_nonces (id, expires_at) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING";
 
@@ -110,7 +115,7 @@ pub(in crate::embedded) const ERASE_USAGE: &str = "DELETE FROM usage WHERE owner
 pub(in crate::embedded) const ERASE_COUNTERS: &str = "DELETE FROM counters WHERE owner_key = ?1";
 
 #[cfg(test)]
-pub(super) const REQUEST_PATH: [&str; 25] = [
+pub(super) const REQUEST_PATH: [&str; 27] = [
     SESSIONS,
     REVOKE_SESSION,
     REVOKE_SESSIONS,
@@ -124,6 +129,8 @@ pub(super) const REQUEST_PATH: [&str; 25] = [
     API_KEYS,
     REVOKE_API_KEY,
     TOUCH_API_KEY,
+    ADD_INSTALLATION,
+    INSTALLATION,
     USE_NONCE,
     FORGET_NONCES,
     ADD_AUDIT,

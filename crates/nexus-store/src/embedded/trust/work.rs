@@ -2,6 +2,7 @@
 //! writer.
 
 use chrono::{NaiveDate, TimeDelta};
+use nexus_core::auth::InstallationSecret;
 use nexus_core::{
     ApiKey, ApiKeyId, AuditEntry, AuditHead, Identity, IdentityWrite, NewAudit, NonceId, PublicKey,
     Session, SessionId, Standing, Timestamp, TokenDigest, Usage, UsageCount, UsageKey,
@@ -205,6 +206,18 @@ pub(super) fn use_nonce(
     let is_first = execute(connection, sql::USE_NONCE, parameters)? == 1;
     execute(connection, sql::FORGET_NONCES, [forgotten(at)])?;
     Ok(is_first)
+}
+
+pub(super) fn installation_secret(
+    connection: &Connection,
+    candidate: &InstallationSecret,
+) -> Result<InstallationSecret, StoreError> {
+    execute(connection, sql::ADD_INSTALLATION, [candidate.expose()])?;
+    let read = |row: &rusqlite::Row<'_>| row.get::<_, [u8; 32]>(0);
+    let bytes = connection
+        .prepare_cached(sql::INSTALLATION)?
+        .query_row([], read)?;
+    Ok(InstallationSecret::from_bytes(bytes))
 }
 
 pub(super) fn append_audit(

@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 use mongodb::bson::raw::RawDocument;
 use mongodb::bson::{Document, doc};
+use nexus_core::auth::InstallationSecret;
 use nexus_core::{
     ApiKey, ApiScope, AuditEntry, AuditHead, Label, PublicKey, Usage, UsageCount, UsageKey,
 };
@@ -32,6 +33,18 @@ pub(super) fn from_api_key(key: &ApiKey) -> Document {
         document.insert("revoked_at", moment(at));
     }
     document
+}
+
+pub(super) fn installation_secret(
+    document: &RawDocument,
+) -> Result<InstallationSecret, StoreError> {
+    let read = Read {
+        document,
+        what: &"the secret of the installation",
+    };
+    Ok(InstallationSecret::from_bytes(
+        *read.digest("secret")?.as_bytes(),
+    ))
 }
 
 pub(super) fn api_key(document: &RawDocument) -> Result<ApiKey, StoreError> {

@@ -5,6 +5,7 @@ use chrono::NaiveDate;
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::{ClientSession, Collection, bson::RawDocumentBuf};
+use nexus_core::auth::InstallationSecret;
 use nexus_core::{
     ApiKey, ApiKeyId, AuditEntry, AuditHead, Identity, IdentityWrite, NewAudit, NonceId, PublicKey,
     Session, SessionId, Standing, Timestamp, TokenDigest, Usage, UsageCount, UsageKey,
@@ -216,6 +217,28 @@ impl Data {
     }
 
     /// The nonce is the `_id`: it can be inserted once. The database forgets it by its own clock.
+    pub(super) async fn installation_secret(
+        &self,
+        candidate: &InstallationSecret,
+    ) -> Result<InstallationSecret, StoreError> {
+        let filter = doc! {"_id": "secret"};
+        if let Some(found) = self.installation.find_one(filter.clone()).await? {
+            return trusted::installation_secret(&found);
+        }
+        let new = doc! {"_id": "secret", "secret": binary(candidate.expose())};
+        match self.installation.insert_one(raw(&new)?).await {
+            Ok(_) => Ok(candidate.clone()),
+            // Another node was faster.
+            Err(error) if is_duplicate(&error) => {
+                let found = self.installation.find_one(filter).await?;
+                let found =
+                    found.ok_or_else(|| conflict("the secret of the installation".to_owned()))?;
+                trusted::installation_secret(&found)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     pub(super) async fn use_nonce(
         &self,
         nonce: NonceId,

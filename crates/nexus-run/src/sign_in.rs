@@ -1,0 +1,198 @@
+//! Signing in with a key, and proving with it that one request is meant.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use nexus_core::auth::sign_in::InvalidStatement;
+use nexus_core::auth::{
+    Challenge, NonceKey, Origin, RequestRefusal, RequestRules, RequestToVerify, SignInRefusal,
+    SignInRules,
+};
+use nexus_core::token::TokenKind;
+use nexus_core::{Clock, Label, PublicKey, Scope, Session, Token};
+use nexus_store::{Store, StoreError};
+
+use crate::error::RunError;
+
+/// What people read in the text that they sign.
+const STATEMENT: &str = "Sign in to Nexus. This does not cost anything and authorizes no change.";
+/// A label that both sides compare. It names the main Ethereum network, which nothing here asks.
+const CHAIN_ID: u64 = 1;
+/// How long a session may go unused.
+const IDLE: TimeDelta = TimeDelta::hours(12);
+/// How long a session lives, however much it is used.
+const LIFE: TimeDelta = TimeDelta::days(30);
+
+/// Signs people in, and checks what they sign. What was used once is refused the second time, on
+/// every node.
+pub struct SignIn {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    doors: Vec<(Origin, SignInRules)>,
+    requests: RequestRules,
+}
+
+/// Somebody who has just signed in.
+#[derive(Debug)]
+pub struct NewSession {
+    /// What the client shows from now on.
+    pub token: Token,
+    /// What is stored of it.
+    pub session: Session,
+}
+
+/// Why nobody was signed in.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SignInError {
+    /// The server does not know under which address it is reached.
+    #[error("nobody can sign in here yet: whoever runs this server has to set `public_origin`")]
+    NoOrigin,
+    /// What was signed is not accepted. The reason is for the log.
+    #[error("the sign-in was not accepted: ask for a new challenge and sign that one")]
+    Refused(SignInRefusal),
+    /// It was used before.
+    #[error("the sign-in was not accepted: ask for a new challenge and sign that one")]
+    Replayed,
+    /// Something below failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl From<StoreError> for SignInError {
+    fn from(error: StoreError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+/// A signature over exactly one request.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// Whose it is.
+    pub key: PublicKey,
+    /// As it was sent, for the record.
+    pub signature: String,
+}
+
+/// Why a signature over a request proves nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ProofError {
+    /// It is not accepted.
+    #[error("the signature of this request is not accepted: {}", .0.code())]
+    Refused(RequestRefusal),
+    /// It was used before.
+    #[error("the signature of this request was used before: sign it again with another nonce")]
+    Replayed,
+    /// Something below failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl From<StoreError> for ProofError {
+    fn from(error: StoreError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+impl SignIn {
+    /// Signs people in at these origins. None: nobody can.
+    ///
+    /// # Errors
+    /// Never, as long as the built-in statement fits into its grammar.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        origins: impl IntoIterator<Item = Origin>,
+        nonce_key: &NonceKey,
+    ) -> Result<Self, InvalidStatement> {
+        let door = |origin: Origin| {
+            let rules = SignInRules::new(&origin, CHAIN_ID, STATEMENT, nonce_key.clone())?;
+            Ok((origin, rules))
+        };
+        let doors = origins
+            .into_iter()
+            .map(door)
+            .collect::<Result<Vec<_>, _>>()?;
+        let requests = RequestRules::new(doors.iter().map(|(origin, _)| origin), CHAIN_ID);
+        Ok(Self {
+            store,
+            clock,
+            doors,
+            requests,
+        })
+    }
+
+    /// Something to sign, for whoever asks at this authority. Nothing is stored.
+    ///
+    /// # Errors
+    /// When the server does not go by this name.
+    pub fn challenge(&self, authority: &str) -> Result<Challenge, SignInError> {
+        let challenge = self.rules(authority)?.issue(self.clock.now());
+        challenge.map_err(|error| no_randomness(error).into())
+    }
+
+    /// Signs in whoever signed a challenge. The key need not be registered.
+    ///
+    /// # Errors
+    /// The first check that fails; a client is told the same whichever it is.
+    pub async fn verify(
+        &self,
+        authority: &str,
+        message: &str,
+        signature: &str,
+        client: Label,
+    ) -> Result<NewSession, SignInError> {
+        let now = self.clock.now();
+        let rules = self.rules(authority)?;
+        let signed = rules
+            .verify(message, signature, now)
+            .map_err(SignInError::Refused)?;
+        let is_first = self
+            .store
+            .use_nonce(signed.nonce_id, now, signed.expires_at);
+        if !is_first.await? {
+            return Err(SignInError::Replayed);
+        }
+        let token = Token::generate(TokenKind::Session).map_err(no_randomness)?;
+        let session = Session {
+            last_seen_at: now,
+            idle: Some(IDLE),
+            client,
+            ..Session::new(token.digest(), signed.key, Scope::Personal, now, now + LIFE)
+        };
+        self.store.create_session(session.clone()).await?;
+        Ok(NewSession { token, session })
+    }
+
+    /// Whose signature a request carries. It is good for this once.
+    ///
+    /// # Errors
+    /// When there is something about it that is not accepted, or it was used before.
+    pub async fn prove(&self, request: &RequestToVerify<'_>) -> Result<Proof, ProofError> {
+        let now = self.clock.now();
+        let signed = self
+            .requests
+            .verify(request, now)
+            .map_err(ProofError::Refused)?;
+        let is_first = self
+            .store
+            .use_nonce(signed.nonce_id, now, signed.expires_at);
+        if !is_first.await? {
+            return Err(ProofError::Replayed);
+        }
+        Ok(Proof {
+            key: signed.key,
+            signature: signed.signature.to_base64(),
+        })
+    }
+
+    fn rules(&self, authority: &str) -> Result<&SignInRules, SignInError> {
+        let mut doors = self.doors.iter();
+        let door = doors.find(|(origin, _)| origin.authority().eq_ignore_ascii_case(authority));
+        door.map(|(_, rules)| rules).ok_or(SignInError::NoOrigin)
+    }
+}
+
+fn no_randomness(error: getrandom::Error) -> RunError {
+    tracing::error!(%error, "the operating system has no random numbers");
+    RunError::Internal
+}
