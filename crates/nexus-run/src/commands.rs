@@ -22,7 +22,7 @@ use crate::live::LiveTemplate;
 
 pub use failure::CommandFailure;
 pub use outcome::{
-    Changed, Data, Described, IdentityView, ModelView, NewKey, Outcome, SessionView,
+    Changed, Data, Described, IdentityView, ModelView, NewKey, Outcome, SessionView, describe,
 };
 
 /// How often something is decided again when somebody else wrote in between.
@@ -128,7 +128,7 @@ impl Commands {
         };
         let data = match command {
             Command::Ping => Data::Pong,
-            Command::Help { about } => Data::Help(outcome::describe(&genesis, about)),
+            Command::Help { about } => Data::Help(describe(&genesis, about)),
             Command::Identity => self.identity(&record).await?,
             Command::IdentityDelete => self.erase(&record).await?,
             Command::ConfigGet { field } => {

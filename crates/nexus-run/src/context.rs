@@ -88,6 +88,14 @@ impl RunContext {
             LayerValues::request(&new.request),
         ];
         let profile = EffectiveProfile::resolve(&genesis, &layers);
+        if let Some(allowed) = &new.models
+            && !allowed.contains(&*profile.model.value.name)
+        {
+            return Err(Refusal::ModelNotAllowed {
+                found: profile.model.value.name.to_string(),
+                allowed: allowed.iter().cloned().collect(),
+            });
+        }
         let human = Message {
             id: MessageId::new(at),
             run_id: run_id.clone(),

@@ -2,13 +2,59 @@
 
 use std::sync::Arc;
 
-use nexus_core::{Admission, Clock, Identity, PublicKey, Session, Token, TokenDigest};
+use chrono::TimeDelta;
+use nexus_core::{
+    Admission, ApiKey, ApiScope, Clock, Identity, PublicKey, Session, Timestamp, Token,
+    TokenDigest, TokenKind,
+};
 use nexus_store::{Store, StoreError};
 use quick_cache::sync::Cache;
+use subtle::ConstantTimeEq as _;
 use tokio::sync::watch;
 
 /// How many identities, and how many sessions, are kept in memory.
 const CACHED: usize = 10_000;
+
+/// How old the note about a session's last use may be.
+const SESSION_NOTED: TimeDelta = TimeDelta::minutes(5);
+/// How old the note about an API key's last use may be.
+const KEY_NOTED: TimeDelta = TimeDelta::minutes(1);
+
+/// What a client showed, and what stands behind it.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// Somebody who is signed in, or has a token from the machine.
+    Session(Session),
+    /// A program, within what its key allows.
+    ApiKey(Arc<ApiKey>),
+}
+
+impl Credential {
+    /// Whom it speaks for.
+    #[must_use]
+    pub fn owner_key(&self) -> PublicKey {
+        match self {
+            Self::Session(session) => session.owner_key,
+            Self::ApiKey(key) => key.owner_key,
+        }
+    }
+
+    /// Whether it may do this.
+    #[must_use]
+    pub fn allows(&self, scope: ApiScope) -> bool {
+        match self {
+            Self::Session(_) => true,
+            Self::ApiKey(key) => key.scopes.allow(scope),
+        }
+    }
+
+    fn is_live(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Session(session) => session.is_live(now),
+            Self::ApiKey(key) => key.is_live(now),
+        }
+    }
+}
 
 /// Answers from memory as long as the store says that nothing changed.
 ///
@@ -43,34 +89,105 @@ impl Gate {
         }
     }
 
-    /// Whom a token speaks for, and how far it reaches. `None`: unknown or expired.
+    /// What a token stands for. `None`: unknown, revoked or expired.
     ///
     /// # Errors
     /// When the store cannot be asked. Never "yes" in doubt.
-    pub async fn authenticate(&self, token: &Token) -> Result<Option<Session>, StoreError> {
-        let digest = token.digest();
-        let as_of = self.as_of();
+    pub async fn authenticate(&self, token: &Token) -> Result<Option<Credential>, StoreError> {
         let now = self.clock.now();
-        let session = match self.sessions.get(&digest) {
+        let credential = match token.kind() {
+            TokenKind::Development | TokenKind::Session => {
+                let session = self.session(token.digest(), now).await?;
+                session.map(Credential::Session)
+            }
+            TokenKind::ApiKey => self.api_key(token).await?.map(Credential::ApiKey),
+        };
+        let credential = credential.filter(|credential| credential.is_live(now));
+        if let Some(credential) = &credential {
+            self.note_use(credential, now).await;
+        }
+        Ok(credential)
+    }
+
+    /// Whether a credential that was shown some time ago would still be accepted.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn still_accepts(&self, credential: &Credential) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let found = match credential {
+            Credential::Session(session) => self
+                .session(session.digest, now)
+                .await?
+                .map(Credential::Session),
+            Credential::ApiKey(key) => {
+                let found = self.store.api_key(key.id).await?;
+                found.map(|found| Credential::ApiKey(Arc::new(found)))
+            }
+        };
+        Ok(found.is_some_and(|found| found.is_live(now)))
+    }
+
+    async fn session(
+        &self,
+        digest: TokenDigest,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        let as_of = self.as_of();
+        match self.sessions.get(&digest) {
             // Another node may have seen it used since: a use is no change that is told.
             Some(remembered) if remembered.as_of == as_of && remembered.value.is_live(now) => {
-                Some(remembered.value)
+                Ok(Some(remembered.value))
             }
             _ => {
                 let found = self.store.session(digest).await?;
                 if let Some(session) = &found {
-                    self.sessions.insert(
-                        digest,
-                        Remembered {
-                            value: session.clone(),
-                            as_of,
-                        },
-                    );
+                    let value = session.clone();
+                    self.sessions.insert(digest, Remembered { value, as_of });
                 }
-                found
+                Ok(found)
+            }
+        }
+    }
+
+    /// Found by its public part, accepted for its secret.
+    async fn api_key(&self, token: &Token) -> Result<Option<Arc<ApiKey>>, StoreError> {
+        let Some(id) = token.api_key_id() else {
+            return Ok(None);
+        };
+        let found = self.store.api_key(id).await?;
+        let is_same = |key: &ApiKey| bool::from(key.digest.ct_eq(&token.digest()));
+        Ok(found.filter(is_same).map(Arc::new))
+    }
+
+    /// That it cannot be noted is no reason to refuse.
+    async fn note_use(&self, credential: &Credential, now: Timestamp) {
+        let noted = match credential {
+            Credential::Session(session) => {
+                if now - session.last_seen_at < SESSION_NOTED {
+                    return;
+                }
+                self.store.touch_session(session.digest, now).await
+            }
+            Credential::ApiKey(key) => {
+                if key.last_used_at.is_some_and(|last| now - last < KEY_NOTED) {
+                    return;
+                }
+                self.store.touch_api_key(key.id, now).await
             }
         };
-        Ok(session.filter(|session| session.is_live(now)))
+        if let Credential::Session(session) = credential {
+            let seen = Session {
+                last_seen_at: now,
+                ..session.clone()
+            };
+            let as_of = self.as_of();
+            self.sessions
+                .insert(session.digest, Remembered { value: seen, as_of });
+        }
+        if let Err(error) = noted {
+            tracing::warn!(%error, "that a credential was used could not be noted");
+        }
     }
 
     /// Whether `key` is a member.

@@ -14,12 +14,14 @@
 //! | [`live`] | [`LiveTemplate`]: the template in force |
 //! | [`proposal`] | [`Proposal`]: a new template, checked and compared before it is stored |
 //! | [`commands`] | [`Commands`]: executes what a person tells Nexus to do |
+//! | [`export`] | [`Export`]: everything that is stored about one person |
 //! | [`personal`] | reading and changing what one person set |
 //! | [`error`] | [`RunError`] |
 
 pub mod commands;
 pub mod context;
 pub mod error;
+pub mod export;
 pub mod gate;
 pub mod generate;
 pub mod live;
@@ -33,7 +35,8 @@ pub mod tools;
 pub use commands::{Authority, CommandFailure, Commands, Order, Outcome, Registration};
 pub use context::{Question, RunContext};
 pub use error::RunError;
-pub use gate::Gate;
+pub use export::Export;
+pub use gate::{Credential, Gate};
 pub use live::{LiveTemplate, TemplateHealth};
 pub use orchestrator::{NewRun, Orchestrator};
 pub use proposal::{Destination, Proposal, ProposalError};

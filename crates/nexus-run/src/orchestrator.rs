@@ -1,5 +1,6 @@
 //! The run: one human message, from arrival to the stored answer.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -59,6 +60,8 @@ pub struct NewRun {
     pub question: Question,
     /// What this one request sets: the strongest layer.
     pub request: Overrides,
+    /// The models that the credential may ask, by catalog name. `None`: all that the person may.
+    pub models: Option<BTreeSet<String>>,
     /// What becomes of the run when its reader goes away.
     pub on_disconnect: OnDisconnect,
     /// Stops the answer.

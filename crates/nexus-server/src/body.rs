@@ -27,23 +27,42 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
-        if !is_json(request.headers()) {
-            return Err(ApiError::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "the body must be JSON: send `Content-Type: application/json`",
-            ));
-        }
-        let arriving = Bytes::from_request(request, state);
-        let arrived = tokio::time::timeout(ARRIVAL, arriving).await;
-        let body = arrived.map_err(|_| too_slow())?.map_err(|rejection| {
-            match rejection.into_response().status() {
-                StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-                _ => broken_off(),
-            }
-        })?;
+        check_kind(request.headers())?;
+        let body = arrive(request, state, MAX_BODY_BYTES).await?;
         parse(&body).map(Self)
     }
+}
+
+/// Refuses a body that does not say that it is JSON.
+pub(crate) fn check_kind(headers: &HeaderMap) -> Result<(), ApiError> {
+    if is_json(headers) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        "the body must be JSON: send `Content-Type: application/json`",
+    ))
+}
+
+/// The exact bytes of a body, of which there may be `most`.
+pub(crate) async fn arrive(
+    request: Request,
+    state: &AppState,
+    most: usize,
+) -> Result<Bytes, ApiError> {
+    let arriving = Bytes::from_request(request, state);
+    let arrived = tokio::time::timeout(ARRIVAL, arriving).await;
+    let body = arrived.map_err(|_| too_slow())?.map_err(|rejection| {
+        match rejection.into_response().status() {
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(MAX_BODY_BYTES),
+            _ => broken_off(),
+        }
+    })?;
+    if body.len() > most {
+        return Err(too_large(most));
+    }
+    Ok(body)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -65,13 +84,13 @@ fn too_slow() -> ApiError {
     )
 }
 
-fn too_large() -> ApiError {
+fn too_large(most: usize) -> ApiError {
     ApiError::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "body_too_large",
-        format!("the body is longer than {MAX_BODY_BYTES} bytes: send less at a time"),
+        format!("the body is longer than {most} bytes: send less at a time"),
     )
-    .details(json!({ "limit": MAX_BODY_BYTES }))
+    .details(json!({ "limit": most }))
 }
 
 fn broken_off() -> ApiError {
@@ -82,7 +101,8 @@ fn broken_off() -> ApiError {
     )
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+/// Reads a body as a JSON object.
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     // Serde would also take a list of the fields' values in their order.
     if body.trim_ascii_start().first() != Some(&b'{') {

@@ -1,27 +1,56 @@
-//! Whose request it is. The only credential is a token in the `Authorization` header.
+//! Whose request it is. There are two ways to show a token: the `Authorization` header, or the
+//! cookie that this server gave a browser. Everything after this reads the [`Caller`] only.
 
 use axum::extract::FromRequestParts;
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, COOKIE};
 use http::request::Parts;
-use nexus_core::{Admission, PublicKey, Scope, Token};
+use nexus_core::{Admission, ApiScope, PublicKey, Scope, SessionId, Token};
+use nexus_run::Credential;
 
 use crate::{ApiError, AppState};
 
-/// Whom the token of this request speaks for, member or visitor, and how far it reaches.
-#[derive(Clone, Copy, Debug)]
+/// Whom the credential of this request speaks for, member or visitor, and how far it reaches.
+#[derive(Clone, Debug)]
 pub struct Caller {
     /// The key.
     pub key: PublicKey,
-    /// How far the token reaches.
-    pub scope: Scope,
+    /// What was shown.
+    pub credential: Credential,
 }
+
+impl Caller {
+    /// Its session; a program has none.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionId> {
+        match &self.credential {
+            Credential::Session(session) => Some(session.id()),
+            Credential::ApiKey(_) => None,
+        }
+    }
+
+    /// Refuses what the credential does not reach.
+    ///
+    /// # Errors
+    /// `insufficient_scope` for an API key without this scope.
+    pub fn may(&self, scope: ApiScope) -> Result<(), ApiError> {
+        if self.credential.allows(scope) {
+            Ok(())
+        } else {
+            Err(ApiError::insufficient_scope(Some(scope)))
+        }
+    }
+}
+
+/// Somebody who is signed in; a program with an API key is not.
+#[derive(Clone, Debug)]
+pub struct SignedIn(pub Caller);
 
 /// The key of somebody who may change what belongs to the installation. It need not be a member.
 #[derive(Clone, Copy, Debug)]
 pub struct Admin(pub PublicKey);
 
-/// The identity that the token of this request speaks for.
+/// The identity that the credential of this request speaks for.
 #[derive(Clone, Debug)]
 pub struct Member(pub nexus_core::Member);
 
@@ -30,19 +59,32 @@ impl FromRequestParts<AppState> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         if let Some(caller) = parts.extensions.get::<Self>() {
-            return Ok(*caller);
+            return Ok(caller.clone());
         }
-        let token = bearer(&parts.headers).ok_or_else(ApiError::unauthenticated)?;
-        let session = state.orchestrator.gate.authenticate(&token).await?;
-        let session = session.ok_or_else(ApiError::unauthenticated)?;
+        let token = token(&parts.headers, state).ok_or_else(ApiError::unauthenticated)?;
+        let credential = state.orchestrator.gate.authenticate(&token).await?;
+        let credential = credential.ok_or_else(ApiError::unauthenticated)?;
         let caller = Self {
-            key: session.owner_key,
-            scope: session.scope,
+            key: credential.owner_key(),
+            credential,
         };
         // Nobody after this needs the token, so nobody can let it slip.
         parts.headers.remove(AUTHORIZATION);
-        parts.extensions.insert(caller);
+        parts.headers.remove(COOKIE);
+        parts.extensions.insert(caller.clone());
         Ok(caller)
+    }
+}
+
+impl FromRequestParts<AppState> for SignedIn {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        match caller.credential {
+            Credential::Session(_) => Ok(Self(caller)),
+            Credential::ApiKey(_) => Err(ApiError::insufficient_scope(None)),
+        }
     }
 }
 
@@ -50,12 +92,26 @@ impl FromRequestParts<AppState> for Admin {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let caller = Caller::from_request_parts(parts, state).await?;
-        match caller.scope {
-            Scope::Admin => Ok(Self(caller.key)),
-            Scope::Personal => Err(ApiError::not_an_admin()),
+        let SignedIn(caller) = SignedIn::from_request_parts(parts, state).await?;
+        let is_token_for_it = matches!(
+            &caller.credential,
+            Credential::Session(session) if session.scope == Scope::Admin
+        );
+        if is_token_for_it || is_admin(state, caller.key).await? {
+            Ok(Self(caller.key))
+        } else {
+            Err(ApiError::not_an_admin())
         }
     }
+}
+
+/// Whether boot configuration, or somebody at the machine, made this key an administrator's.
+pub(crate) async fn is_admin(state: &AppState, key: PublicKey) -> Result<bool, ApiError> {
+    if state.admins.contains(&key) {
+        return Ok(true);
+    }
+    let admission = state.orchestrator.gate.admit(key).await?;
+    Ok(matches!(admission, Admission::Member(member) if member.is_admin))
 }
 
 impl FromRequestParts<AppState> for Member {
@@ -70,6 +126,15 @@ impl FromRequestParts<AppState> for Member {
             Admission::Disabled => Err(ApiError::disabled()),
         }
     }
+}
+
+/// The token of the header or, without such a header, of the cookie.
+fn token(headers: &HeaderMap, state: &AppState) -> Option<Token> {
+    if headers.contains_key(AUTHORIZATION) {
+        return bearer(headers);
+    }
+    let origin = state.origins.of_request(headers)?;
+    crate::cookie::read(headers, origin)
 }
 
 /// The token, when there is exactly one credential and it has the form of a token.

@@ -8,10 +8,12 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
+use nexus_core::ApiScope;
+use nexus_core::command::CommandError;
 use nexus_core::event::{ErrorKind, RunEvent};
-use nexus_run::RunError;
 use nexus_run::live::TemplateUnavailable;
 use nexus_run::orchestrator::{DISABLED, GUIDANCE, PENDING};
+use nexus_run::{CommandFailure, ProofError, RunError, SignInError};
 use nexus_store::StoreError;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -78,9 +80,19 @@ impl ApiError {
         Self::new(
             StatusCode::UNAUTHORIZED,
             "unauthenticated",
-            "a valid token is needed: send `Authorization: Bearer nxd_…`. Whoever runs this server prints one \
-             with `nexus identity token KEY`. An address is a name and never a credential",
+            "a valid session or API key is needed: sign in, or send `Authorization: Bearer …`. An address is a \
+             name and never a credential",
         )
+    }
+
+    /// An API key asks for what it does not reach. `None`: what no API key reaches.
+    #[must_use]
+    pub fn insufficient_scope(scope: Option<ApiScope>) -> Self {
+        let message = match scope {
+            Some(scope) => format!("this API key has no scope {}", scope.as_str()),
+            None => "an API key cannot do this: sign in with your key".to_owned(),
+        };
+        Self::new(StatusCode::FORBIDDEN, "insufficient_scope", message)
     }
 
     /// A visitor asks for what only members have.
@@ -220,21 +232,101 @@ impl From<RunEvent> for ApiError {
         else {
             return Self::unexplained();
         };
-        let status = match kind {
-            ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-            ErrorKind::Forbidden => StatusCode::FORBIDDEN,
-            ErrorKind::Conflict => StatusCode::CONFLICT,
-            ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            ErrorKind::Upstream => StatusCode::BAD_GATEWAY,
-            ErrorKind::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
-            ErrorKind::Internal => return Self::unexplained(),
+        let Some(status) = status(kind) else {
+            return Self::unexplained();
         };
         let mut error = Self::new(status, code, message);
         error.0.field = field;
         error.0.retryable = retryable;
         error.0.retry_after = retry_after.or(error.0.retry_after);
         error
+    }
+}
+
+/// `None`: a defect in Nexus, of which the client learns nothing.
+const fn status(kind: ErrorKind) -> Option<StatusCode> {
+    Some(match kind {
+        ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Upstream => StatusCode::BAD_GATEWAY,
+        ErrorKind::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::Internal => return None,
+    })
+}
+
+impl From<CommandFailure> for ApiError {
+    fn from(failure: CommandFailure) -> Self {
+        let code = failure.code();
+        let message = failure.to_string();
+        match failure {
+            CommandFailure::Run(error) => error.into(),
+            CommandFailure::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, code, message),
+            // The request is understood and the person is known: what is missing is a proof.
+            CommandFailure::SignatureRequired { .. } => {
+                Self::new(StatusCode::UNAUTHORIZED, code, message)
+            }
+            CommandFailure::Refused(refusal) => {
+                Self::unprocessable(code, message).field(refusal.field().to_string())
+            }
+            CommandFailure::TooMany { .. } => Self::unprocessable(code, message),
+            CommandFailure::NotAMember => Self::not_a_member(),
+            CommandFailure::Pending => Self::pending(),
+            CommandFailure::Disabled => Self::disabled(),
+            CommandFailure::RegistrationClosed { .. } => {
+                Self::new(StatusCode::FORBIDDEN, code, message)
+            }
+        }
+    }
+}
+
+impl From<CommandError> for ApiError {
+    fn from(error: CommandError) -> Self {
+        let answer = Self::unprocessable(error.code(), error.to_string());
+        match error.argument() {
+            Some(argument) => answer.field(format!("arguments.{argument}")),
+            None => answer.field("command"),
+        }
+    }
+}
+
+impl From<SignInError> for ApiError {
+    /// Which check failed is for the log: a client is told the same whichever it was.
+    fn from(error: SignInError) -> Self {
+        let message = error.to_string();
+        match error {
+            SignInError::NoOrigin => Self::new(
+                StatusCode::MISDIRECTED_REQUEST,
+                "sign_in_unavailable",
+                message,
+            ),
+            SignInError::Refused(refusal) => {
+                tracing::info!(reason = refusal.code(), "a sign-in was refused");
+                Self::new(StatusCode::UNAUTHORIZED, "sign_in_refused", message)
+            }
+            SignInError::Replayed => {
+                tracing::info!(reason = "replayed", "a sign-in was refused");
+                Self::new(StatusCode::UNAUTHORIZED, "sign_in_refused", message)
+            }
+            SignInError::Run(error) => error.into(),
+        }
+    }
+}
+
+impl From<ProofError> for ApiError {
+    fn from(error: ProofError) -> Self {
+        let message = error.to_string();
+        let refuse = |code| {
+            let details = json!({ "reason": code });
+            Self::new(StatusCode::UNAUTHORIZED, "signature_refused", message).details(details)
+        };
+        match error {
+            ProofError::Refused(refusal) => refuse(refusal.code()),
+            ProofError::Replayed => refuse("replayed"),
+            ProofError::Run(error) => error.into(),
+        }
     }
 }
 

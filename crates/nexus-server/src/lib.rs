@@ -5,17 +5,24 @@
 //! | [`router`](mod@router) | every route, in one list |
 //! | [`mod@serve`] | the accept loop, with its limits and its shutdown |
 //! | `caller` | whose request it is: [`Caller`], [`Member`], [`Admin`] |
+//! | [`origins`] | [`Origins`]: under which addresses the server is known |
+//! | `proof` | a body together with the signature that its request carries |
 //! | [`error`] | [`ApiError`]: what a client is told when something fails |
 //! | `body` | JSON that comes in |
 //! | `observe` | what every answer carries, and the one log line of each request |
 //! | `routes` | the handlers |
+//! | `revocation` | stops a stream whose credential was revoked |
 //! | `sse` | the events of a run, as bytes |
 //! | `web` | the page |
 
 mod body;
 mod caller;
+mod cookie;
 pub mod error;
 mod observe;
+pub mod origins;
+mod proof;
+mod revocation;
 pub mod router;
 mod routes;
 pub mod serve;
@@ -25,11 +32,14 @@ mod web;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexus_run::Orchestrator;
+use nexus_core::PublicKey;
+use nexus_core::auth::SigningKey;
+use nexus_run::{Commands, Orchestrator, SignIn};
 use tokio_util::sync::CancellationToken;
 
-pub use caller::{Admin, Caller, Member};
+pub use caller::{Admin, Caller, Member, SignedIn};
 pub use error::ApiError;
+pub use origins::Origins;
 pub use router::{Access, Route, router, routes};
 pub use serve::serve;
 
@@ -38,21 +48,21 @@ pub use serve::serve;
 pub struct AppState {
     /// Starts runs; holds the store, the gate and the template.
     pub orchestrator: Arc<Orchestrator>,
+    /// Executes what people tell Nexus to do.
+    pub commands: Arc<Commands>,
+    /// Signs people in, and checks what they sign.
+    pub sign_in: Arc<SignIn>,
+    /// With which the installation signs what it hands out.
+    pub signing_key: SigningKey,
+    /// Under which addresses the server is known.
+    pub origins: Origins,
+    /// Administrators, as boot configuration names them.
+    pub admins: Arc<[PublicKey]>,
     /// When it is cancelled, the server is not ready any more, and open streams come to their end.
     pub shutdown: CancellationToken,
     /// How long a stream may go on after that.
     pub grace: Duration,
 }
 
-impl AppState {
-    /// The state of a server that stops when `shutdown` is cancelled, and gives open streams
-    /// 20 seconds then.
-    #[must_use]
-    pub const fn new(orchestrator: Arc<Orchestrator>, shutdown: CancellationToken) -> Self {
-        Self {
-            orchestrator,
-            shutdown,
-            grace: Duration::from_secs(20),
-        }
-    }
-}
+/// How long open streams may usually go on when the server stops.
+pub const GRACE: Duration = Duration::from_secs(20);

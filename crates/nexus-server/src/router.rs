@@ -3,17 +3,24 @@
 use axum::Json;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::extract::{FromRequestParts as _, Request, State};
 use axum::handler::Handler;
-use axum::middleware::{from_extractor_with_state, from_fn};
+use axum::middleware::{Next, from_extractor_with_state, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{self, MethodRouter};
-use http::Method;
+use http::{Method, StatusCode};
+use nexus_core::ApiScope::{self, Chat, HistoryRead, ModelsRead, ProfileRead};
 use serde_json::{Value, json};
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::csrf::CsrfLayer;
 
-use self::Access::{Admin, Anyone, Token};
+use self::Access::{Admin, Anyone, Scope, Session};
 use crate::body::MAX_BODY_BYTES;
-use crate::caller::{self, Caller};
-use crate::routes::{chat, health, messages, models, profile, template};
+use crate::caller::{self, Caller, SignedIn};
+use crate::origins::{self, Origins};
+use crate::routes::{
+    auth, chat, commands, export, health, messages, models, personal, profile, template,
+};
 use crate::{ApiError, AppState, observe, web};
 
 /// The list. A path that is not in it is a file of the page, or not there.
@@ -21,17 +28,34 @@ use crate::{ApiError, AppState, observe, web};
 #[rustfmt::skip]
 pub fn routes() -> Vec<Route> {
     vec![
-        get( "/",                                Anyone, web::show_page),
-        get( "/livez",                           Anyone, health::livez),
-        get( "/readyz",                          Anyone, health::readyz),
-        get( "/api/v1",                          Anyone, list_routes),
-        post("/api/v1/chat",                     Token,  chat::start_run),
-        get( "/api/v1/messages",                 Token,  messages::list_messages),
-        get( "/api/v1/models",                   Token,  models::list_models),
-        get( "/api/v1/profile",                  Token,  profile::show_profile),
-        get( "/api/v1/admin/template",           Admin,  template::show_template),
-        put( "/api/v1/admin/template",           Admin,  template::change_template),
-        get( "/api/v1/admin/template/versions",  Admin,  template::list_versions),
+        get(   "/",                               Anyone,              web::show_page),
+        get(   "/livez",                          Anyone,              health::livez),
+        get(   "/readyz",                         Anyone,              health::readyz),
+        get(   "/api/v1",                         Anyone,              list_routes),
+        post(  "/api/v1/auth/challenge",          Anyone,              auth::challenge),
+        post(  "/api/v1/auth/verify",             Anyone,              auth::verify),
+        get(   "/api/v1/auth/session",            Session,             auth::show_session),
+        delete("/api/v1/auth/session",            Session,             auth::sign_out),
+        get(   "/api/v1/commands",                Anyone,              commands::list_commands),
+        post(  "/api/v1/commands/execute",        Session,             commands::execute),
+        post(  "/api/v1/identity",                Session,             personal::register),
+        delete("/api/v1/identity",                Session,             personal::erase),
+        put(   "/api/v1/profile/{field}",         Session,             personal::set),
+        delete("/api/v1/profile/{field}",         Session,             personal::unset),
+        get(   "/api/v1/keys",                    Session,             personal::list_keys),
+        post(  "/api/v1/keys",                    Session,             personal::create_key),
+        delete("/api/v1/keys/{id}",               Session,             personal::revoke_key),
+        get(   "/api/v1/sessions",                Session,             personal::list_sessions),
+        delete("/api/v1/sessions",                Session,             personal::revoke_sessions),
+        delete("/api/v1/sessions/{id}",           Session,             personal::revoke_session),
+        get(   "/api/v1/export",                  Session,             export::export),
+        post(  "/api/v1/chat",                    Scope(Chat),         chat::start_run),
+        get(   "/api/v1/messages",                Scope(HistoryRead),  messages::list_messages),
+        get(   "/api/v1/models",                  Scope(ModelsRead),   models::list_models),
+        get(   "/api/v1/profile",                 Scope(ProfileRead),  profile::show_profile),
+        get(   "/api/v1/admin/template",          Admin,               template::show_template),
+        put(   "/api/v1/admin/template",          Admin,               template::change_template),
+        get(   "/api/v1/admin/template/versions", Admin,               template::list_versions),
     ]
 }
 
@@ -51,20 +75,27 @@ pub struct Route {
 pub enum Access {
     /// Anybody.
     Anyone,
-    /// Whoever shows a token that is valid, member or visitor.
-    Token,
-    /// Whoever shows a valid token that reaches the installation.
+    /// Whoever is signed in, member or visitor.
+    Session,
+    /// Whoever is signed in, and a program whose API key has this scope.
+    Scope(ApiScope),
+    /// Whoever is signed in and may change what belongs to the installation.
     Admin,
 }
 
 /// All routes, ready to be served.
 pub fn router(state: AppState) -> Router {
+    let origins: Origins = state.origins.clone();
     let mut router = Router::new();
     for route in routes() {
         let handler = match route.access {
             Anyone => route.handler,
-            Token => {
-                let check = from_extractor_with_state::<Caller, _>(state.clone());
+            Session => {
+                let check = from_extractor_with_state::<SignedIn, _>(state.clone());
+                route.handler.route_layer(check)
+            }
+            Scope(scope) => {
+                let check = from_fn_with_state((state.clone(), scope), check_scope);
                 route.handler.route_layer(check)
             }
             Admin => {
@@ -78,9 +109,33 @@ pub fn router(state: AppState) -> Router {
         .fallback(web::show_file)
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(CsrfLayer::new().with_rejection_response(|_| foreign_page()))
+        .layer(from_fn_with_state(origins, origins::check_host))
         .layer(CatchPanicLayer::custom(observe::panicked))
         .layer(from_fn(observe::observe))
         .with_state(state)
+}
+
+/// Lets through whom the credential allows this.
+async fn check_scope(
+    State((state, scope)): State<(AppState, ApiScope)>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let (mut parts, body) = request.into_parts();
+    let caller = Caller::from_request_parts(&mut parts, &state).await?;
+    caller.may(scope)?;
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+/// A page of somebody else asked a browser to change something here.
+fn foreign_page() -> Response {
+    ApiError::new(
+        StatusCode::FORBIDDEN,
+        "cross_site",
+        "this request came from a page of another site, which may not change anything here",
+    )
+    .into_response()
 }
 
 /// `GET /api/v1`
@@ -120,6 +175,19 @@ fn post<T: 'static>(
         path,
         access,
         handler: routing::post(handler),
+    }
+}
+
+fn delete<T: 'static>(
+    path: &'static str,
+    access: Access,
+    handler: impl Handler<T, AppState>,
+) -> Route {
+    Route {
+        method: Method::DELETE,
+        path,
+        access,
+        handler: routing::delete(handler),
     }
 }
 

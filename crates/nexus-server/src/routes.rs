@@ -1,8 +1,12 @@
 //! The handlers. Each turns a request into a call of a crate below, and what it says into an answer.
 
+pub(crate) mod auth;
 pub(crate) mod chat;
+pub(crate) mod commands;
+pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod messages;
 pub(crate) mod models;
+pub(crate) mod personal;
 pub(crate) mod profile;
 pub(crate) mod template;

@@ -210,7 +210,8 @@ fn count(number: impl TryInto<u64>, one: &str, many: &str) -> String {
 }
 
 /// The commands, or one of them, as they are on this server.
-pub(super) fn describe(genesis: &Genesis, about: Option<CommandName>) -> Vec<Described> {
+#[must_use]
+pub fn describe(genesis: &Genesis, about: Option<CommandName>) -> Vec<Described> {
     let all = CommandName::ALL.iter().copied();
     all.filter(|name| about.is_none_or(|about| about == *name))
         .map(|name| {

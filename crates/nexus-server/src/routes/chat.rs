@@ -1,5 +1,7 @@
 //! `POST /api/v1/chat`: a question in, the events of its run out.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -9,12 +11,13 @@ use http::{HeaderMap, HeaderValue};
 use nexus_core::event::RunStarted;
 use nexus_core::{ConfigField, Overrides, RunEvent};
 use nexus_run::context::QuestionError;
-use nexus_run::{NewRun, OnDisconnect, Question};
+use nexus_run::{Credential, NewRun, OnDisconnect, Question};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::body::{JsonBody, shortened};
+use crate::revocation::WhileAccepted;
 use crate::sse::EventStream;
 use crate::{ApiError, AppState, Caller};
 
@@ -37,17 +40,23 @@ pub(crate) struct ChatBody {
 
 pub(crate) async fn start_run(
     State(state): State<AppState>,
-    Caller { key: owner, .. }: Caller,
+    caller: Caller,
     JsonBody(body): JsonBody<ChatBody>,
 ) -> Result<Response, ApiError> {
     let request = overrides(&body.config)?;
     let question = Question::parse(body.content).map_err(|error| not_a_question(&error))?;
+    let models = match &caller.credential {
+        Credential::Session(_) => None,
+        Credential::ApiKey(key) => key.models.clone(),
+    };
+    let cancel = CancellationToken::new();
     let mut run = state.orchestrator.start(NewRun {
-        owner,
+        owner: caller.key,
         question,
         request,
+        models,
         on_disconnect: OnDisconnect::Finish,
-        cancel: CancellationToken::new(),
+        cancel: cancel.clone(),
     });
     // A run that fails before it has stored anything is an ordinary failed request.
     let first = match run.next().await {
@@ -59,6 +68,8 @@ pub(crate) async fn start_run(
     };
     let headers = headers(&first);
     let run = futures_util::stream::iter([RunEvent::RunStarted(first)]).chain(run);
+    let gate = Arc::clone(&state.orchestrator.gate);
+    let run = WhileAccepted::new(run, gate, caller.credential, cancel);
     let events = EventStream::new(run, state.shutdown, state.grace);
     Ok((headers, Body::new(events)).into_response())
 }

@@ -1,0 +1,162 @@
+//! Everything that is stored about one person, as lines of JSON that anybody can check.
+//!
+//! Each line is `{"kind": …, "data": …}`. The first names the format, the person and the moment;
+//! then come `identity`, `session`, `api_key`, `usage` and `message` lines, messages newest first.
+//! The last is `{"kind": "end", "records": n, "sha256": …, "signer": …, "signature": …}`: the hash is
+//! of every byte before that line, and the signature (EIP-191, by the key of this installation) is
+//! over the hash as 64 hexadecimal digits. A bundle without its last line is not whole.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use nexus_core::auth::SigningKey;
+use nexus_core::{ConfigField, Field, Identity, Member, Timestamp};
+use nexus_store::{Cursor, Store, StoreError};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+/// How many messages are read at a time.
+const PAGE: u32 = 200;
+
+/// Makes bundles.
+#[derive(Clone)]
+pub struct Export {
+    /// Where it is stored.
+    pub store: Arc<dyn Store>,
+    /// With which the installation signs.
+    pub signing_key: SigningKey,
+    /// When the bundle is made.
+    pub at: Timestamp,
+}
+
+/// What is read next.
+enum Place {
+    Start,
+    Messages(Option<Cursor>),
+    End,
+    Over,
+}
+
+struct State {
+    export: Export,
+    member: Member,
+    place: Place,
+    records: u64,
+    hash: Sha256,
+}
+
+impl Export {
+    /// The lines of a person's bundle, each with its line break. They are read as they are taken,
+    /// so a bundle may be larger than the memory.
+    #[must_use]
+    pub fn lines(self, member: Member) -> BoxStream<'static, Result<String, StoreError>> {
+        let state = State {
+            export: self,
+            member,
+            place: Place::Start,
+            records: 0,
+            hash: Sha256::new(),
+        };
+        let pieces = stream::try_unfold(state, async |mut state| {
+            let lines: Option<Vec<String>> = state.next().await?;
+            Ok::<_, StoreError>(lines.map(|lines| (stream::iter(lines).map(Ok), state)))
+        });
+        pieces.try_flatten().boxed()
+    }
+}
+
+impl State {
+    async fn next(&mut self) -> Result<Option<Vec<String>>, StoreError> {
+        match self.place {
+            Place::Start => {
+                self.place = Place::Messages(None);
+                self.start().await.map(Some)
+            }
+            Place::Messages(before) => {
+                let store = &self.export.store;
+                let page = store.messages(&self.member, PAGE, before).await?;
+                self.place = page
+                    .next
+                    .map_or(Place::End, |next| Place::Messages(Some(next)));
+                let messages = page.messages.iter();
+                Ok(Some(messages.map(|it| self.line("message", it)).collect()))
+            }
+            Place::End => {
+                self.place = Place::Over;
+                Ok(Some(vec![self.end()]))
+            }
+            Place::Over => Ok(None),
+        }
+    }
+
+    async fn start(&mut self) -> Result<Vec<String>, StoreError> {
+        let store = Arc::clone(&self.export.store);
+        let key = self.member.public_key;
+        let header = json!({
+            "format": "nexus-export-1",
+            "public_key": key,
+            "exported_at": self.export.at,
+        });
+        let mut lines = vec![self.line("export", &header)];
+        let identity = identity(&self.member);
+        lines.push(self.line("identity", &identity));
+        for session in store.sessions(key).await? {
+            lines.push(self.line("session", &session));
+        }
+        for api_key in store.api_keys(key).await? {
+            lines.push(self.line("api_key", &api_key));
+        }
+        for usage in store.usage(key, NaiveDate::MIN, NaiveDate::MAX).await? {
+            lines.push(self.line("usage", &usage));
+        }
+        Ok(lines)
+    }
+
+    fn line(&mut self, kind: &str, data: &impl Serialize) -> String {
+        let mut line = json!({ "kind": kind, "data": data }).to_string();
+        line.push('\n');
+        self.records += 1;
+        self.hash.update(&line);
+        line
+    }
+
+    fn end(&self) -> String {
+        let digest = self.hash.clone().finalize();
+        let digest = digest.iter().fold(String::new(), |mut text, byte| {
+            // Writing to a string does not fail.
+            _ = write!(text, "{byte:02x}");
+            text
+        });
+        let key = &self.export.signing_key;
+        let end = json!({
+            "kind": "end",
+            "records": self.records,
+            "sha256": digest,
+            "signer": key.public_key(),
+            "signature": key.sign_message(digest.as_bytes()).to_string(),
+        });
+        format!("{end}\n")
+    }
+}
+
+fn identity(identity: &Identity) -> Value {
+    let settings = ConfigField::ALL.map(Field::from);
+    let prompts = identity.overrides.prompts.keys().cloned().map(Field::from);
+    let overrides: Map<_, _> = settings
+        .into_iter()
+        .chain(prompts)
+        .filter_map(|field| Some((field.to_string(), identity.overrides.get(&field)?)))
+        .collect();
+    json!({
+        "public_key": identity.public_key,
+        "created_at": identity.created_at,
+        "standing": identity.standing,
+        "is_admin": identity.is_admin,
+        "overrides": overrides,
+        "metadata": identity.metadata,
+    })
+}

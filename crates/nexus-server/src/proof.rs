@@ -1,0 +1,80 @@
+//! A body together with the signature that its request may carry.
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use bytes::Bytes;
+use http::header::{HOST, HeaderName};
+use http::{HeaderMap, StatusCode};
+use nexus_core::auth::RequestToVerify;
+use nexus_core::auth::request::Target;
+use nexus_run::Proof;
+
+use crate::body;
+use crate::caller::SignedIn;
+use crate::{ApiError, AppState, Caller};
+
+/// The longest body of a request that changes something, in bytes.
+const MAX_BYTES: usize = 64 * 1024;
+
+const SIGNATURE: HeaderName = HeaderName::from_static("signature");
+const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
+
+/// Who asks, the exact bytes of the body, and the proof that they meant exactly this.
+pub(crate) struct Provable {
+    pub(crate) caller: Caller,
+    pub(crate) proof: Option<Proof>,
+    pub(crate) body: Bytes,
+}
+
+impl FromRequest<AppState> for Provable {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        let (mut parts, incoming) = request.into_parts();
+        let SignedIn(caller) = SignedIn::from_request_parts(&mut parts, state).await?;
+        let target = parts.uri.clone();
+        let (method, headers) = (parts.method.clone(), parts.headers.clone());
+        let body = body::arrive(Request::from_parts(parts, incoming), state, MAX_BYTES).await?;
+        let is_signed = [SIGNATURE, SIGNATURE_INPUT]
+            .iter()
+            .any(|name| headers.contains_key(name));
+        if !is_signed {
+            return Ok(Self {
+                caller,
+                proof: None,
+                body,
+            });
+        }
+        let authority = headers.get(HOST).and_then(|host| host.to_str().ok());
+        let lines = lines(&headers);
+        let request = RequestToVerify {
+            target: Target {
+                method: method.as_str(),
+                authority: authority.unwrap_or_default(),
+                path: target.path(),
+                query: target.query(),
+            },
+            body: &body,
+            headers: &lines,
+        };
+        let proof = state.sign_in.prove(&request).await?;
+        if proof.key != caller.key {
+            return Err(ApiError::new(
+                StatusCode::UNAUTHORIZED,
+                "other_key",
+                "the signature of this request is of another key than the one that is signed in",
+            ));
+        }
+        Ok(Self {
+            caller,
+            proof: Some(proof),
+            body,
+        })
+    }
+}
+
+fn lines(headers: &HeaderMap) -> Vec<(&str, &[u8])> {
+    let lines = headers.iter();
+    lines
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
+        .collect()
+}

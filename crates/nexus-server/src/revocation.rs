@@ -1,0 +1,71 @@
+//! A stream that stops when the credential that began it is not accepted any more.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, Stream};
+use nexus_core::RunEvent;
+use nexus_run::{Credential, Gate};
+use pin_project_lite::pin_project;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// How often the credential is looked at. Usually that reads memory only.
+const PERIOD: Duration = Duration::from_millis(500);
+
+pin_project! {
+    /// Events of a run. When the credential is revoked, the run is told to stop, and its last
+    /// events say so: who was signed out hears no more of the answer.
+    pub(crate) struct WhileAccepted<S> {
+        #[pin]
+        run: S,
+        revoked: Option<BoxFuture<'static, ()>>,
+        cancel: CancellationToken,
+    }
+}
+
+impl<S> WhileAccepted<S> {
+    /// Watches over `run`, which `cancel` stops.
+    pub(crate) fn new(
+        run: S,
+        gate: Arc<Gate>,
+        credential: Credential,
+        cancel: CancellationToken,
+    ) -> Self {
+        let revoked = async move {
+            loop {
+                sleep(PERIOD).await;
+                match gate.still_accepts(&credential).await {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    // Nobody was revoked by a database that does not answer for a while; the next
+                    // request is refused if it goes on.
+                    Err(error) => tracing::debug!(%error, "a credential could not be looked at"),
+                }
+            }
+        };
+        Self {
+            run,
+            revoked: Some(revoked.boxed()),
+            cancel,
+        }
+    }
+}
+
+impl<S: Stream<Item = RunEvent>> Stream for WhileAccepted<S> {
+    type Item = RunEvent;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<RunEvent>> {
+        let this = self.project();
+        if let Some(revoked) = this.revoked
+            && revoked.poll_unpin(cx).is_ready()
+        {
+            *this.revoked = None;
+            this.cancel.cancel();
+        }
+        this.run.poll_next(cx)
+    }
+}

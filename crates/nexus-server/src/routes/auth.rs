@@ -1,0 +1,131 @@
+//! `/api/v1/auth/…`: signing in with a key, and out again.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{SET_COOKIE, USER_AGENT};
+use http::{HeaderMap, HeaderValue};
+use nexus_core::auth::{Challenge, Origin};
+use nexus_core::{Admission, Label, PublicKey, Session};
+use nexus_run::{Credential, SignInError};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::body::JsonBody;
+use crate::caller::{SignedIn, is_admin};
+use crate::{ApiError, AppState, cookie};
+
+/// `POST /api/v1/auth/challenge`
+pub(crate) async fn challenge(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+) -> Result<Json<Challenge>, ApiError> {
+    let origin = origin(&state, &headers)?;
+    Ok(Json(state.sign_in.challenge(origin.authority())?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Signed {
+    message: String,
+    signature: String,
+    /// A browser keeps its session in a cookie that no script can read; then the answer has no
+    /// token.
+    #[serde(default)]
+    cookie: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Answer {
+    public_key: String,
+    standing: &'static str,
+    is_admin: bool,
+    session: Session,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+/// `POST /api/v1/auth/verify`
+pub(crate) async fn verify(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    JsonBody(signed): JsonBody<Signed>,
+) -> Result<Response, ApiError> {
+    let origin = origin(&state, &headers)?;
+    let client = headers.get(USER_AGENT).and_then(|it| it.to_str().ok());
+    let client = Label::cut(client.unwrap_or_default());
+    let new = state.sign_in.verify(
+        origin.authority(),
+        &signed.message,
+        &signed.signature,
+        client,
+    );
+    let new = new.await?;
+    let mut answer = describe(&state, new.session).await?;
+    if !signed.cookie {
+        answer.token = Some(new.token.reveal().to_owned());
+        return Ok(Json(answer).into_response());
+    }
+    let life = answer.session.expires_at - answer.session.created_at;
+    let header = cookie::set(&new.token, origin, life.num_seconds());
+    Ok(with_cookie(header, Json(answer)))
+}
+
+/// `GET /api/v1/auth/session`
+pub(crate) async fn show_session(
+    State(state): State<AppState>,
+    SignedIn(caller): SignedIn,
+) -> Result<Json<Answer>, ApiError> {
+    match caller.credential {
+        Credential::Session(session) => Ok(Json(describe(&state, session).await?)),
+        Credential::ApiKey(_) => Err(ApiError::insufficient_scope(None)),
+    }
+}
+
+/// `DELETE /api/v1/auth/session`
+pub(crate) async fn sign_out(
+    State(state): State<AppState>,
+    SignedIn(caller): SignedIn,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    if let Some(id) = caller.session() {
+        state
+            .orchestrator
+            .store
+            .revoke_session(caller.key, id)
+            .await?;
+    }
+    let origin = state.origins.of_request(&headers);
+    let header = origin.and_then(cookie::remove);
+    Ok(with_cookie(header, Json(json!({ "signed_out": true }))))
+}
+
+async fn describe(state: &AppState, session: Session) -> Result<Answer, ApiError> {
+    let key: PublicKey = session.owner_key;
+    let standing = match state.orchestrator.gate.admit(key).await? {
+        Admission::Member(_) => "member",
+        Admission::Visitor => "visitor",
+        Admission::Pending => "pending",
+        Admission::Disabled => "disabled",
+    };
+    Ok(Answer {
+        public_key: key.to_checksummed(),
+        standing,
+        is_admin: is_admin(state, key).await?,
+        session,
+        token: None,
+    })
+}
+
+fn origin<'a>(state: &'a AppState, headers: &HeaderMap) -> Result<&'a Origin, ApiError> {
+    let origin = state.origins.of_request(headers);
+    origin.ok_or_else(|| SignInError::NoOrigin.into())
+}
+
+fn with_cookie(header: Option<HeaderValue>, answer: Json<impl Serialize>) -> Response {
+    let mut response = answer.into_response();
+    if let Some(header) = header {
+        response.headers_mut().insert(SET_COOKIE, header);
+    }
+    response
+}

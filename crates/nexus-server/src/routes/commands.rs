@@ -1,0 +1,64 @@
+//! `GET /api/v1/commands`, `POST /api/v1/commands/execute`: what a person can tell Nexus to do.
+
+use axum::Json;
+use axum::extract::State;
+use http::HeaderMap;
+use nexus_core::{Command, CommandName};
+use nexus_run::commands::{Authority, Described, Order, Outcome, describe};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::caller::is_admin;
+use crate::proof::Provable;
+use crate::{ApiError, AppState, body};
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Answer {
+    commands: Vec<Described>,
+}
+
+pub(crate) async fn list_commands(State(state): State<AppState>) -> Result<Json<Answer>, ApiError> {
+    let genesis = state.orchestrator.template.current()?;
+    let commands = describe(&genesis, None);
+    Ok(Json(Answer { commands }))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Call {
+    command: String,
+    #[serde(default)]
+    arguments: Map<String, Value>,
+}
+
+pub(crate) async fn execute(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    provable: Provable,
+) -> Result<Json<Outcome>, ApiError> {
+    body::check_kind(&headers)?;
+    let call: Call = body::parse(&provable.body)?;
+    let name: CommandName = call.command.parse()?;
+    let command = Command::read(name, &call.arguments)?;
+    run(&state, provable, command).await
+}
+
+/// Executes a command for whoever is signed in. Every route that changes something ends here.
+pub(crate) async fn run(
+    state: &AppState,
+    provable: Provable,
+    command: Command,
+) -> Result<Json<Outcome>, ApiError> {
+    let Provable { caller, proof, .. } = provable;
+    let authority = Authority::Person {
+        session: caller.session(),
+        signature: proof.map(|proof| proof.signature),
+        is_admin: is_admin(state, caller.key).await?,
+    };
+    let order = Order {
+        subject: caller.key,
+        authority,
+        command,
+    };
+    Ok(Json(state.commands.execute(order).await?))
+}

@@ -1,0 +1,34 @@
+//! `GET /api/v1/export`: everything that is stored about a person, as one bundle.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt as _;
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use nexus_run::Export;
+
+use crate::caller::{Member, SignedIn};
+use crate::{ApiError, AppState};
+
+/// How many bytes are collected before they are sent.
+const PIECE: usize = 64;
+
+pub(crate) async fn export(
+    State(state): State<AppState>,
+    _: SignedIn,
+    Member(member): Member,
+) -> Result<Response, ApiError> {
+    let export = Export {
+        store: state.orchestrator.store.clone(),
+        signing_key: state.signing_key.clone(),
+        at: state.orchestrator.clock.now(),
+    };
+    let name = format!("attachment; filename=\"nexus-{}.jsonl\"", member.public_key);
+    let lines = export.lines(member).ready_chunks(PIECE);
+    let pieces = lines.map(|lines| lines.into_iter().collect::<Result<String, _>>());
+    let headers = [
+        (CONTENT_TYPE, "application/jsonl".to_owned()),
+        (CONTENT_DISPOSITION, name),
+    ];
+    Ok((headers, Body::from_stream(pieces)).into_response())
+}

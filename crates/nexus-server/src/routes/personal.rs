@@ -1,0 +1,119 @@
+//! A person's own identity, settings, keys and sessions, each as a resource. Every one of these is
+//! a command in other clothes.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use nexus_core::command::CommandError;
+use nexus_core::field::UnknownField;
+use nexus_core::{Command, CommandName, Field};
+use nexus_run::commands::Outcome;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::commands::run;
+use crate::proof::Provable;
+use crate::{ApiError, AppState, body};
+
+type Answer = Result<Json<Outcome>, ApiError>;
+
+/// `POST /api/v1/identity`
+pub(crate) async fn register(State(state): State<AppState>, provable: Provable) -> Answer {
+    run(&state, provable, Command::Identity).await
+}
+
+/// `DELETE /api/v1/identity`
+pub(crate) async fn erase(State(state): State<AppState>, provable: Provable) -> Answer {
+    run(&state, provable, Command::IdentityDelete).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewValue {
+    value: Value,
+}
+
+/// `PUT /api/v1/profile/{field}`
+pub(crate) async fn set(
+    State(state): State<AppState>,
+    Path(field): Path<String>,
+    provable: Provable,
+) -> Answer {
+    let NewValue { value } = body::parse(&provable.body)?;
+    let (name, arguments) = match parse_field(&field)? {
+        Field::Config(field) => (
+            CommandName::ConfigSet,
+            json!({ "field": field.as_str(), "value": value }),
+        ),
+        Field::Prompt(prompt) => (
+            CommandName::PromptSet,
+            json!({ "name": prompt.as_str(), "content": value }),
+        ),
+    };
+    let command = Command::read(name, arguments.as_object().unwrap_or(&Map::new()))?;
+    run(&state, provable, command).await
+}
+
+/// `DELETE /api/v1/profile/{field}`
+pub(crate) async fn unset(
+    State(state): State<AppState>,
+    Path(field): Path<String>,
+    provable: Provable,
+) -> Answer {
+    let command = match parse_field(&field)? {
+        Field::Config(field) => Command::ConfigUnset { field },
+        Field::Prompt(name) => Command::PromptUnset { name },
+    };
+    run(&state, provable, command).await
+}
+
+/// `GET /api/v1/keys`
+pub(crate) async fn list_keys(State(state): State<AppState>, provable: Provable) -> Answer {
+    run(&state, provable, Command::KeyList).await
+}
+
+/// `POST /api/v1/keys`
+pub(crate) async fn create_key(State(state): State<AppState>, provable: Provable) -> Answer {
+    let arguments: Map<String, Value> = body::parse(&provable.body)?;
+    let command = Command::read(CommandName::KeyCreate, &arguments)?;
+    run(&state, provable, command).await
+}
+
+/// `DELETE /api/v1/keys/{id}`
+pub(crate) async fn revoke_key(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    provable: Provable,
+) -> Answer {
+    run(&state, provable, named(CommandName::KeyRevoke, id)?).await
+}
+
+/// `GET /api/v1/sessions`
+pub(crate) async fn list_sessions(State(state): State<AppState>, provable: Provable) -> Answer {
+    run(&state, provable, Command::SessionList).await
+}
+
+/// `DELETE /api/v1/sessions`
+pub(crate) async fn revoke_sessions(State(state): State<AppState>, provable: Provable) -> Answer {
+    run(&state, provable, Command::SessionRevokeAll).await
+}
+
+/// `DELETE /api/v1/sessions/{id}`
+pub(crate) async fn revoke_session(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    provable: Provable,
+) -> Answer {
+    run(&state, provable, named(CommandName::SessionRevoke, id)?).await
+}
+
+/// A command about the one thing that the path names. What is no name at all is not there either.
+fn named(command: CommandName, id: String) -> Result<Command, ApiError> {
+    let arguments = Map::from_iter([("id".to_owned(), id.into())]);
+    Command::read(command, &arguments).map_err(|_: CommandError| ApiError::not_found())
+}
+
+fn parse_field(text: &str) -> Result<Field, ApiError> {
+    let field: Result<Field, UnknownField> = text.parse();
+    field
+        .map_err(|error| ApiError::unprocessable("unknown_field", error.to_string()).field("field"))
+}
