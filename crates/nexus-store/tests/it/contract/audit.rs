@@ -36,8 +36,8 @@ pub(crate) async fn entries_are_read_in_pages_as_they_were_recorded(place: &impl
 pub(crate) async fn of_fifty_who_record_at_once_each_has_its_place(place: &impl Place) {
     let stores = [place.open().await, place.open().await];
     let mut writers = JoinSet::new();
-    for number in 0..50 {
-        let store = Arc::clone(&stores[number as usize % 2]);
+    for (number, store) in (0..50).zip(stores.iter().cycle()) {
+        let store = Arc::clone(store);
         writers.spawn(async move { store.append_audit(audit(key(number))).await.unwrap() });
     }
     let mut recorded = writers.join_all().await;

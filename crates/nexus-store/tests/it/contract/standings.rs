@@ -80,8 +80,7 @@ pub(crate) async fn identities_are_listed_and_counted_by_standing(place: &impl P
     let store = place.open().await;
     let counts = async || store.count_identities().await.unwrap();
     assert_eq!(counts().await, StandingCounts::default());
-    for number in 0..9 {
-        let standing = Standing::ALL[number as usize % 3];
+    for (number, standing) in (0..9).zip(Standing::ALL.into_iter().cycle()) {
         let created = store.create_identity(key(number), standing, at(0));
         created.await.unwrap();
     }
