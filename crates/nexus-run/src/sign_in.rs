@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use nexus_core::auth::sign_in::InvalidStatement;
 use nexus_core::auth::{
-    Challenge, NonceKey, Origin, RequestRefusal, RequestRules, RequestToVerify, SignInRefusal,
-    SignInRules,
+    Challenge, InstallationSecret, Origin, RequestRefusal, RequestRules, RequestToVerify,
+    SignInRefusal, SignInRules, SigningKey,
 };
 use nexus_core::token::TokenKind;
 use nexus_core::{Clock, Label, PublicKey, Scope, Session, Token};
 use nexus_store::{Store, StoreError};
+use tokio::sync::OnceCell;
 
 use crate::error::RunError;
 
@@ -28,8 +28,17 @@ const LIFE: TimeDelta = TimeDelta::days(30);
 pub struct SignIn {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    doors: Vec<(Origin, SignInRules)>,
+    origins: Vec<Origin>,
     requests: RequestRules,
+    /// Read from the store when it is first needed: a server starts before its database does.
+    installation: OnceCell<Installation>,
+}
+
+/// What follows from the secret of the installation.
+struct Installation {
+    /// In the order of the origins.
+    doors: Vec<SignInRules>,
+    signing_key: SigningKey,
 }
 
 /// Somebody who has just signed in.
@@ -95,39 +104,32 @@ impl From<StoreError> for ProofError {
 
 impl SignIn {
     /// Signs people in at these origins. None: nobody can.
-    ///
-    /// # Errors
-    /// Never, as long as the built-in statement fits into its grammar.
-    pub fn new(
-        store: Arc<dyn Store>,
-        clock: Arc<dyn Clock>,
-        origins: impl IntoIterator<Item = Origin>,
-        nonce_key: &NonceKey,
-    ) -> Result<Self, InvalidStatement> {
-        let door = |origin: Origin| {
-            let rules = SignInRules::new(&origin, CHAIN_ID, STATEMENT, nonce_key.clone())?;
-            Ok((origin, rules))
-        };
-        let doors = origins
-            .into_iter()
-            .map(door)
-            .collect::<Result<Vec<_>, _>>()?;
-        let requests = RequestRules::new(doors.iter().map(|(origin, _)| origin), CHAIN_ID);
-        Ok(Self {
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, origins: Vec<Origin>) -> Self {
+        Self {
             store,
             clock,
-            doors,
-            requests,
-        })
+            requests: RequestRules::new(&origins, CHAIN_ID),
+            origins,
+            installation: OnceCell::new(),
+        }
     }
 
     /// Something to sign, for whoever asks at this authority. Nothing is stored.
     ///
     /// # Errors
-    /// When the server does not go by this name.
-    pub fn challenge(&self, authority: &str) -> Result<Challenge, SignInError> {
-        let challenge = self.rules(authority)?.issue(self.clock.now());
+    /// When the server does not go by this name, or the store cannot be asked.
+    pub async fn challenge(&self, authority: &str) -> Result<Challenge, SignInError> {
+        let challenge = self.rules(authority).await?.issue(self.clock.now());
         challenge.map_err(|error| no_randomness(error).into())
+    }
+
+    /// With which this installation signs what it hands out.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn signing_key(&self) -> Result<SigningKey, RunError> {
+        Ok(self.installation().await?.signing_key.clone())
     }
 
     /// Signs in whoever signed a challenge. The key need not be registered.
@@ -142,7 +144,7 @@ impl SignIn {
         client: Label,
     ) -> Result<NewSession, SignInError> {
         let now = self.clock.now();
-        let rules = self.rules(authority)?;
+        let rules = self.rules(authority).await?;
         let signed = rules
             .verify(message, signature, now)
             .map_err(SignInError::Refused)?;
@@ -185,10 +187,29 @@ impl SignIn {
         })
     }
 
-    fn rules(&self, authority: &str) -> Result<&SignInRules, SignInError> {
-        let mut doors = self.doors.iter();
-        let door = doors.find(|(origin, _)| origin.authority().eq_ignore_ascii_case(authority));
-        door.map(|(_, rules)| rules).ok_or(SignInError::NoOrigin)
+    async fn rules(&self, authority: &str) -> Result<&SignInRules, SignInError> {
+        let is_named = |origin: &Origin| origin.authority().eq_ignore_ascii_case(authority);
+        let place = self.origins.iter().position(is_named);
+        let place = place.ok_or(SignInError::NoOrigin)?;
+        let doors = &self.installation().await?.doors;
+        doors.get(place).ok_or(SignInError::NoOrigin)
+    }
+
+    async fn installation(&self) -> Result<&Installation, RunError> {
+        let read = async || {
+            let candidate = InstallationSecret::generate().map_err(no_randomness)?;
+            let secret = self.store.installation_secret(candidate).await?;
+            let door = |origin| {
+                SignInRules::new(origin, CHAIN_ID, STATEMENT, secret.nonce_key())
+                    .map_err(|_| RunError::Internal)
+            };
+            let doors = self.origins.iter().map(door);
+            Ok(Installation {
+                doors: doors.collect::<Result<_, _>>()?,
+                signing_key: secret.signing_key(),
+            })
+        };
+        self.installation.get_or_try_init(read).await
     }
 }
 

@@ -33,7 +33,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nexus_core::PublicKey;
-use nexus_core::auth::SigningKey;
 use nexus_run::{Commands, Orchestrator, SignIn};
 use tokio_util::sync::CancellationToken;
 
@@ -52,8 +51,6 @@ pub struct AppState {
     pub commands: Arc<Commands>,
     /// Signs people in, and checks what they sign.
     pub sign_in: Arc<SignIn>,
-    /// With which the installation signs what it hands out.
-    pub signing_key: SigningKey,
     /// Under which addresses the server is known.
     pub origins: Origins,
     /// Administrators, as boot configuration names them.

@@ -40,6 +40,15 @@ pub(crate) struct Global {
     /// A file with settings; a flag or a variable is stronger [default: nexus.yml, if it is there]
     #[arg(long, global = true, value_name = "FILE", env = "NEXUS_SETTINGS")]
     pub(crate) settings: Option<PathBuf>,
+    /// Where people reach the server, such as `https://nexus.example.org`; several are separated by
+    /// commas [default: this machine, if only this machine can reach it]
+    #[arg(
+        long,
+        global = true,
+        value_name = "ADDRESS",
+        env = "NEXUS_PUBLIC_ORIGIN"
+    )]
+    pub(crate) public_origin: Option<String>,
     /// What is logged, such as `debug` or `nexus_run=debug` [default: the template says]
     #[arg(long, global = true, value_name = "FILTER", env = "NEXUS_LOG")]
     pub(crate) log: Option<String>,

@@ -1,11 +1,15 @@
 //! Where the program's own settings come from. A flag is stronger than its environment variable,
 //! which is stronger than the settings file. Nothing else reads the environment of the process.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nexus_core::Environment;
+use nexus_core::auth::Origin;
+use nexus_core::{Environment, PublicKey};
+use nexus_run::Registration;
 use nexus_run::live::Variables;
+use nexus_server::Origins;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -28,6 +32,12 @@ pub(crate) struct Settings {
     pub(crate) log: Option<String>,
     pub(crate) log_format: LogFormat,
     listen: Option<String>,
+    /// Where people reach the server; the first one is what it calls itself.
+    public_origins: Vec<Origin>,
+    /// Who may register; `None`: it depends on who can reach the server.
+    registration: Option<Registration>,
+    /// Who may change what belongs to the installation.
+    pub(crate) admins: Vec<PublicKey>,
 }
 
 /// The settings file.
@@ -40,6 +50,27 @@ struct File {
     log: Option<String>,
     log_format: Option<LogFormat>,
     listen: Option<String>,
+    public_origin: Option<OneOrMore>,
+    registration: Option<Registration>,
+    #[serde(default)]
+    admins: Vec<PublicKey>,
+}
+
+/// Most servers have one name.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl OneOrMore {
+    fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text],
+            Self::More(texts) => texts,
+        }
+    }
 }
 
 impl Settings {
@@ -67,7 +98,29 @@ impl Settings {
             log: flags.log.or(file.log).or_else(|| variable("RUST_LOG")),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
             listen: file.listen,
+            public_origins: origins(flags.public_origin, file.public_origin)?,
+            registration: file.registration,
+            admins: file.admins,
         })
+    }
+
+    /// Under which addresses a server that listens here is known.
+    pub(crate) fn origins(&self, listens_on: SocketAddr) -> Origins {
+        if self.public_origins.is_empty() && listens_on.ip().is_loopback() {
+            return Origins::loopback(listens_on.port());
+        }
+        Origins::new(self.public_origins.clone())
+    }
+
+    /// Who may register at a server that listens here. What only this machine can reach is open;
+    /// elsewhere somebody decides.
+    pub(crate) fn registration(&self, listens_on: SocketAddr) -> Registration {
+        let usual = if listens_on.ip().is_loopback() {
+            Registration::Open
+        } else {
+            Registration::Approval
+        };
+        self.registration.unwrap_or(usual)
     }
 
     /// Where the data is, for people.
@@ -93,7 +146,7 @@ impl File {
                 "the settings file {} cannot be used: {reason}",
                 path.display()
             ))
-            .hint("it may say data, database, environment, log, log_format and listen")
+            .hint("it may say data, database, environment, log, log_format, listen, public_origin, registration and admins")
         };
         let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
         let file: Option<Self> =
@@ -103,6 +156,21 @@ impl File {
         file.data = file.data.map(|data| folder.join(data));
         Ok(file)
     }
+}
+
+/// A flag or a variable may name several, separated by commas.
+fn origins(flag: Option<String>, file: Option<OneOrMore>) -> Result<Vec<Origin>, Failure> {
+    let texts = match flag {
+        Some(text) => text.split(',').map(|it| it.trim().to_owned()).collect(),
+        None => file.map_or_else(Vec::new, OneOrMore::into_vec),
+    };
+    let parse = |text: &String| {
+        text.parse().map_err(|error| {
+            Failure::new(format!("public_origin is {text:?}: {error}"))
+                .hint("it is set by --public-origin, NEXUS_PUBLIC_ORIGIN or the settings file")
+        })
+    };
+    texts.iter().map(parse).collect()
 }
 
 /// The variables that the providers of a template may name.

@@ -1,13 +1,16 @@
 //! The only place that names the concrete store and the concrete model client.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nexus_core::{Environment, Genesis, SystemClock};
 use nexus_llm::{LlmClient, Timers};
 use nexus_run::live::{self, LiveTemplate};
-use nexus_run::{Gate, Orchestrator, ToolBox};
+use nexus_run::{Commands, Gate, Orchestrator, Registration, SignIn, ToolBox};
+use nexus_server::AppState;
 use nexus_store::{EmbeddedStore, MongoOptions, MongoStore, OpenError, Store};
 use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::failure::Failure;
@@ -95,6 +98,42 @@ pub(crate) async fn genesis(settings: &Settings, store: &dyn Store) -> Result<Ge
 /// A client for models.
 pub(crate) fn client() -> Result<Client, Failure> {
     LlmClient::new(Timers::default()).map_err(|error| Failure::new(error.to_string()))
+}
+
+/// Everything that a server needs.
+pub(crate) fn app(
+    settings: &Settings,
+    orchestrator: Arc<Orchestrator>,
+    listens_on: SocketAddr,
+    shutdown: CancellationToken,
+) -> AppState {
+    let origins = settings.origins(listens_on);
+    let sign_in = SignIn::new(
+        Arc::clone(&orchestrator.store),
+        Arc::clone(&orchestrator.clock),
+        origins.iter().cloned().collect(),
+    );
+    let commands = commands(&orchestrator, settings.registration(listens_on));
+    AppState {
+        commands: Arc::new(commands),
+        sign_in: Arc::new(sign_in),
+        origins,
+        admins: settings.admins.clone().into(),
+        grace: nexus_server::GRACE,
+        orchestrator,
+        shutdown,
+    }
+}
+
+/// What executes commands.
+pub(crate) fn commands(orchestrator: &Orchestrator, registration: Registration) -> Commands {
+    Commands {
+        store: Arc::clone(&orchestrator.store),
+        gate: Arc::clone(&orchestrator.gate),
+        template: Arc::clone(&orchestrator.template),
+        clock: Arc::clone(&orchestrator.clock),
+        registration,
+    }
 }
 
 /// Everything that a chat needs.

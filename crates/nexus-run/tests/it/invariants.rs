@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 use nexus_core::event::{Channel, RunEvent, RunStatus};
-use nexus_core::{Clock, Overrides, Role, Standing};
+use nexus_core::{Clock, IdentityWrite, Overrides, Role, Standing};
 use nexus_llm::scripted::{Gate, ScriptedModel, Turn};
 use nexus_llm::{ChatMessage, LlmError};
 use nexus_run::{NewRun, OnDisconnect};
@@ -43,6 +43,30 @@ async fn visitor_leaves_no_trace() {
     assert_eq!(world.store.writes(), 0);
     assert_eq!(world.model.requests().len(), 0);
     assert!(world.store.identity(VISITOR).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_leaves_no_trace_and_is_told_why() {
+    let world = World::new(ScriptedModel::new([says("never said")])).await;
+    for (standing, word) in [
+        (Standing::Pending, "waits"),
+        (Standing::Disabled, "disabled"),
+    ] {
+        let alice = world.store.identity(ALICE).await.unwrap().unwrap();
+        let write = IdentityWrite::Standing(standing);
+        world.store.write_identity(&alice, write).await.unwrap();
+        let writes = world.store.writes();
+        let events = world.ask(ALICE, "Hello").await;
+        let RunEvent::TextChunk { chunk, channel } = &events[1] else {
+            panic!("{events:?}")
+        };
+        assert!(chunk.contains(word), "{chunk}");
+        assert_eq!(*channel, Channel::Guidance);
+        assert_eq!(finished(&events).message_ids, []);
+        assert_eq!(world.store.writes(), writes);
+        assert_eq!(world.stored(ALICE).await, []);
+    }
+    assert_eq!(world.model.requests().len(), 0);
 }
 
 #[tokio::test]

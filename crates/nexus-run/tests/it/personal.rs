@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use nexus_core::token::TokenKind;
-use nexus_core::{Clock, Scope, Session, Token};
+use nexus_core::{Admission, Clock, IdentityWrite, Scope, Session, Standing, Token};
 use nexus_llm::scripted::ScriptedModel;
 use nexus_run::{RunError, personal};
 use nexus_store::{IdentityStore, SessionStore};
@@ -101,4 +101,56 @@ async fn an_erased_identity_is_a_visitor_at_once() {
         gate.admit(ALICE).await.unwrap(),
         nexus_core::Admission::Visitor
     ));
+}
+
+#[tokio::test]
+async fn who_waits_or_is_locked_out_changes_nothing_and_is_let_in_by_the_next_request() {
+    let world = World::new(ScriptedModel::default()).await;
+    let genesis = world.orchestrator.template.current().unwrap();
+    let field = "temperature".parse().unwrap();
+    let set = async || {
+        let value = json!(0.5);
+        let set = personal::set(&*world.store, &genesis, ALICE, &field, &value).await;
+        set.map(|identity| identity.overrides.temperature)
+    };
+    let stand = async |standing| {
+        let alice = world.store.identity(ALICE).await.unwrap().unwrap();
+        let write = IdentityWrite::Standing(standing);
+        world.store.write_identity(&alice, write).await.unwrap();
+        world.orchestrator.gate.admit(ALICE).await.unwrap()
+    };
+    assert_eq!(stand(Standing::Pending).await, Admission::Pending);
+    assert!(matches!(set().await, Err(RunError::Pending)));
+    assert_eq!(stand(Standing::Disabled).await, Admission::Disabled);
+    assert!(matches!(set().await, Err(RunError::Disabled)));
+    let member = stand(Standing::Active).await;
+    assert!(matches!(member, Admission::Member(_)), "{member:?}");
+    assert_eq!(set().await.unwrap(), Some(0.5));
+}
+
+#[tokio::test]
+async fn a_session_that_another_node_saw_used_is_not_idle() {
+    let world = World::new(ScriptedModel::default()).await;
+    let gate = &world.orchestrator.gate;
+    let token = Token::generate(TokenKind::Development).unwrap();
+    let now = world.clock.now();
+    let session = Session {
+        idle: Some(TimeDelta::hours(12)),
+        ..Session::new(
+            token.digest(),
+            ALICE,
+            Scope::Personal,
+            now,
+            now + TimeDelta::days(30),
+        )
+    };
+    world.store.create_session(session).await.unwrap();
+    assert!(gate.authenticate(&token).await.unwrap().is_some());
+    world.clock.advance(TimeDelta::hours(11));
+    let used = world.store.touch_session(token.digest(), world.clock.now());
+    used.await.unwrap();
+    world.clock.advance(TimeDelta::hours(11));
+    assert!(gate.authenticate(&token).await.unwrap().is_some());
+    world.clock.advance(TimeDelta::hours(1));
+    assert_eq!(gate.authenticate(&token).await.unwrap(), None);
 }

@@ -21,7 +21,7 @@ pub(crate) async fn challenge(
     headers: HeaderMap,
 ) -> Result<Json<Challenge>, ApiError> {
     let origin = origin(&state, &headers)?;
-    Ok(Json(state.sign_in.challenge(origin.authority())?))
+    Ok(Json(state.sign_in.challenge(origin.authority()).await?))
 }
 
 #[derive(Debug, Deserialize)]

@@ -20,7 +20,7 @@ pub(crate) async fn export(
 ) -> Result<Response, ApiError> {
     let export = Export {
         store: state.orchestrator.store.clone(),
-        signing_key: state.signing_key.clone(),
+        signing_key: state.sign_in.signing_key().await?,
         at: state.orchestrator.clock.now(),
     };
     let name = format!("attachment; filename=\"nexus-{}.jsonl\"", member.public_key);

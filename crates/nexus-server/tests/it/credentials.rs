@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use chrono::TimeDelta;
 use insta::assert_snapshot;
-use nexus_core::Token;
 use nexus_core::token::TokenKind;
+use nexus_core::{IdentityWrite, Standing, Token};
 use nexus_llm::scripted::ScriptedModel;
 use nexus_server::{Access, routes};
+use nexus_store::IdentityStore as _;
 use serde_json::json;
 
 use crate::client::Call;
@@ -164,4 +165,25 @@ async fn a_visitor_is_guided_and_leaves_no_trace() {
             .status,
         200
     );
+}
+
+#[tokio::test]
+async fn who_waits_or_is_locked_out_is_told_so_and_gets_nothing() {
+    let world = World::new(ScriptedModel::default()).await;
+    let token = world.token(ALICE).await;
+    for (standing, code) in [
+        (Standing::Pending, "403 identity_pending -: Welcome."),
+        (
+            Standing::Disabled,
+            "403 identity_disabled -: An administrator",
+        ),
+    ] {
+        let alice = world.store.identity(ALICE).await.unwrap().unwrap();
+        let write = IdentityWrite::Standing(standing);
+        world.store.write_identity(&alice, write).await.unwrap();
+        for path in ["/api/v1/profile", "/api/v1/messages"] {
+            let refused = world.send(Call::get(path).token(&token)).await.error();
+            assert!(refused.starts_with(code), "{refused}");
+        }
+    }
 }

@@ -3,12 +3,20 @@
 //! `contract!(EXPRESSION)` in a module of its own makes one test of each case. The expression gives
 //! a [`Place`]: somewhere new to keep data, which can be opened more than once.
 
+pub(crate) mod api_keys;
+pub(crate) mod audit;
 pub(crate) mod changes;
+pub(crate) mod counters;
+pub(crate) mod erasure;
 pub(crate) mod identities;
 pub(crate) mod messages;
+pub(crate) mod nonces;
 pub(crate) mod sessions;
+pub(crate) mod standings;
 pub(crate) mod templates;
+pub(crate) mod usage;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nexus_core::{Identity, Standing};
@@ -20,6 +28,21 @@ use crate::samples::{at, key};
 pub(crate) trait Place {
     /// Opens the same data, as another process would.
     async fn open(&self) -> Arc<dyn Store>;
+
+    /// All bytes of every stored value, by the name of its collection or table.
+    async fn dump(&self) -> BTreeMap<String, Vec<u8>>;
+}
+
+/// The collections whose values contain this text.
+pub(crate) async fn holding(place: &impl Place, text: &str) -> Vec<String> {
+    let dump = place.dump().await.into_iter();
+    let holds = |bytes: &[u8]| {
+        let mut windows = bytes.windows(text.len());
+        windows.any(|window| window == text.as_bytes())
+    };
+    dump.filter(|(_, bytes)| holds(bytes))
+        .map(|(name, _)| name)
+        .collect()
 }
 
 /// A registered identity.
@@ -34,11 +57,25 @@ async fn member(store: &Arc<dyn Store>, number: u64) -> Identity {
 macro_rules! contract {
     ($place:expr) => {
         $crate::contract::contract! { @ $place;
+            api_keys: a_key_is_read_as_it_was_stored;
+            api_keys: an_id_is_stored_once_and_for_a_registered_owner_only;
+            api_keys: the_keys_of_one_owner_are_listed_newest_first;
+            api_keys: a_key_is_taken_back_once_and_by_its_owner_only;
+            api_keys: the_last_use_of_a_key_never_goes_back;
+            audit: entries_are_read_in_pages_as_they_were_recorded;
+            audit: of_fifty_who_record_at_once_each_has_its_place;
+            audit: an_empty_audit_has_no_head;
             changes: own_changes_are_known_when_the_write_returns;
             changes: messages_are_no_change;
+            changes: that_something_was_used_is_no_change;
             changes: another_process_is_noticed_within_a_second;
             changes: what_another_process_wrote_is_read_at_once;
             changes: a_store_says_what_it_is;
+            counters: parallel_adds_are_exact_and_each_sees_another_total;
+            counters: a_total_stays_at_the_largest_number;
+            erasure: nothing_of_an_erased_identity_is_left_but_the_audit;
+            erasure: what_comes_late_for_an_erased_identity_is_refused;
+            erasure: no_stored_value_contains_a_token;
             identities: an_unknown_key_is_no_identity;
             identities: a_key_is_registered_once;
             identities: of_fifty_registrations_at_once_one_is_new;
@@ -62,7 +99,18 @@ macro_rules! contract {
             messages: an_id_is_stored_once;
             messages: a_message_of_somebody_else_is_refused;
             messages: messages_that_arrive_at_once_are_all_stored;
+            nonces: of_a_hundred_uses_at_once_one_is_the_first;
+            nonces: a_used_nonce_is_used_for_another_process_too;
             sessions: a_session_is_found_by_its_digest;
+            sessions: all_of_a_session_is_kept;
+            sessions: the_sessions_of_one_owner_are_listed_newest_first;
+            sessions: one_session_is_revoked_and_only_by_its_owner;
+            sessions: all_sessions_but_one_are_revoked;
+            sessions: the_last_use_of_a_session_never_goes_back;
+            standings: a_key_is_registered_with_a_standing_and_keeps_it;
+            standings: a_standing_is_written_and_nothing_else;
+            standings: a_standing_decided_on_an_older_version_is_refused;
+            standings: identities_are_listed_and_counted_by_standing;
             sessions: a_session_is_kept_for_a_key_that_is_not_registered;
             sessions: a_digest_is_stored_once;
             sessions: how_far_a_token_reaches_is_kept;
@@ -74,6 +122,9 @@ macro_rules! contract {
             templates: a_document_is_kept_key_for_key;
             templates: every_version_can_be_read_again;
             templates: versions_are_listed_in_pages_newest_first;
+            usage: what_was_used_adds_up_by_day_and_model;
+            usage: parallel_adds_are_exact;
+            usage: nothing_is_counted_for_who_is_not_registered;
         }
     };
     (@ $place:expr; $($module:ident: $case:ident;)*) => {

@@ -93,6 +93,7 @@ async fn an_identity_that_cannot_be_read_is_named_and_others_are_not_affected() 
         "metadata = 'null'",
         "created_at = 9223372036854775807",
         "version = -1",
+        "standing = 'Active'",
     ] {
         edit(&shell, &format!("UPDATE identities SET {change} {this}"));
         assert_corrupt(store.identity(key(1)).await, &name);
@@ -104,7 +105,7 @@ async fn an_identity_that_cannot_be_read_is_named_and_others_are_not_affected() 
         assert_eq!(store.identity(key(2)).await.unwrap(), Some(whole.clone()));
         let repair = format!(
             "config_overrides = '{{}}', prompt_overrides = '{{}}', metadata = '{{}}', \
-             created_at = {}, version = 1",
+             created_at = {}, version = 1, standing = 'active'",
             broken.created_at.timestamp_millis()
         );
         edit(&shell, &format!("UPDATE identities SET {repair} {this}"));

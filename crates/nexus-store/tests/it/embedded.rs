@@ -1,18 +1,21 @@
 //! What is special to the embedded store: its file and its threads.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use nexus_core::{Role, Standing};
-use nexus_store::{EmbeddedStore, IdentityStore, MessageStore, Store, StoreError};
+use nexus_core::audit::verify;
+use nexus_core::{Label, NonceId, Role, Session, Standing};
+use nexus_store::{Counter, EmbeddedStore, IdentityStore, MessageStore, Store, StoreError};
 use rusqlite::Connection;
+use rusqlite::types::ValueRef;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use crate::contract::Place;
 use crate::contract::messages::walk;
-use crate::samples::{at, key, message, set};
+use crate::samples::{at, audit, counter, far, key, message, session, set, token};
 
 mod contract {
     crate::contract::contract!(super::Folder::new());
@@ -40,6 +43,121 @@ impl Place for Folder {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(EmbeddedStore::open(self.0.path()).unwrap())
     }
+
+    async fn dump(&self) -> BTreeMap<String, Vec<u8>> {
+        let shell = self.shell();
+        let tables = "SELECT name FROM pragma_table_list WHERE schema = 'main'";
+        let mut tables = shell.prepare(tables).unwrap();
+        let names = tables.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        names
+            .map(|name| {
+                let name = name.unwrap();
+                let bytes = values(&shell, &name);
+                (name, bytes)
+            })
+            .collect()
+    }
+}
+
+/// The bytes of every text and blob in a table.
+fn values(shell: &Connection, table: &str) -> Vec<u8> {
+    let all = format!("SELECT * FROM {table}");
+    let mut statement = shell.prepare(&all).unwrap();
+    let columns = statement.column_count();
+    let mut rows = statement.query([]).unwrap();
+    let mut bytes = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        for column in 0..columns {
+            if let ValueRef::Text(value) | ValueRef::Blob(value) = row.get_ref(column).unwrap() {
+                bytes.extend_from_slice(value);
+                bytes.push(0);
+            }
+        }
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn no_byte_of_any_file_is_of_a_token() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let token = token();
+    let opened = Session {
+        digest: token.digest(),
+        client: Label::cut("a client that names itself"),
+        ..session(1, key(1))
+    };
+    store.create_session(opened).await.unwrap();
+    let found = |text: &[u8]| {
+        let files = fs::read_dir(folder.0.path()).unwrap();
+        let mut files = files.map(|file| fs::read(file.unwrap().path()).unwrap());
+        files.any(|bytes| bytes.windows(text.len()).any(|window| window == text))
+    };
+    assert!(found(b"a client that names itself"));
+    assert!(found(token.digest().as_bytes()));
+    assert!(!found(&token.reveal().as_bytes()[4..47]));
+    store.revoke_sessions(key(1), None).await.unwrap();
+    drop(store);
+    assert!(!found(b"a client that names itself"));
+    assert!(!found(token.digest().as_bytes()));
+}
+
+#[tokio::test]
+async fn what_has_expired_is_forgotten_an_hour_later_and_not_before() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let nonce = |number| NonceId::from_bytes([number; 32]);
+    for number in 0..40 {
+        let used = store.use_nonce(nonce(number), far(0), far(5)).await;
+        assert!(used.unwrap());
+        let counted = counter(number, None);
+        store.add_to_counter(counted, 1, far(0)).await.unwrap();
+    }
+    let kept = || {
+        let count = "SELECT (SELECT count(*) FROM used_nonces), (SELECT count(*) FROM counters)";
+        let row = folder.shell();
+        row.query_row(count, [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+    };
+    // An hour later, to the millisecond.
+    store.use_nonce(nonce(100), far(65), far(90)).await.unwrap();
+    let counted = Counter {
+        expires_at: far(90),
+        ..counter(100, None)
+    };
+    store.add_to_counter(counted, 1, far(61)).await.unwrap();
+    assert_eq!(kept(), (41, 41));
+    // Then a few with each use, until none is left.
+    for number in 101..104 {
+        store
+            .use_nonce(nonce(number), far(66), far(90))
+            .await
+            .unwrap();
+        store.add_to_counter(counted, 1, far(66)).await.unwrap();
+    }
+    assert_eq!(kept(), (4, 1));
+}
+
+#[tokio::test]
+async fn an_entry_of_the_audit_that_was_changed_by_hand_is_found() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    for number in 0..5 {
+        store.append_audit(audit(key(number))).await.unwrap();
+    }
+    let shell = folder.shell();
+    let change = "UPDATE audit SET target = '0xsomebody else' WHERE seq = 3";
+    for refused in [change, "DELETE FROM audit WHERE seq = 5"] {
+        let refused = shell.execute(refused, []).unwrap_err().to_string();
+        assert!(refused.contains("never changed"), "{refused}");
+    }
+    shell.execute_batch("DROP TRIGGER audit_update").unwrap();
+    shell.execute(change, []).unwrap();
+    let entries = crate::contract::audit::walk(&store, 2).await;
+    assert_eq!(
+        verify(&entries).unwrap_err().to_string(),
+        "the audit is broken at entry 3: what it says was changed after it was recorded"
+    );
 }
 
 #[tokio::test]

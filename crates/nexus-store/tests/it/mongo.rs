@@ -8,9 +8,12 @@ mod plans;
 mod scale;
 mod server;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use futures_util::TryStreamExt;
+use mongodb::bson::{RawDocumentBuf, doc};
 use mongodb::{Client, Database};
 use nexus_store::{MongoOptions, MongoStore, Store};
 
@@ -71,5 +74,18 @@ impl Mongo {
 impl Place for Mongo {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.store().await)
+    }
+
+    async fn dump(&self) -> BTreeMap<String, Vec<u8>> {
+        let shell = self.shell().await;
+        let mut dump = BTreeMap::new();
+        for name in shell.list_collection_names().await.unwrap() {
+            let collection = shell.collection::<RawDocumentBuf>(&name);
+            let all = collection.find(doc! {}).await.unwrap();
+            let all: Vec<_> = all.try_collect().await.unwrap();
+            let bytes = all.into_iter().flat_map(RawDocumentBuf::into_bytes);
+            dump.insert(name, bytes.collect());
+        }
+        dump
     }
 }

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Barrier};
 
-use nexus_core::{PublicKey, Scope, TokenDigest};
-use nexus_store::{EmbeddedStore, OpenError, SessionStore as _, StoreError};
+use nexus_core::{PublicKey, Scope, Session, Standing, Timestamp, TokenDigest};
+use nexus_store::{EmbeddedStore, IdentityStore, OpenError, SessionStore as _, StoreError};
 use rusqlite::Connection;
 
 fn refused(folder: &Path) -> OpenError {
@@ -181,4 +181,32 @@ async fn a_file_of_the_first_schema_becomes_a_current_one_and_its_sessions_stay_
     let digest = TokenDigest::from_bytes([7; 32]);
     let session = store.session(digest).await.unwrap().unwrap();
     assert_eq!((session.owner_key, session.scope), (owner, Scope::Personal));
+}
+
+#[tokio::test]
+async fn in_a_file_of_the_second_schema_everybody_is_let_in_and_no_session_is_idle() {
+    let folder = tempfile::tempdir().unwrap();
+    let owner = PublicKey::from_bytes([0xa1; 20]);
+    {
+        let file = Connection::open(folder.path().join("nexus.db")).unwrap();
+        for schema in [
+            include_str!("../../src/embedded/schema/1.sql"),
+            include_str!("../../src/embedded/schema/2.sql"),
+        ] {
+            file.execute_batch(schema).unwrap();
+        }
+        file.pragma_update(None, "user_version", 2).unwrap();
+        let add = "INSERT INTO sessions VALUES (?1, ?2, 1, 2, 'admin')";
+        file.execute(add, ([7_u8; 32], owner.to_string())).unwrap();
+        let add = "INSERT INTO identities (public_key, created_at) VALUES (?1, 1)";
+        file.execute(add, [owner.to_string()]).unwrap();
+    }
+    let store = EmbeddedStore::open(folder.path()).unwrap();
+    let digest = TokenDigest::from_bytes([7; 32]);
+    let at = |milliseconds| Timestamp::from_timestamp_millis(milliseconds).unwrap();
+    let expected = Session::new(digest, owner, Scope::Admin, at(1), at(2));
+    assert_eq!(store.session(digest).await.unwrap(), Some(expected));
+    let identity = store.identity(owner).await.unwrap().unwrap();
+    assert_eq!(identity.standing, Standing::Active);
+    assert!(!identity.is_admin);
 }

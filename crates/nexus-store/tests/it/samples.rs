@@ -2,12 +2,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use nexus_core::audit::{Actor, Change};
 use nexus_core::genesis::GenesisDoc;
+use nexus_core::token::TokenKind;
 use nexus_core::{
-    Environment, Genesis, Identity, Message, MessageId, Metadata, OverrideWrite, Overrides,
-    PublicKey, Role, RunId, Scope, Session, Timestamp, TokenDigest,
+    ApiKey, ApiScope, CounterId, Environment, Genesis, Identity, Label, Message, MessageId,
+    Metadata, NewAudit, OverrideWrite, Overrides, PublicKey, Role, RunId, Scope, Session,
+    Timestamp, Token, TokenDigest, UsageKey,
 };
-use nexus_store::NewTemplate;
+use nexus_store::{Counter, NewTemplate};
 use serde_json::{Value, json};
 
 /// A key like no other `number`'s. Larger numbers sort later.
@@ -49,6 +52,60 @@ pub(crate) fn session(number: u64, owner_key: PublicKey) -> Session {
     let moment = |hours: i64| Timestamp::from_timestamp_millis(hours * 3_600_000).unwrap();
     let digest = TokenDigest::from_bytes(digest);
     Session::new(digest, owner_key, Scope::Personal, moment(1), moment(2))
+}
+
+/// A moment that no database takes for the past, so that it removes nothing by itself.
+pub(crate) fn far(minutes: i64) -> Timestamp {
+    Timestamp::from_timestamp_millis(4_000_000_000_000 + minutes * 60_000).unwrap()
+}
+
+pub(crate) fn token() -> Token {
+    Token::generate(TokenKind::Development).unwrap()
+}
+
+/// A key that may chat. Larger numbers were made later.
+pub(crate) fn api_key(number: u8, owner_key: PublicKey) -> ApiKey {
+    ApiKey {
+        id: format!("key{number:09}").parse().unwrap(),
+        digest: TokenDigest::from_bytes([number; 32]),
+        owner_key,
+        name: Label::cut("Zoë's editor"),
+        scopes: [ApiScope::Chat, ApiScope::ModelsRead].into_iter().collect(),
+        models: Some(["calm".to_owned(), "gpt-4.1".to_owned()].into()),
+        created_at: far(number.into()),
+        expires_at: far(1000),
+        last_used_at: None,
+        revoked_at: None,
+    }
+}
+
+/// Something that was done to `target`.
+pub(crate) fn audit(target: PublicKey) -> NewAudit {
+    let change = Change::new(Some(&json!(0.5)), Some(&json!(0.7)));
+    NewAudit {
+        at: far(0),
+        actor: Actor::Key(target),
+        action: Label::cut("config.set"),
+        target: Label::cut(&target.to_string()),
+        details: [("config.temperature".to_owned(), change)].into(),
+        signature: Some("sig1=:AAECAw==:".to_owned()),
+    }
+}
+
+pub(crate) fn used(owner: PublicKey, day: &str, model: &str) -> UsageKey {
+    UsageKey {
+        owner,
+        day: day.parse().unwrap(),
+        model: model.to_owned(),
+    }
+}
+
+pub(crate) fn counter(number: u8, owner: Option<PublicKey>) -> Counter {
+    Counter {
+        id: CounterId::from_bytes([number; 32]),
+        owner,
+        expires_at: far(1),
+    }
 }
 
 /// A usable template in which everything may be changed.

@@ -1,6 +1,7 @@
 //! `nexus serve`: opens, looks around, listens, reports, and serves until it is told to stop.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,6 @@ use std::time::Duration;
 use nexus_core::Environment;
 use nexus_core::genesis::LogLevel;
 use nexus_run::LiveTemplate;
-use nexus_server::AppState;
 use nexus_store::Store;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -43,10 +43,12 @@ pub(crate) async fn run(shell: &Shell, arguments: Serve) -> Result<(), Failure> 
     let live = wire::live(settings, &store).await;
     let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
     tasks.spawn(Arc::clone(&live).watch(Arc::new(Clock::default()), shutdown.clone()));
-    report(shell, &*store, &live, &client, &listener).await?;
+    let address = local_address(&listener)?;
+    report(shell, &*store, &live, &client, address).await?;
 
     let orchestrator = wire::orchestrator(Arc::clone(&store), live, client, tasks.clone());
-    let router = nexus_server::router(AppState::new(orchestrator, shutdown.clone()));
+    let app = wire::app(settings, orchestrator, address, shutdown.clone());
+    let router = nexus_server::router(app);
     let mut server = pin!(nexus_server::serve(listener, router, shutdown.clone()));
     tokio::select! {
         () = &mut server => {}
@@ -102,16 +104,18 @@ async fn bind(address: &str) -> Result<TcpListener, Failure> {
     })
 }
 
+fn local_address(listener: &TcpListener) -> Result<SocketAddr, Failure> {
+    let address = listener.local_addr();
+    address.map_err(|error| Failure::new(format!("the address to open is not known: {error}")))
+}
+
 async fn report(
     shell: &Shell,
     store: &dyn Store,
     live: &LiveTemplate,
     client: &Client,
-    listener: &TcpListener,
+    address: SocketAddr,
 ) -> Result<(), Failure> {
-    let address = listener
-        .local_addr()
-        .map_err(|error| Failure::new(format!("the address to open is not known: {error}")))?;
     let genesis = live.current().ok();
     let template = match &genesis {
         Some(genesis) => Some((&**genesis, Probed::ask(client, genesis).await)),

@@ -4,6 +4,9 @@ pub(in crate::embedded) const SESSIONS: &str = "
     SELECT owner_key, created_at, expires_at, scope, last_seen_at, idle, client, digest
     FROM sessions WHERE owner_key = ?1";
 
+pub(in crate::embedded) const SESSION_DIGESTS: &str =
+    "SELECT digest FROM sessions WHERE owner_key = ?1";
+
 pub(in crate::embedded) const REVOKE_SESSION: &str =
     "DELETE FROM sessions WHERE digest = ?1 AND owner_key = ?2";
 
@@ -115,8 +118,9 @@ pub(in crate::embedded) const ERASE_USAGE: &str = "DELETE FROM usage WHERE owner
 pub(in crate::embedded) const ERASE_COUNTERS: &str = "DELETE FROM counters WHERE owner_key = ?1";
 
 #[cfg(test)]
-pub(super) const REQUEST_PATH: [&str; 27] = [
+pub(super) const REQUEST_PATH: [&str; 28] = [
     SESSIONS,
+    SESSION_DIGESTS,
     REVOKE_SESSION,
     REVOKE_SESSIONS,
     TOUCH_SESSION,

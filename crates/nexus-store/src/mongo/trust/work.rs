@@ -44,13 +44,19 @@ impl Data {
         owner: PublicKey,
         id: SessionId,
     ) -> Result<bool, StoreError> {
-        let mut sessions = self.sessions(owner).await?.into_iter();
-        let Some(found) = sessions.find(|session| session.id() == id) else {
+        let mut mine = doc! {"owner_key": owner.to_string()};
+        let names = self.sessions.find(mine.clone()).projection(doc! {"_id": 1});
+        let names: Vec<RawDocumentBuf> = names.await?.try_collect().await?;
+        // Their names only: a session that cannot be read can still be revoked.
+        let mut digests = names
+            .iter()
+            .filter_map(|name| documents::session_digest(name).ok());
+        let Some(digest) = digests.find(|digest| SessionId::of(digest) == id) else {
             return Ok(false);
         };
-        let filter = doc! {"_id": session_id(found.digest), "owner_key": owner.to_string()};
+        mine.insert("_id", session_id(digest));
         let mut session = self.client.start_session().await?;
-        let deleted = self.sessions.delete_one(filter).session(&mut session);
+        let deleted = self.sessions.delete_one(mine).session(&mut session);
         let is_gone = deleted.await?.deleted_count == 1;
         changes.tell(session.operation_time());
         Ok(is_gone)
@@ -199,8 +205,8 @@ impl Data {
         };
         let change = doc! {"$set": {"revoked_at": moment(at)}};
         let mut session = self.client.start_session().await?;
-        let changed = self.api_keys.update_one(mine, change).session(&mut session);
-        let is_revoked = changed.await?.modified_count == 1;
+        let update = self.api_keys.update_one(mine, change).session(&mut session);
+        let is_revoked = update.await?.modified_count == 1;
         changes.tell(session.operation_time());
         Ok(is_revoked)
     }
@@ -353,8 +359,8 @@ impl Data {
         }
         let place = doc! {"_id": binary(counter.id.as_bytes())};
         let mut session = self.client.start_session().await?;
-        let counted = upsert(&self.counters, &mut session, &place, doc! {"$set": set}).await?;
-        documents::total(&counted)
+        let after = upsert(&self.counters, &mut session, &place, doc! {"$set": set}).await?;
+        documents::total(&after)
     }
 }
 

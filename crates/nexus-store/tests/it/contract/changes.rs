@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use nexus_core::{Environment, Role, Standing};
+use nexus_core::{Environment, IdentityWrite, NonceId, Role, Standing, UsageCount};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::{Place, member};
-use crate::samples::{at, key, message, session, set, template};
+use crate::samples::{
+    api_key, at, audit, counter, far, key, message, session, set, template, used,
+};
 
 pub(crate) async fn own_changes_are_known_when_the_write_returns(place: &impl Place) {
     let store = place.open().await;
@@ -34,6 +36,23 @@ pub(crate) async fn own_changes_are_known_when_the_write_returns(place: &impl Pl
     grew("an override");
     store.create_session(session(1, key(1))).await.unwrap();
     grew("a session");
+    let owner = store.identity(key(1)).await.unwrap().unwrap();
+    let admin = IdentityWrite::Admin(true);
+    let owner = store.write_identity(&owner, admin).await.unwrap();
+    grew("an administrator");
+    let new = api_key(1, key(1));
+    let id = new.id;
+    store.create_api_key(&owner, new).await.unwrap();
+    grew("an API key");
+    store.revoke_api_key(key(1), id, far(2)).await.unwrap();
+    grew("a revoked API key");
+    let id = session(1, key(1)).id();
+    assert!(store.revoke_session(key(1), id).await.unwrap());
+    grew("a revoked session");
+    store.create_session(session(2, key(1))).await.unwrap();
+    grew("another session");
+    assert_eq!(store.revoke_sessions(key(1), None).await.unwrap(), 1);
+    grew("revoked sessions");
     store.erase_identity(key(1)).await.unwrap();
     grew("an erasure");
 }
@@ -50,6 +69,33 @@ pub(crate) async fn messages_are_no_change(place: &impl Place) {
     assert!(!mine.has_changed().unwrap());
     // The other one looks at what happened; what it finds next is this, and not the message.
     store.create_session(session(1, key(1))).await.unwrap();
+    noticed(&mut theirs).await;
+    assert_eq!(*theirs.borrow(), *mine.borrow());
+}
+
+pub(crate) async fn that_something_was_used_is_no_change(place: &impl Place) {
+    let (store, other) = (place.open().await, place.open().await);
+    let owner = member(&store, 1).await;
+    store.create_session(session(1, key(1))).await.unwrap();
+    let used_key = api_key(1, key(1));
+    let id = used_key.id;
+    store.create_api_key(&owner, used_key).await.unwrap();
+    settle(&store.changes(), &mut other.changes()).await;
+    let (mine, mut theirs) = (store.changes(), other.changes());
+
+    let digest = session(1, key(1)).digest;
+    store.touch_session(digest, far(1)).await.unwrap();
+    store.touch_api_key(id, far(1)).await.unwrap();
+    let nonce = NonceId::from_bytes([1; 32]);
+    assert!(store.use_nonce(nonce, far(0), far(1)).await.unwrap());
+    store.append_audit(audit(key(1))).await.unwrap();
+    let used = used(key(1), "2026-01-31", "calm");
+    store.add_usage(used, UsageCount::default()).await.unwrap();
+    let counter = counter(1, Some(key(1)));
+    store.add_to_counter(counter, 1, far(0)).await.unwrap();
+    assert!(!mine.has_changed().unwrap());
+    // What the other one finds next is this, and nothing of the above.
+    store.create_session(session(2, key(1))).await.unwrap();
     noticed(&mut theirs).await;
     assert_eq!(*theirs.borrow(), *mine.borrow());
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Database};
-use nexus_core::Standing;
+use nexus_core::audit::verify;
+use nexus_core::{NonceId, Standing};
 use nexus_store::{MongoOptions, MongoStore, Store, StoreError};
 use tokio::time::timeout;
 
 use super::load::Load;
 use super::server::ReplicaSet;
-use crate::samples::{at, key};
+use crate::samples::{at, audit, counter, far, key};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_when_the_primary_steps_down() {
@@ -105,6 +106,41 @@ async fn a_database_that_is_not_there_at_the_start_is_waited_for() {
             .is_new
     );
     Load::start(store).await.finish().await.check(deadline());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nonce_stays_used_and_the_audit_whole_when_the_database_is_killed() {
+    let mut set = started(1).await;
+    let store = connect(&set).await;
+    let nonce = NonceId::from_bytes([7; 32]);
+    let counted = counter(1, None);
+    assert!(store.use_nonce(nonce, far(0), far(5)).await.unwrap());
+    let entry = store.append_audit(audit(key(1))).await.unwrap();
+    store.add_to_counter(counted, 3, far(0)).await.unwrap();
+    set.kill(0);
+    set.restart(0);
+    let mut changes = store.changes();
+    let back = async {
+        while store.ping().await.is_err() {
+            changes.changed().await.unwrap();
+        }
+    };
+    timeout(Duration::from_secs(20), back).await.expect("soon");
+    // The member that came back is elected first.
+    let used = async {
+        loop {
+            match store.use_nonce(nonce, far(0), far(5)).await {
+                Err(StoreError::Unavailable { .. }) => changes.changed().await.unwrap(),
+                outcome => return outcome.unwrap(),
+            }
+        }
+    };
+    assert!(!timeout(Duration::from_secs(20), used).await.expect("soon"));
+    assert_eq!(store.audit_head().await.unwrap(), Some(entry.head()));
+    let next = store.append_audit(audit(key(1))).await.unwrap();
+    assert_eq!(verify([&entry, &next]), Ok(()));
+    let total = store.add_to_counter(counted, 1, far(0)).await.unwrap();
+    assert_eq!(total, 4);
 }
 
 async fn started(size: usize) -> ReplicaSet {

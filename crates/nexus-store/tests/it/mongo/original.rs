@@ -26,6 +26,12 @@ async fn an_identity_of_the_original_is_read_and_written_and_keeps_what_nexus_do
     let identity = store.identity(key(1)).await.unwrap().unwrap();
     assert_eq!(identity.version, 0);
     assert_eq!(identity.metadata["invited_by"], "me");
+    // It was let in when there was nothing else, and is listed with those who are.
+    assert_eq!(identity.standing, Standing::Active);
+    assert!(!identity.is_admin);
+    let active = store.identities_by_standing(Standing::Active, None, 10);
+    let active = active.await.unwrap().identities;
+    assert_eq!(active, std::slice::from_ref(&identity));
     assert!(
         !store
             .create_identity(key(1), Standing::Active, at(0))
@@ -301,10 +307,18 @@ async fn what_cannot_be_read_is_named_and_others_are_not_affected() {
 
     store.create_session(session(1, key(1))).await.unwrap();
     let sessions = place.shell().await.collection::<Document>("sessions");
+    // As it was written before sessions could be idle.
+    let edit = doc! {"$unset": {"last_seen_at": "", "client": ""}};
+    sessions.update_one(doc! {}, edit).await.unwrap();
+    let opened = session(1, key(1));
+    let found = store.session(opened.digest).await.unwrap();
+    assert_eq!(found, Some(opened.clone()));
     let edit = doc! {"$unset": {"expires_at": ""}};
     sessions.update_one(doc! {}, edit).await.unwrap();
     let name = format!("a session of {}", key(1));
-    assert_corrupt(store.session(session(1, key(1)).digest).await, &name);
+    assert_corrupt(store.session(opened.digest).await, &name);
+    assert_corrupt(store.sessions(key(1)).await, &name);
+    assert!(store.revoke_session(key(1), opened.id()).await.unwrap());
 }
 
 fn assert_corrupt<T: Debug>(result: Result<T, StoreError>, expected: &str) {

@@ -1,15 +1,18 @@
 //! What the database does for each request, from its own profiler.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use mongodb::Database;
 use mongodb::bson::{DateTime, Document, doc};
-use nexus_core::{Environment, Role, Standing};
+use nexus_core::{Environment, Identity, IdentityWrite, NonceId, Role, Standing, UsageCount};
 use nexus_store::{IdentityStore, MessageStore, SessionStore, Store};
 
 use super::Mongo;
-use crate::samples::{at, key, message, run, session, set, template, unset};
+use crate::samples::{
+    api_key, at, audit, counter, far, key, message, run, session, set, template, unset, used,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_walks_through_a_collection_or_sorts() {
@@ -50,21 +53,34 @@ async fn no_request_walks_through_a_collection_or_sorts() {
         .collect();
     let expected = [
         "command configurations",
+        "command counters",
         "command identities",
+        "command usage",
         "count identities",
         "count messages",
+        "insert api_keys",
+        "insert audit",
         "insert configuration_versions",
         "insert configurations",
         "insert identities",
         "insert messages",
         "insert sessions",
+        "insert used_nonces",
+        "query api_keys",
+        "query audit",
         "query configurations",
         "query identities",
         "query messages",
         "query sessions",
+        "query usage",
+        "remove api_keys",
+        "remove counters",
         "remove identities",
         "remove messages",
         "remove sessions",
+        "remove usage",
+        "update api_keys",
+        "update sessions",
     ];
     assert_eq!(seen, expected.map(str::to_owned).into());
     for plan in &plans {
@@ -135,11 +151,86 @@ async fn every_request(store: &dyn Store) {
     assert_eq!(count, 16);
     store.session(session(7, key(7)).digest).await.unwrap();
     store.create_session(session(99, key(7))).await.unwrap();
+    every_request_about_trust(store, &mut owner).await;
     store.facts().await.unwrap();
     store.ping().await.unwrap();
     store.erase_identity(key(7)).await.unwrap();
     let late = message(&owner, Role::Ai, "late");
     store.append(&owner, late).await.unwrap_err();
+}
+
+async fn every_request_about_trust(store: &dyn Store, owner: &mut Identity) {
+    let me = owner.public_key;
+    for write in [
+        IdentityWrite::Admin(true),
+        IdentityWrite::Standing(Standing::Active),
+    ] {
+        *owner = store.write_identity(owner, write).await.unwrap();
+    }
+    for standing in Standing::ALL {
+        for after in [None, Some(key(9))] {
+            let page = store.identities_by_standing(standing, after, 5);
+            page.await.unwrap();
+        }
+    }
+    store.count_identities().await.unwrap();
+
+    let opened = session(98, me);
+    store.create_session(opened.clone()).await.unwrap();
+    store.touch_session(opened.digest, far(1)).await.unwrap();
+    assert_eq!(store.sessions(me).await.unwrap().len(), 3);
+    assert!(store.revoke_session(me, opened.id()).await.unwrap());
+    let kept = session(7, me).digest;
+    assert_eq!(store.revoke_sessions(me, Some(kept)).await.unwrap(), 1);
+
+    for number in 1..4 {
+        let new = api_key(number, me);
+        store.create_api_key(owner, new).await.unwrap();
+    }
+    let id = api_key(1, me).id;
+    store.api_key(id).await.unwrap().unwrap();
+    assert_eq!(store.api_keys(me).await.unwrap().len(), 3);
+    store.touch_api_key(id, far(1)).await.unwrap();
+    assert!(store.revoke_api_key(me, id, far(1)).await.unwrap());
+
+    for first in [true, false] {
+        let nonce = NonceId::from_bytes([1; 32]);
+        let used = store.use_nonce(nonce, far(0), far(1)).await.unwrap();
+        assert_eq!(used, first);
+    }
+    for _ in 0..20 {
+        store.append_audit(audit(me)).await.unwrap();
+    }
+    assert_eq!(store.audit(2, 3).await.unwrap().entries.len(), 3);
+    store.audit_head().await.unwrap();
+
+    let day = |number: u64| format!("2026-01-{:02}", number + 1);
+    for number in 0..20 {
+        let used = used(me, &day(number), "calm");
+        let count = UsageCount::default();
+        store.add_usage(used, count).await.unwrap();
+        let counted = counter(1, Some(me));
+        store.add_to_counter(counted, 1, far(0)).await.unwrap();
+    }
+    let (from, to) = (day(3).parse().unwrap(), day(5).parse().unwrap());
+    assert_eq!(store.usage(me, from, to).await.unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_forgets_what_has_expired_by_itself() {
+    let place = Mongo::shared().await;
+    place.store().await;
+    let shell = place.shell().await;
+    for name in ["used_nonces", "counters"] {
+        let collection = shell.collection::<Document>(name);
+        let indexes = collection.list_indexes().await.unwrap();
+        let indexes: Vec<_> = indexes.try_collect().await.unwrap();
+        let after: Vec<_> = indexes
+            .into_iter()
+            .filter_map(|index| index.options?.expire_after)
+            .collect();
+        assert_eq!(after, [Duration::from_hours(1)], "{name}");
+    }
 }
 
 /// What the profiler says about one operation.

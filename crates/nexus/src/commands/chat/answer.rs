@@ -27,6 +27,7 @@ impl Chat<'_> {
             owner: self.key,
             question,
             request: Overrides::default(),
+            models: None,
             on_disconnect: OnDisconnect::Finish,
             cancel: cancel.clone(),
         });
