@@ -10,6 +10,7 @@
 //! | [`text`] | which characters free text may contain |
 //! | [`genesis`] | [`GenesisDoc`](genesis::GenesisDoc) (stored) → [`Genesis`] (checked) |
 //! | [`catalog`] | [`Model`], [`Provider`]: what can be asked, and where |
+//! | [`egress`] | [`Secrets`](egress::Secrets), [`PinnedKey`](egress::PinnedKey): what may leave this server, and for where |
 //! | [`field`] | [`Field`]: the closed set of things a person can set |
 //! | [`policy`] | locks and bounds |
 //! | [`overrides`] | what one person changed, and the only way to change it |
@@ -20,6 +21,7 @@
 
 pub mod catalog;
 pub mod clock;
+pub mod egress;
 pub mod event;
 pub mod field;
 pub mod genesis;

@@ -1,16 +1,21 @@
 //! Where the program's own settings come from. A flag is stronger than its environment variable,
 //! which is stronger than the settings file. Nothing else reads the environment of the process.
 
+pub(crate) mod egress;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use nexus_core::Environment;
-use nexus_run::live::Variables;
+use nexus_core::egress::{Secrets, Site};
+use nexus_llm::AddressRules;
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::cli::{Global, LogFormat};
 use crate::failure::Failure;
+
+use egress::Egress;
 
 /// The settings file that is read when it is there.
 const DEFAULT_FILE: &str = "nexus.yml";
@@ -28,6 +33,7 @@ pub(crate) struct Settings {
     pub(crate) log: Option<String>,
     pub(crate) log_format: LogFormat,
     listen: Option<String>,
+    egress: Egress,
 }
 
 /// The settings file.
@@ -40,6 +46,14 @@ struct File {
     log: Option<String>,
     log_format: Option<LogFormat>,
     listen: Option<String>,
+    #[serde(default)]
+    secrets: BTreeMap<String, Vec<Site>>,
+    #[serde(default)]
+    addresses: Vec<String>,
+    #[serde(default)]
+    private_hosts: Vec<Site>,
+    #[serde(skip)]
+    egress: Egress,
 }
 
 impl Settings {
@@ -66,7 +80,8 @@ impl Settings {
                 .unwrap_or(Environment::Development),
             log: flags.log.or(file.log).or_else(|| variable("RUST_LOG")),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
-            listen: file.listen,
+            listen: variable("NEXUS_LISTEN").or(file.listen),
+            egress: file.egress,
         })
     }
 
@@ -85,6 +100,18 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// The variables that the providers of a template may name, and for where.
+    pub(crate) fn secrets(&self) -> Secrets {
+        self.egress.secrets(self.environment)
+    }
+
+    /// Where connections to providers may go, for a server that listens at `listen`.
+    pub(crate) fn address_rules(&self, listen: &str) -> AddressRules {
+        self.egress.rules(listen)
+    }
+}
+
 impl File {
     /// A relative data folder is relative to the file.
     fn read(path: &Path) -> Result<Self, Failure> {
@@ -93,7 +120,8 @@ impl File {
                 "the settings file {} cannot be used: {reason}",
                 path.display()
             ))
-            .hint("it may say data, database, environment, log, log_format and listen")
+            .hint("it may say data, database, environment, log, log_format, listen, secrets, addresses \
+                 and private_hosts")
         };
         let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
         let file: Option<Self> =
@@ -101,13 +129,14 @@ impl File {
         let mut file = file.unwrap_or_default();
         let folder = path.parent().unwrap_or(Path::new(""));
         file.data = file.data.map(|data| folder.join(data));
+        file.egress = Egress::new(
+            std::mem::take(&mut file.secrets),
+            std::mem::take(&mut file.addresses),
+            std::mem::take(&mut file.private_hosts),
+        )
+        .map_err(refuse)?;
         Ok(file)
     }
-}
-
-/// The variables that the providers of a template may name.
-pub(crate) fn variables() -> Variables {
-    Arc::new(variable)
 }
 
 /// What the operating system calls the person at the terminal.

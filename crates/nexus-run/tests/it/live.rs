@@ -65,8 +65,7 @@ async fn an_unusable_template_never_replaces_a_usable_one() {
 async fn without_a_template_development_has_the_emergency_one_and_production_none() {
     let folder = tempfile::tempdir().unwrap();
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(folder.path()).unwrap());
-    let load =
-        |environment| LiveTemplate::load(Arc::clone(&store), environment, Arc::new(|_| None));
+    let load = |environment| LiveTemplate::load(Arc::clone(&store), environment, Arc::default());
     let development = load(Environment::Development).await;
     assert_eq!(
         &*development.current().unwrap().default_model().name,
@@ -101,7 +100,7 @@ async fn an_edit_by_hand_is_put_in_force_though_the_version_stays() {
     let folder = tempfile::tempdir().unwrap();
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(folder.path()).unwrap());
     put_template(&*store, template(), None).await;
-    let live = LiveTemplate::load(store, Environment::Development, Arc::new(|_| None)).await;
+    let live = LiveTemplate::load(store, Environment::Development, Arc::default()).await;
     edit(&folder, "system.app_name", "By hand");
     live.reload().await;
     let current = live.current().unwrap();
@@ -136,8 +135,8 @@ async fn an_edit_by_hand_becomes_one_version_however_many_servers_watch() {
             // While no server watches.
             edit(&folder, "system.app_name", "One");
         }
-        let variables = Arc::new(|_: &str| None);
-        let live = LiveTemplate::load(Arc::clone(&store), Environment::Development, variables);
+        let live = Arc::clone(&store);
+        let live = LiveTemplate::load(live, Environment::Development, Arc::default());
         let live = Arc::new(live.await);
         watching.spawn(Arc::clone(&live).watch(clock.clone(), stop.clone()));
         servers.push((store, live));

@@ -1,6 +1,7 @@
 //! `nexus serve`: opens, looks around, listens, reports, and serves until it is told to stop.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +31,10 @@ pub(crate) async fn run(shell: &Shell, arguments: Serve) -> Result<(), Failure> 
     let mut signals = StopSignals::listen()?;
     let store = wire::open(settings).await?;
     let listener = bind(&settings.listen(arguments.listen)).await?;
-    let client = wire::client()?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Failure::new(format!("the address to open is not known: {error}")))?;
+    let client = wire::client_of_server(settings, &address.to_string())?;
     // A database that is away is waited for; the emergency template stands in meanwhile.
     let is_there = store.ping().await.is_ok();
     if is_there && settings.environment == Environment::Development {
@@ -43,7 +47,7 @@ pub(crate) async fn run(shell: &Shell, arguments: Serve) -> Result<(), Failure> 
     let live = wire::live(settings, &store).await;
     let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
     tasks.spawn(Arc::clone(&live).watch(Arc::new(Clock::default()), shutdown.clone()));
-    report(shell, &*store, &live, &client, &listener).await?;
+    report(shell, &*store, &live, &client, address).await?;
 
     let orchestrator = wire::orchestrator(Arc::clone(&store), live, client, tasks.clone());
     let router = nexus_server::router(AppState::new(orchestrator, shutdown.clone()));
@@ -107,11 +111,8 @@ async fn report(
     store: &dyn Store,
     live: &LiveTemplate,
     client: &Client,
-    listener: &TcpListener,
+    address: SocketAddr,
 ) -> Result<(), Failure> {
-    let address = listener
-        .local_addr()
-        .map_err(|error| Failure::new(format!("the address to open is not known: {error}")))?;
     let genesis = live.current().ok();
     let template = match &genesis {
         Some(genesis) => Some((&**genesis, Probed::ask(client, genesis).await)),
