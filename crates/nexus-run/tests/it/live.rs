@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use nexus_core::clock::ManualClock;
+use nexus_core::egress::Secrets;
 use nexus_core::{Clock, Environment};
 use nexus_llm::scripted::ScriptedModel;
 use nexus_run::LiveTemplate;
@@ -171,4 +172,41 @@ async fn an_edit_by_hand_becomes_one_version_however_many_servers_watch() {
         .map(|it| (it.version, &*it.author))
         .collect();
     assert_eq!(authors, [(3, EDITED_BY), (2, EDITED_BY), (1, "test")]);
+}
+
+#[tokio::test]
+async fn t18_a_key_repointed_by_hand_is_refused_and_the_last_good_template_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(folder.path()).unwrap());
+    let mut document = template();
+    document["llm"]["providers"]["far"] =
+        json!({ "base_url": "https://far.test/v1", "api_key": "${FAR_KEY}" });
+    put_template(&*store, document, None).await;
+    let secrets =
+        Secrets::new(|_| Some("canary".to_owned())).pin("FAR_KEY", ["far.test".parse().unwrap()]);
+    let secrets = Arc::new(secrets);
+    let live = LiveTemplate::load(store, Environment::Development, secrets).await;
+    assert_eq!(live.health().problems, Vec::<String>::new());
+    for (place, value) in [
+        ("base_url", "https://evil.test/v1"),
+        ("base_url", "http://far.test/v1"),
+        ("api_key", "${MONGO_URI}"),
+        ("base_url", "${MONGO_URI}"),
+    ] {
+        let before = live.current().unwrap();
+        let key = format!("llm.providers.far.{place}");
+        edit(&folder, &key, value);
+        live.reload().await;
+        assert!(Arc::ptr_eq(&live.current().unwrap(), &before), "{value}");
+        let problem = &live.health().problems[0];
+        let pointer = "/llm/providers/far/";
+        assert!(
+            problem.contains(pointer) && !problem.contains("canary"),
+            "{problem}"
+        );
+        edit(&folder, "llm.providers.far.base_url", "https://far.test/v1");
+        edit(&folder, "llm.providers.far.api_key", "${FAR_KEY}");
+        live.reload().await;
+        assert_eq!(live.health().problems, Vec::<String>::new());
+    }
 }
