@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
+
+use crate::egress::PinnedKey;
 
 /// A model that exists: the name people use, the provider to ask, the id to ask for.
 #[derive(Debug)]
@@ -72,8 +73,8 @@ pub enum Protocol {
 pub enum Credential {
     /// The row names no key: a server of one's own.
     NotNeeded,
-    /// The key.
-    Key(SecretString),
+    /// The key, and who may receive it.
+    Key(PinnedKey),
     /// The row names an environment variable that is not set: its models cannot be asked.
     Missing {
         /// The variable.

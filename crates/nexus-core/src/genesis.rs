@@ -16,7 +16,7 @@ use crate::policy::{self, Lock, Policies, Policy, Refusal};
 use crate::text::{self, MAX_PROMPT_BYTES};
 use crate::{CommandName, ConfigField, Field, Model, Overrides, PromptName, Provider};
 
-pub use check::{Checked, Variables};
+pub use check::Checked;
 pub use doc::{Environment, GenesisDoc, NotADocument};
 pub use problem::{Problem, Problems};
 pub use secret::HIDDEN;

@@ -16,6 +16,7 @@
 //! | [`genesis`] | [`GenesisDoc`](genesis::GenesisDoc) (stored) → [`Genesis`] (checked) |
 //! | [`catalog`] | [`Model`], [`Provider`]: what can be asked, and where |
 //! | [`command`] | [`Command`]: what a person can tell Nexus to do |
+//! | [`egress`] | [`Secrets`](egress::Secrets), [`PinnedKey`](egress::PinnedKey): what may leave this server, and for where |
 //! | [`field`] | [`Field`]: the closed set of things a person can set |
 //! | [`policy`] | locks and bounds |
 //! | [`overrides`] | what one person changed, and the only way to change it |
@@ -30,6 +31,7 @@ pub mod auth;
 pub mod catalog;
 pub mod clock;
 pub mod command;
+pub mod egress;
 pub mod event;
 pub mod field;
 pub mod genesis;

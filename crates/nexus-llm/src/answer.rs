@@ -267,8 +267,12 @@ where
             this.body = None;
             this.failure = Some(error);
         }
-        let piece = this.ready.pop_front().map(Ok);
-        Poll::Ready(piece.or_else(|| this.failure.take().map(Err)))
+        let piece = this.ready.pop_front().map(|piece| match piece {
+            // What it says of itself is stored and shown beside the answer.
+            Delta::Finished(finish) => Delta::Finished(this.failures.redact_finish(finish)),
+            piece => piece,
+        });
+        Poll::Ready(piece.map(Ok).or_else(|| this.failure.take().map(Err)))
     }
 }
 

@@ -8,7 +8,7 @@ use nexus_core::Provider;
 
 use crate::remote::{Reachability, Remote, Wire};
 use crate::transport::{SetupError, Transport};
-use crate::{ChatRequest, Delta, LanguageModel, LlmError, Timers, builtin};
+use crate::{AddressRules, ChatRequest, Delta, LanguageModel, LlmError, Timers, builtin};
 
 /// Asks models over pooled connections. Clones share the pool.
 #[derive(Clone, Debug)]
@@ -17,9 +17,9 @@ pub struct LlmClient {
 }
 
 impl LlmClient {
-    /// A client without connections yet.
-    pub fn new(timers: Timers) -> Result<Self, SetupError> {
-        let transport = Transport::new(timers.connect)?;
+    /// A client without connections yet, which will connect to what `rules` allow.
+    pub fn new(timers: Timers, rules: AddressRules) -> Result<Self, SetupError> {
+        let transport = Transport::new(timers.connect, rules)?;
         Ok(Self {
             wire: Arc::new(Wire::new(transport, timers)),
         })

@@ -13,6 +13,16 @@ pub enum LlmError {
         /// The environment variable.
         variable: String,
     },
+    /// Its address is one that Nexus does not connect to. It was not asked.
+    #[error(
+        "provider {provider} is at an address that Nexus does not connect to: `nexus models` says why"
+    )]
+    AddressRefused {
+        /// The provider.
+        provider: String,
+        /// Why, for whoever runs the server: it may name addresses inside the network.
+        reason: String,
+    },
     /// No connection, or it broke before the first piece.
     #[error("provider {provider} cannot be reached: {reason}")]
     Unreachable {
@@ -91,6 +101,7 @@ impl LlmError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::MissingKey { .. } => "provider_key_missing",
+            Self::AddressRefused { .. } => "provider_address_refused",
             Self::Unreachable { .. } => "provider_unreachable",
             Self::Unauthorized { .. } => "provider_unauthorized",
             Self::RateLimited { .. } => "provider_rate_limited",
@@ -112,6 +123,7 @@ impl LlmError {
             | Self::TimedOut { .. }
             | Self::Interrupted { .. } => true,
             Self::MissingKey { .. }
+            | Self::AddressRefused { .. }
             | Self::Unauthorized { .. }
             | Self::Rejected { .. }
             | Self::Malformed { .. } => false,

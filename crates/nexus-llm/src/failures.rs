@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
+use nexus_core::egress::PinnedKey;
 
-use crate::LlmError;
 use crate::protocol::Fault;
+use crate::{Finish, FinishReason, LlmError};
 
 /// The longest message of a provider that is passed on, in characters.
 const MESSAGE_LIMIT: usize = 500;
@@ -18,18 +18,27 @@ const LONGEST_WAIT: Duration = Duration::from_hours(24);
 #[derive(Clone, Debug)]
 pub(crate) struct Failures {
     provider: Arc<str>,
-    secret: Option<SecretString>,
+    key: Option<PinnedKey>,
 }
 
 impl Failures {
-    pub(crate) const fn new(provider: Arc<str>, secret: Option<SecretString>) -> Self {
-        Self { provider, secret }
+    pub(crate) const fn new(provider: Arc<str>, key: Option<PinnedKey>) -> Self {
+        Self { provider, key }
     }
 
     pub(crate) fn missing_key(&self, variable: &str) -> LlmError {
         LlmError::MissingKey {
             provider: self.provider(),
             variable: variable.to_owned(),
+        }
+    }
+
+    /// Its address is one that Nexus does not connect to. `reason` is for whoever runs the server.
+    pub(crate) fn address_refused(&self, reason: String) -> LlmError {
+        tracing::warn!(provider = %self.provider, reason, "a provider was not asked");
+        LlmError::AddressRefused {
+            provider: self.provider(),
+            reason,
         }
     }
 
@@ -135,15 +144,35 @@ impl Failures {
         self.provider.as_ref().to_owned()
     }
 
+    /// Without the key.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        match &self.key {
+            Some(key) => key.redact(text),
+            None => text.to_owned(),
+        }
+    }
+
+    /// The end of a turn, without the key in the provider's own words.
+    pub(crate) fn redact_finish(&self, finish: Finish) -> Finish {
+        let reason = match finish.reason {
+            FinishReason::Other(word) => FinishReason::Other(self.redact(&word)),
+            reason => reason,
+        };
+        let model_id = finish.model_id.map(|id| match &self.key {
+            Some(_) => self.redact(&id).into(),
+            None => id,
+        });
+        Finish {
+            reason,
+            model_id,
+            ..finish
+        }
+    }
+
     /// Without the key and control characters, and not too long. The key goes first: a part of it
     /// must not survive at the cut.
     fn clean(&self, text: &str) -> String {
-        let key = self
-            .secret
-            .as_ref()
-            .map(ExposeSecret::expose_secret)
-            .filter(|key| !key.is_empty());
-        let text = key.map_or_else(|| text.to_owned(), |key| text.replace(key, "…"));
+        let text = self.redact(text);
         let mut text = text.trim().replace(char::is_control, " ");
         if text.is_empty() {
             "it did not say why".clone_into(&mut text);
@@ -172,8 +201,11 @@ mod tests {
 
     use super::*;
 
-    fn failures(key: &str) -> Failures {
-        Failures::new("acme".into(), Some(key.into()))
+    fn failures(key: &'static str) -> Failures {
+        let base_url = url::Url::parse("https://acme.test").unwrap();
+        let secrets = nexus_core::egress::Secrets::new(|_| Some(key.to_owned()))
+            .pin("ACME_KEY", ["acme.test".parse().unwrap()]);
+        Failures::new("acme".into(), secrets.key("ACME_KEY", &base_url).unwrap())
     }
 
     fn waits(name: &'static str, value: &'static str) -> Option<Duration> {
@@ -195,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_key_blots_out_nothing() {
+    fn without_a_key_nothing_is_blotted_out() {
         assert_eq!(failures("").clean("no\ncredits"), "no credits");
     }
 

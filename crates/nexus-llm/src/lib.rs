@@ -9,6 +9,7 @@
 //! | `protocol`, `openai` | the wire protocols, without a connection: request → body, frame → [`Delta`] |
 //! | `sse` | bytes → events |
 //! | `transport` | the pooled HTTP client |
+//! | `addresses` | [`AddressRules`]: where it connects to, and where never |
 //! | `remote`, `answer` | one turn over HTTP, within limits of time and size |
 //! | `failures` | words errors, blots out keys |
 //! | `builtin` | the `echo` model, in this process |
@@ -16,6 +17,7 @@
 //!
 //! [`LanguageModel`] is the only seam between Nexus and models: a run is tested with a scripted one.
 
+mod addresses;
 mod answer;
 mod builtin;
 mod client;
@@ -36,6 +38,7 @@ use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
 
+pub use addresses::AddressRules;
 pub use client::LlmClient;
 pub use delta::{Delta, Finish, FinishReason};
 pub use error::LlmError;

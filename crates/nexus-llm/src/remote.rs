@@ -5,10 +5,10 @@ mod reachability;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::{HeaderMap, Response, StatusCode, Uri, header};
+use http::{Response, StatusCode, header};
 use hyper::body::Incoming;
 use nexus_core::catalog::{Credential, Endpoint, Protocol, Provider};
-use secrecy::SecretString;
+use nexus_core::egress::PinnedKey;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
@@ -17,7 +17,9 @@ use crate::answer::{ANSWER_LIMIT, Answer, Clock};
 use crate::failures::Failures;
 use crate::openai::{self, Vendor};
 use crate::protocol::{Outgoing, Reader};
-use crate::transport::{Call, Transport, describe, read_beginning, read_whole};
+use crate::transport::{
+    Call, Transport, Unsendable, describe, read_beginning, read_whole, refused_address,
+};
 use crate::{ChatRequest, LlmError, Timers};
 
 /// The id with which a catalog row asks for the first model that the provider lists.
@@ -67,7 +69,7 @@ impl<'a> Remote<'a> {
         })
     }
 
-    fn key(&self) -> Result<Option<&'a SecretString>, LlmError> {
+    fn key(&self) -> Result<Option<&'a PinnedKey>, LlmError> {
         match self.credential {
             Credential::NotNeeded => Ok(None),
             Credential::Key(key) => Ok(Some(key)),
@@ -75,21 +77,15 @@ impl<'a> Remote<'a> {
         }
     }
 
-    fn uri(&self, url: &Url) -> Result<Uri, LlmError> {
-        let not_http = || {
-            self.failures
-                .unreachable("its base_url is not an HTTP address")
-        };
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(not_http());
+    fn unsendable(&self, why: Unsendable) -> LlmError {
+        match why {
+            Unsendable::NotHttp => self
+                .failures
+                .unreachable("its base_url is not an HTTP address"),
+            Unsendable::WrongKey => self
+                .failures
+                .address_refused("its key is for another server".to_owned()),
         }
-        Uri::try_from(url.as_str()).map_err(|_| not_http())
-    }
-
-    /// A key that no header can carry is as wrong as one that the provider refuses.
-    fn unsendable_key(&self) -> LlmError {
-        self.failures
-            .status(StatusCode::UNAUTHORIZED, &HeaderMap::new(), "")
     }
 }
 
@@ -137,8 +133,7 @@ impl Wire {
         };
         let Outgoing { url, body } =
             Outgoing::turn(remote.protocol, remote.base_url, request, &model_id);
-        let call =
-            Call::post(remote.uri(&url)?, key, body).ok_or_else(|| remote.unsendable_key())?;
+        let call = Call::post(&url, key, body).map_err(|why| remote.unsendable(why))?;
         let sent = self.send(remote, &call).await;
         if is_automatic && matches!(sent, Err(LlmError::Rejected { .. })) {
             // The server may have another model by now.
@@ -165,8 +160,8 @@ impl Wire {
     /// The ids of the models that a provider lists.
     async fn list(&self, remote: &Remote<'_>) -> Result<Vec<String>, LlmError> {
         let vendor = Vendor::at(remote.base_url);
-        let uri = remote.uri(&vendor.address(remote.base_url, "/models"))?;
-        let call = Call::get(uri, remote.key()?).ok_or_else(|| remote.unsendable_key())?;
+        let url = vendor.address(remote.base_url, "/models");
+        let call = Call::get(&url, remote.key()?).map_err(|why| remote.unsendable(why))?;
         let response = self.send(remote, &call).await?;
         let body = read_whole(response.into_body(), ANSWER_LIMIT)
             .await
@@ -176,17 +171,22 @@ impl Wire {
                     .failures
                     .malformed("its list of models is too long", false)
             })?;
-        openai::listed_models(&body, vendor).ok_or_else(|| {
+        let listed = openai::listed_models(&body, vendor).ok_or_else(|| {
             remote
                 .failures
                 .malformed("it does not list its models", false)
-        })
+        })?;
+        let redacted = listed.iter().map(|id| remote.failures.redact(id));
+        Ok(redacted.collect())
     }
 
     /// Sends a request; an answer that is not a success is an error.
     async fn send(&self, remote: &Remote<'_>, call: &Call) -> Result<Response<Incoming>, LlmError> {
         let sent = self.transport.send(call).await;
-        let response = sent.map_err(|error| remote.failures.unreachable(&describe(&error)))?;
+        let response = sent.map_err(|error| match refused_address(&error) {
+            Some(refused) => remote.failures.address_refused(refused.to_string()),
+            None => remote.failures.unreachable(&describe(&error)),
+        })?;
         if response.status().is_success() {
             return Ok(response);
         }

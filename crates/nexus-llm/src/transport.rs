@@ -1,7 +1,10 @@
-//! The one pooled HTTP client. It follows no redirects, asks no proxy and trusts the machine's
-//! certificates, or Mozilla's where the machine has none.
+//! The one pooled HTTP client. It connects to allowed addresses only, follows no redirects, asks no
+//! proxy and trusts the machine's certificates, or Mozilla's where the machine has none.
 
 mod connector;
+mod guard;
+#[cfg(test)]
+mod tests;
 
 use std::error::Error as StdError;
 use std::io;
@@ -13,13 +16,15 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use nexus_core::egress::PinnedKey;
 use rustls::{ClientConfig, RootCertStore};
-use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
+use crate::addresses::{AddressRefused, AddressRules};
 use connector::{Connector, Reuse};
+use guard::{Guard, Lookup, SystemLookup};
 
 /// Many servers close idle connections after 30 s or more. Ours go first.
 const POOL_IDLE: Duration = Duration::from_secs(20);
@@ -34,7 +39,7 @@ pub struct SetupError(#[from] rustls::Error);
 /// Sends requests over pooled connections.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    client: Client<Connector<HttpsConnector<HttpConnector>>, Full<Bytes>>,
+    client: Client<Connector<HttpsConnector<Guard>>, Full<Bytes>>,
 }
 
 /// A request, as often as it has to be sent.
@@ -46,23 +51,40 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
 }
 
+/// Why a request cannot be sent at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unsendable {
+    /// Its address is not one of HTTP.
+    NotHttp,
+    /// Its key is for another server, or cannot stand in a header.
+    WrongKey,
+}
+
 impl Call {
-    pub(crate) fn get(uri: Uri, key: Option<&SecretString>) -> Option<Self> {
-        Self::new(Method::GET, uri, key)
+    pub(crate) fn get(url: &Url, key: Option<&PinnedKey>) -> Result<Self, Unsendable> {
+        Self::new(Method::GET, url, key)
     }
 
-    pub(crate) fn post(uri: Uri, key: Option<&SecretString>, json: Vec<u8>) -> Option<Self> {
-        let mut call = Self::new(Method::POST, uri, key)?;
+    pub(crate) fn post(
+        url: &Url,
+        key: Option<&PinnedKey>,
+        json: Vec<u8>,
+    ) -> Result<Self, Unsendable> {
+        let mut call = Self::new(Method::POST, url, key)?;
         call.headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
         call.body = json.into();
-        Some(call)
+        Ok(call)
     }
 
-    /// `None` when the key holds characters that a header cannot carry.
-    fn new(method: Method, uri: Uri, key: Option<&SecretString>) -> Option<Self> {
+    /// Address and key come together here, and nowhere else.
+    fn new(method: Method, url: &Url, key: Option<&PinnedKey>) -> Result<Self, Unsendable> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Unsendable::NotHttp);
+        }
+        let uri = Uri::try_from(url.as_str()).map_err(|_| Unsendable::NotHttp)?;
         let mut headers = HeaderMap::with_capacity(4);
         let agent = concat!("nexus/", env!("CARGO_PKG_VERSION"));
         headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
@@ -71,12 +93,13 @@ impl Call {
             HeaderValue::from_static("text/event-stream, application/json"),
         );
         if let Some(key) = key {
-            let bearer = format!("Bearer {}", key.expose_secret().trim());
-            let mut bearer = HeaderValue::try_from(bearer).ok()?;
+            let key = key.reveal_to(url).ok_or(Unsendable::WrongKey)?;
+            let bearer = HeaderValue::try_from(format!("Bearer {key}"));
+            let mut bearer = bearer.map_err(|_| Unsendable::WrongKey)?;
             bearer.set_sensitive(true);
             headers.insert(header::AUTHORIZATION, bearer);
         }
-        Some(Self {
+        Ok(Self {
             method,
             uri,
             headers,
@@ -94,15 +117,20 @@ impl Call {
 }
 
 impl Transport {
-    pub(crate) fn new(connect: Duration) -> Result<Self, SetupError> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
+    pub(crate) fn new(connect: Duration, rules: AddressRules) -> Result<Self, SetupError> {
+        Self::with_lookup(connect, rules, Arc::new(SystemLookup))
+    }
+
+    fn with_lookup(
+        connect: Duration,
+        rules: AddressRules,
+        lookup: Arc<dyn Lookup>,
+    ) -> Result<Self, SetupError> {
         let https = HttpsConnectorBuilder::new()
             .with_tls_config(tls()?)
             .https_or_http()
             .enable_all_versions()
-            .wrap_connector(tcp);
+            .wrap_connector(Guard::new(rules, lookup));
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
@@ -193,6 +221,11 @@ pub(crate) async fn read_beginning(mut body: Incoming, limit: usize) -> Vec<u8> 
 /// Why a body could not be read, for people.
 #[derive(Debug)]
 pub(crate) struct ReadError(pub(crate) String);
+
+/// The address that a connection was refused for, if it was.
+pub(crate) fn refused_address(error: &ClientError) -> Option<&AddressRefused> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
 
 /// Why a connection failed, for people. The libraries' own words may hold addresses, so only what
 /// is known not to is repeated.

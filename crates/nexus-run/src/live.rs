@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use nexus_core::egress::Secrets;
 use nexus_core::genesis::{Checked, GenesisDoc};
 use nexus_core::{Clock, Environment, Genesis};
 use nexus_store::{ConfigStore, NewTemplate, Store, StoreError, StoredTemplate};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
-
-/// Looks up an environment variable for a provider's row.
-pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// The author of a version that began as an edit in the database: nobody knows more.
 pub const EDITED_BY: &str = "an edit in the database";
@@ -19,7 +17,7 @@ pub const EDITED_BY: &str = "an edit in the database";
 pub struct LiveTemplate {
     store: Arc<dyn Store>,
     environment: Environment,
-    variables: Variables,
+    secrets: Arc<Secrets>,
     /// Taken before the first look at the store, so that no change falls between the two.
     changes: watch::Receiver<u64>,
     state: ArcSwap<State>,
@@ -65,7 +63,7 @@ impl LiveTemplate {
     pub async fn load(
         store: Arc<dyn Store>,
         environment: Environment,
-        variables: Variables,
+        secrets: Arc<Secrets>,
     ) -> Self {
         let nothing = State {
             genesis: None,
@@ -78,7 +76,7 @@ impl LiveTemplate {
             changes: store.changes(),
             store,
             environment,
-            variables,
+            secrets,
             state: ArcSwap::from_pointee(nothing),
             reloading: Mutex::new(()),
         };
@@ -96,8 +94,8 @@ impl LiveTemplate {
 
     /// What the providers of a template may name.
     #[must_use]
-    pub const fn variables(&self) -> &Variables {
-        &self.variables
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// Which environment this is.
@@ -138,7 +136,7 @@ impl LiveTemplate {
     pub async fn reload(&self) {
         let _alone = self.reloading.lock().await;
         let before = self.state.load_full();
-        match stored_template(&*self.store, self.environment, &self.variables).await {
+        match stored_template(&*self.store, self.environment, &self.secrets).await {
             Ok(Some((stored, checked))) => {
                 let hash = Some(stored.doc.hash());
                 let in_force = before.genesis.as_ref().map(|genesis| genesis.version());
@@ -159,7 +157,7 @@ impl LiveTemplate {
     /// `adopted`: the last one. It is not stored twice, even if a store gave back something else
     /// than it was given.
     async fn adopt_edit(&self, clock: &dyn Clock, adopted: &mut Option<String>) {
-        let read = stored_template(&*self.store, self.environment, &self.variables).await;
+        let read = stored_template(&*self.store, self.environment, &self.secrets).await;
         let Ok(Some((stored, _))) = read else { return };
         let hash = stored.doc.hash();
         if hash == stored.hash || adopted.as_ref() == Some(&hash) {
@@ -250,7 +248,7 @@ impl LiveTemplate {
 pub async fn stored_template(
     store: &(impl ConfigStore + ?Sized),
     environment: Environment,
-    variables: &Variables,
+    secrets: &Secrets,
 ) -> Result<Option<(StoredTemplate, Checked)>, String> {
     let stored = store.template(environment).await.map_err(|error| {
         // Readiness is open to everybody, so the cause goes to the log only.
@@ -260,8 +258,7 @@ pub async fn stored_template(
     let Some(stored) = stored else {
         return Ok(None);
     };
-    let checked =
-        Genesis::check(&stored.doc, &**variables).map_err(|problems| problems.to_string())?;
+    let checked = Genesis::check(&stored.doc, secrets).map_err(|problems| problems.to_string())?;
     let checked = Checked {
         genesis: checked.genesis.with_version(stored.version),
         ..checked
@@ -270,6 +267,6 @@ pub async fn stored_template(
 }
 
 fn emergency() -> Option<Arc<Genesis>> {
-    let checked = Genesis::check(&GenesisDoc::minimal(), &|_| None);
+    let checked = Genesis::check(&GenesisDoc::minimal(), &Secrets::default());
     checked.ok().map(|checked| Arc::new(checked.genesis))
 }

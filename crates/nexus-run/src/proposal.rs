@@ -1,12 +1,11 @@
 //! A new template before it is stored: checked, and compared with the one that is there. Command
 //! line and HTTP go through here, so nobody stores a template that was not looked at.
 
+use nexus_core::egress::Secrets;
 use nexus_core::genesis::{GenesisDoc, Problem, Problems};
 use nexus_core::plan::{People, Plan, Planner, document_changes};
 use nexus_core::{Environment, Genesis, Timestamp};
 use nexus_store::{NewTemplate, Store, StoreError, StoredTemplate};
-
-use crate::live::Variables;
 
 /// How many identities are read at a time.
 const PAGE: u32 = 500;
@@ -18,8 +17,8 @@ pub struct Destination<'a> {
     pub store: &'a dyn Store,
     /// Whose template it is.
     pub environment: Environment,
-    /// For the providers of the template.
-    pub variables: &'a Variables,
+    /// What the providers of the template may name.
+    pub secrets: &'a Secrets,
     /// How many identities the plan looks at. `None`: all of them.
     pub at_most: Option<u64>,
 }
@@ -72,7 +71,7 @@ impl Proposal {
         let Destination {
             store,
             environment,
-            variables,
+            secrets,
             ..
         } = destination;
         let newest = store.template_versions(environment, None, 1).await?;
@@ -85,10 +84,10 @@ impl Proposal {
         if let Some(stored) = &stored {
             doc.restore_secrets(stored);
         }
-        let checked = Genesis::check(&doc, &**variables)?;
+        let checked = Genesis::check(&doc, secrets)?;
         let before = stored
             .as_ref()
-            .and_then(|stored| Genesis::check(stored, &**variables).ok());
+            .and_then(|stored| Genesis::check(stored, secrets).ok());
         let people = match before {
             Some(before) => Some(people(destination, &before.genesis, &checked.genesis).await?),
             None => None,

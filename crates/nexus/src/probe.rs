@@ -19,6 +19,8 @@ pub(crate) enum Status {
     Ready(String),
     /// It has no key.
     NeedsKey(String),
+    /// Nexus does not connect to its address.
+    Refused(String),
     /// It does not answer, or does not serve this.
     Unreachable(String),
 }
@@ -41,6 +43,7 @@ impl Probed {
                 count => format!("ready with {count} models"),
             }),
             Some(Reachability::MissingKey { variable }) => Status::NeedsKey(variable.clone()),
+            Some(Reachability::Refused { reason }) => Status::Refused(reason.clone()),
             Some(Reachability::Silent { reason }) => Status::Unreachable(reason.clone()),
             None => Status::Unreachable("it was not asked".to_owned()),
         }
@@ -75,6 +78,7 @@ impl fmt::Display for Status {
         match self {
             Self::Ready(what) => f.write_str(what),
             Self::NeedsKey(variable) => write!(f, "no key: set {variable}"),
+            Self::Refused(reason) => write!(f, "not asked: {reason}"),
             Self::Unreachable(reason) => write!(f, "does not answer: {reason}"),
         }
     }

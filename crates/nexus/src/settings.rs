@@ -1,20 +1,25 @@
 //! Where the program's own settings come from. A flag is stronger than its environment variable,
 //! which is stronger than the settings file. Nothing else reads the environment of the process.
 
+pub(crate) mod egress;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use nexus_core::auth::Origin;
+use nexus_core::egress::{Secrets, Site};
 use nexus_core::{Environment, PublicKey};
+use nexus_llm::AddressRules;
 use nexus_run::Registration;
-use nexus_run::live::Variables;
 use nexus_server::Origins;
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::cli::{Global, LogFormat};
 use crate::failure::Failure;
+
+use egress::Egress;
 
 /// The settings file that is read when it is there.
 const DEFAULT_FILE: &str = "nexus.yml";
@@ -38,6 +43,7 @@ pub(crate) struct Settings {
     registration: Option<Registration>,
     /// Who may change what belongs to the installation.
     pub(crate) admins: Vec<PublicKey>,
+    egress: Egress,
 }
 
 /// The settings file.
@@ -54,6 +60,14 @@ struct File {
     registration: Option<Registration>,
     #[serde(default)]
     admins: Vec<PublicKey>,
+    #[serde(default)]
+    secrets: BTreeMap<String, Vec<Site>>,
+    #[serde(default)]
+    addresses: Vec<String>,
+    #[serde(default)]
+    private_hosts: Vec<Site>,
+    #[serde(skip)]
+    egress: Egress,
 }
 
 /// Most servers have one name.
@@ -97,10 +111,11 @@ impl Settings {
                 .unwrap_or(Environment::Development),
             log: flags.log.or(file.log).or_else(|| variable("RUST_LOG")),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
-            listen: file.listen,
             public_origins: origins(flags.public_origin, file.public_origin)?,
             registration: file.registration,
             admins: file.admins,
+            listen: variable("NEXUS_LISTEN").or(file.listen),
+            egress: file.egress,
         })
     }
 
@@ -138,22 +153,42 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// The variables that the providers of a template may name, and for where.
+    pub(crate) fn secrets(&self) -> Secrets {
+        self.egress.secrets(self.environment)
+    }
+
+    /// Where connections to providers may go, for a server that listens at `listen`.
+    pub(crate) fn address_rules(&self, listen: &str) -> AddressRules {
+        self.egress.rules(listen)
+    }
+}
+
 impl File {
     /// A relative data folder is relative to the file.
     fn read(path: &Path) -> Result<Self, Failure> {
-        let refuse = |reason: String| {
-            Failure::new(format!(
+        let refuse =
+            |reason: String| {
+                Failure::new(format!(
                 "the settings file {} cannot be used: {reason}",
                 path.display()
             ))
-            .hint("it may say data, database, environment, log, log_format, listen, public_origin, registration and admins")
-        };
+            .hint("it may say data, database, environment, log, log_format, listen, public_origin, \
+                 registration, admins, secrets, addresses and private_hosts")
+            };
         let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
         let file: Option<Self> =
             serde_saphyr::from_str(&text).map_err(|error| refuse(error.to_string()))?;
         let mut file = file.unwrap_or_default();
         let folder = path.parent().unwrap_or(Path::new(""));
         file.data = file.data.map(|data| folder.join(data));
+        file.egress = Egress::new(
+            std::mem::take(&mut file.secrets),
+            std::mem::take(&mut file.addresses),
+            std::mem::take(&mut file.private_hosts),
+        )
+        .map_err(refuse)?;
         Ok(file)
     }
 }
@@ -171,11 +206,6 @@ fn origins(flag: Option<String>, file: Option<OneOrMore>) -> Result<Vec<Origin>,
         })
     };
     texts.iter().map(parse).collect()
-}
-
-/// The variables that the providers of a template may name.
-pub(crate) fn variables() -> Variables {
-    Arc::new(variable)
 }
 
 /// What the operating system calls the person at the terminal.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::failure::Failure;
-use crate::settings::{self, Settings};
+use crate::settings::Settings;
 
 /// Asks models, and finds out whether they can be asked.
 pub(crate) type Client = LlmClient;
@@ -70,8 +70,8 @@ fn cannot_open(error: &OpenError) -> Failure {
 
 /// The template in force; in development the emergency one stands in for a missing one.
 pub(crate) async fn live(settings: &Settings, store: &Arc<dyn Store>) -> Arc<LiveTemplate> {
-    let variables = settings::variables();
-    let live = LiveTemplate::load(Arc::clone(store), settings.environment, variables);
+    let secrets = Arc::new(settings.secrets());
+    let live = LiveTemplate::load(Arc::clone(store), settings.environment, secrets);
     Arc::new(live.await)
 }
 
@@ -79,7 +79,7 @@ pub(crate) async fn live(settings: &Settings, store: &Arc<dyn Store>) -> Arc<Liv
 pub(crate) async fn genesis(settings: &Settings, store: &dyn Store) -> Result<Genesis, Failure> {
     let environment = settings.environment;
     let init = format!("`nexus init --environment {environment}`");
-    let stored = live::stored_template(store, environment, &settings::variables()).await;
+    let stored = live::stored_template(store, environment, &settings.secrets()).await;
     match stored {
         Ok(Some((_, checked))) => Ok(checked.genesis),
         Ok(None) => {
@@ -95,9 +95,15 @@ pub(crate) async fn genesis(settings: &Settings, store: &dyn Store) -> Result<Ge
     }
 }
 
-/// A client for models.
-pub(crate) fn client() -> Result<Client, Failure> {
-    LlmClient::new(Timers::default()).map_err(|error| Failure::new(error.to_string()))
+/// A client for models. It reaches what the server would reach.
+pub(crate) fn client(settings: &Settings) -> Result<Client, Failure> {
+    client_of_server(settings, &settings.listen(None))
+}
+
+/// A client for the models of a server that listens at `listen`.
+pub(crate) fn client_of_server(settings: &Settings, listen: &str) -> Result<Client, Failure> {
+    LlmClient::new(Timers::default(), settings.address_rules(listen))
+        .map_err(|error| Failure::new(error.to_string()))
 }
 
 /// Everything that a server needs.

@@ -21,6 +21,7 @@ const NOT_ACCEPTED: Problem = {
 
 const TITLES: Record<string, string> = {
   provider_key_missing: "This model has no key on the server yet",
+  provider_address_refused: "The server does not connect to the address of this model",
   provider_unreachable: "The model cannot be reached",
   provider_unauthorized: "The provider refused the server's key",
   provider_rate_limited: "The provider asks us to slow down",

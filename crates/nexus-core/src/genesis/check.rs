@@ -1,5 +1,6 @@
 //! From the stored template to the checked one, or to every mistake in it at once.
 
+mod credential;
 mod llm;
 mod ui;
 
@@ -14,13 +15,11 @@ use super::secret::HIDDEN;
 use super::{
     Genesis, GenesisDoc, LogLevel, Problem, Problems, PromptBlock, System, index, join_prompts,
 };
+use crate::egress::Secrets;
 use crate::overrides::{FieldValue, whole};
 use crate::policy::{self, Bounds};
 use crate::text::{self, MAX_PROMPT_BYTES};
 use crate::{CommandName, ConfigField, Model, Overrides, PromptName};
-
-/// Looks up an environment variable. Passed in, so that a check depends on nothing else.
-pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A usable template, and what is odd about it.
 #[derive(Debug)]
@@ -45,12 +44,12 @@ const SECTIONS: [&str; 6] = [
 ];
 
 impl Genesis {
-    /// Checks a stored template. A provider whose key variable is not set is no mistake: its models
-    /// are there and cannot be asked.
+    /// Checks a stored template. A variable that `secrets` does not let it use is a mistake. One
+    /// that is not set is none: the models of its provider are there and cannot be asked.
     ///
     /// # Errors
     /// Every mistake, each with its place, what was found and what is expected.
-    pub fn check(doc: &GenesisDoc, variables: Variables<'_>) -> Result<Checked, Problems> {
+    pub fn check(doc: &GenesisDoc, secrets: &Secrets) -> Result<Checked, Problems> {
         let document = Value::Object(doc.as_map().clone());
         let findings = Findings::default();
         let root = Node::root(&document, &findings);
@@ -61,7 +60,7 @@ impl Genesis {
         let signature_required_commands =
             signature_required_commands(&root.get("security").get("signature_required_commands"));
         let llm = root.get("llm");
-        let providers = llm::providers(&llm.get("providers"), variables);
+        let providers = llm::providers(&llm.get("providers"), secrets);
         let catalog = llm::catalog(&llm, &providers);
         let index = index(&catalog);
         let prompts = prompts(&root.get("user_defaults").get("prompts"));

@@ -1,6 +1,6 @@
 //! What is not shown of a document: keys and passwords that somebody wrote in clear.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::GenesisDoc;
 
@@ -20,6 +20,8 @@ impl GenesisDoc {
 
     /// Puts the secrets of `stored` back where this document, made from one that was shown, has
     /// [`HIDDEN`] in their place. What `stored` does not have stays, and a check complains of it.
+    /// So does the key of a provider that has moved: who may not see a key may not send it
+    /// elsewhere.
     pub fn restore_secrets(&mut self, stored: &Self) {
         for (name, value) in self.as_map_mut() {
             if let Some(stored) = stored.as_map().get(name) {
@@ -53,6 +55,9 @@ fn restore(value: &mut Value, stored: &Value) {
             pairs.for_each(|(item, stored)| restore(item, stored));
         }
         (Value::Object(map), Value::Object(stored)) => {
+            if has_moved(map, stored) {
+                return;
+            }
             for (name, value) in map {
                 if let Some(stored) = stored.get(name) {
                     restore(value, stored);
@@ -61,6 +66,12 @@ fn restore(value: &mut Value, stored: &Value) {
         }
         _ => {}
     }
+}
+
+/// Whether a row leads to another server than before.
+fn has_moved(row: &Map<String, Value>, stored: &Map<String, Value>) -> bool {
+    let address = row.get("base_url");
+    address != stored.get("base_url") && address.and_then(Value::as_str) != Some(HIDDEN)
 }
 
 /// Goes by names, and by addresses with a password in them. `${NAME}` only names a secret.
@@ -107,6 +118,18 @@ mod tests {
         assert_eq!(stored.without_secrets(), doc(HIDDEN, HIDDEN));
         let harmless = doc("${A_KEY}", "mongodb://h1:27017/db?x=a@b");
         assert_eq!(harmless.without_secrets(), harmless);
+    }
+
+    #[test]
+    fn a_key_that_is_not_shown_does_not_move_to_another_server() {
+        let stored = doc("sk-1", "mongodb://h/db");
+        let mut edited = stored.without_secrets();
+        let address = "/providers/a/base_url";
+        let llm = edited.as_map_mut().get_mut("llm").unwrap();
+        *llm.pointer_mut(address).unwrap() = json!("https://evil.test/v1");
+        edited.restore_secrets(&stored);
+        let llm = &edited.as_map()["llm"];
+        assert_eq!(llm.pointer("/providers/a/api_key"), Some(&json!(HIDDEN)));
     }
 
     #[test]

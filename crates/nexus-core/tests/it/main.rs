@@ -7,6 +7,7 @@
 )]
 
 mod auth;
+mod egress;
 mod laws;
 mod plan;
 mod resolution;

@@ -1,6 +1,7 @@
 //! What a template may say, and what is answered when it says something else.
 
 use nexus_core::catalog::{Credential, Endpoint};
+use nexus_core::egress::Secrets;
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::policy::Lock;
 use nexus_core::{CommandName, Field, Genesis};
@@ -28,7 +29,7 @@ fn the_document_of_the_specification_is_a_template() {
 
 #[test]
 fn the_emergency_template_is_usable_and_allows_no_changes() {
-    let genesis = Genesis::check(&GenesisDoc::minimal(), &|_| None)
+    let genesis = Genesis::check(&GenesisDoc::minimal(), &Secrets::default())
         .unwrap()
         .genesis;
     assert_eq!(&*genesis.default_model().name, "echo");

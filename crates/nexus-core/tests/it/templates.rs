@@ -1,5 +1,6 @@
 //! Templates for tests.
 
+use nexus_core::egress::Secrets;
 use nexus_core::genesis::{Checked, GenesisDoc, Problems};
 use nexus_core::{Genesis, Overrides};
 use serde_json::{Value, json};
@@ -46,9 +47,18 @@ pub(crate) fn document() -> Value {
     })
 }
 
+/// Two keys, of which one is set, and an address.
+pub(crate) fn secrets() -> Secrets {
+    let set = |name: &str| (name == "GEMINI_API_KEY").then(|| "secret-of-gemini".to_owned());
+    let site = |text: &str| [text.parse().unwrap()];
+    Secrets::new(set)
+        .pin("GEMINI_API_KEY", site("generativelanguage.googleapis.com"))
+        .pin("DEEPSEEK_API_KEY", site("api.deepseek.com"))
+        .address("LOCAL_URL")
+}
+
 pub(crate) fn check(document: Value) -> Result<Checked, Problems> {
-    let variables = |name: &str| (name == "GEMINI_API_KEY").then(|| "secret-of-gemini".to_owned());
-    Genesis::check(&GenesisDoc::from_value(document).unwrap(), &variables)
+    Genesis::check(&GenesisDoc::from_value(document).unwrap(), &secrets())
 }
 
 pub(crate) fn genesis(document: Value) -> Genesis {

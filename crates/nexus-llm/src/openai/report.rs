@@ -83,7 +83,7 @@ pub(crate) fn reported_in_body(body: &str) -> String {
         .map(|reported| reported.message)
         .filter(|message| !message.is_empty())
         .or_else(plain)
-        .unwrap_or_else(|| body.to_owned())
+        .unwrap_or_else(|| value.to_string())
 }
 
 #[cfg(test)]

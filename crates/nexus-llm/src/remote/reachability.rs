@@ -29,6 +29,11 @@ pub enum Reachability {
         /// The environment variable.
         variable: String,
     },
+    /// Its address is one that Nexus does not connect to. It was not asked.
+    Refused {
+        /// Why, and what to do, for whoever runs the server.
+        reason: String,
+    },
     /// It does not answer, or not as a provider does.
     Silent {
         /// Why, for people.
@@ -59,6 +64,7 @@ impl Wire {
             Ok(Err(LlmError::Rejected {
                 status: 404 | 405, ..
             })) if has_key => Reachability::Ready { models: Vec::new() },
+            Ok(Err(LlmError::AddressRefused { reason, .. })) => Reachability::Refused { reason },
             Ok(Err(LlmError::Unreachable { reason, .. })) => Reachability::Silent { reason },
             Ok(Err(error)) => Reachability::Silent {
                 reason: error.to_string(),

@@ -9,6 +9,7 @@
 
 mod builtin;
 mod double;
+mod egress;
 mod exchanges;
 mod faults;
 mod pool;

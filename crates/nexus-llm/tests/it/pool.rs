@@ -133,12 +133,3 @@ async fn a_key_that_is_not_set_is_named_and_nothing_is_sent() {
     assert_eq!(error.to_string(), expected);
     assert!(double.received().is_empty());
 }
-
-#[tokio::test]
-async fn a_key_that_no_header_can_carry_is_a_wrong_key() {
-    let double = Double::start([]).await;
-    let provider = provider(&double.base_url(), Credential::Key("two\nlines".into()));
-    let error = only_error(ask(&client(), asking(model(provider, "m"))).await);
-    assert!(matches!(error, LlmError::Unauthorized { .. }), "{error}");
-    assert!(double.received().is_empty());
-}

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use nexus_core::Model;
 use nexus_core::catalog::{Credential, DefaultParams, Endpoint, Protocol, Provider};
-use nexus_llm::{ChatMessage, ChatRequest, Delta, LanguageModel, LlmClient, LlmError, Timers};
+use nexus_core::egress::{PinnedKey, Secrets, authority};
+use nexus_llm::{
+    AddressRules, ChatMessage, ChatRequest, Delta, LanguageModel, LlmClient, LlmError, Timers,
+};
 use url::Url;
 
 pub(crate) const KEY: &str = "sk-canary-0123456789";
@@ -17,7 +20,11 @@ pub(crate) fn client() -> LlmClient {
 }
 
 pub(crate) fn client_with(timers: Timers) -> LlmClient {
-    LlmClient::new(timers).expect("a client")
+    let rules = AddressRules {
+        loopback: true,
+        ..AddressRules::default()
+    };
+    LlmClient::new(timers, rules).expect("a client")
 }
 
 pub(crate) fn provider(base_url: &str, credential: Credential) -> Arc<Provider> {
@@ -34,7 +41,17 @@ pub(crate) fn provider(base_url: &str, credential: Credential) -> Arc<Provider> 
 }
 
 pub(crate) fn keyed(base_url: &str) -> Arc<Provider> {
-    provider(base_url, Credential::Key(KEY.into()))
+    provider(base_url, Credential::Key(key(base_url)))
+}
+
+/// The key, for the server of `base_url`.
+pub(crate) fn key(base_url: &str) -> PinnedKey {
+    let base_url = Url::parse(base_url).expect("a URL");
+    let site = format!("http://{}", authority(&base_url));
+    let site = site.parse().expect("a server");
+    let secrets = Secrets::new(|_| Some(KEY.to_owned())).pin("ACME_KEY", [site]);
+    let key = secrets.key("ACME_KEY", &base_url).expect("it is pinned");
+    key.expect("it is set")
 }
 
 pub(crate) fn model(provider: Arc<Provider>, id: &str) -> Model {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use nexus_core::clock::ManualClock;
+use nexus_core::egress::Secrets;
 use nexus_core::{Clock, Environment, Standing};
 use nexus_llm::scripted::ScriptedModel;
 use nexus_run::LiveTemplate;
@@ -65,8 +66,7 @@ async fn an_unusable_template_never_replaces_a_usable_one() {
 async fn without_a_template_development_has_the_emergency_one_and_production_none() {
     let folder = tempfile::tempdir().unwrap();
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(folder.path()).unwrap());
-    let load =
-        |environment| LiveTemplate::load(Arc::clone(&store), environment, Arc::new(|_| None));
+    let load = |environment| LiveTemplate::load(Arc::clone(&store), environment, Arc::default());
     let development = load(Environment::Development).await;
     assert_eq!(
         &*development.current().unwrap().default_model().name,
@@ -101,7 +101,7 @@ async fn an_edit_by_hand_is_put_in_force_though_the_version_stays() {
     let folder = tempfile::tempdir().unwrap();
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(folder.path()).unwrap());
     put_template(&*store, template(), None).await;
-    let live = LiveTemplate::load(store, Environment::Development, Arc::new(|_| None)).await;
+    let live = LiveTemplate::load(store, Environment::Development, Arc::default()).await;
     edit(&folder, "system.app_name", "By hand");
     live.reload().await;
     let current = live.current().unwrap();
@@ -136,8 +136,8 @@ async fn an_edit_by_hand_becomes_one_version_however_many_servers_watch() {
             // While no server watches.
             edit(&folder, "system.app_name", "One");
         }
-        let variables = Arc::new(|_: &str| None);
-        let live = LiveTemplate::load(Arc::clone(&store), Environment::Development, variables);
+        let live = Arc::clone(&store);
+        let live = LiveTemplate::load(live, Environment::Development, Arc::default());
         let live = Arc::new(live.await);
         watching.spawn(Arc::clone(&live).watch(clock.clone(), stop.clone()));
         servers.push((store, live));
@@ -175,4 +175,41 @@ async fn an_edit_by_hand_becomes_one_version_however_many_servers_watch() {
         .map(|it| (it.version, &*it.author))
         .collect();
     assert_eq!(authors, [(3, EDITED_BY), (2, EDITED_BY), (1, "test")]);
+}
+
+#[tokio::test]
+async fn t18_a_key_repointed_by_hand_is_refused_and_the_last_good_template_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(folder.path()).unwrap());
+    let mut document = template();
+    document["llm"]["providers"]["far"] =
+        json!({ "base_url": "https://far.test/v1", "api_key": "${FAR_KEY}" });
+    put_template(&*store, document, None).await;
+    let secrets =
+        Secrets::new(|_| Some("canary".to_owned())).pin("FAR_KEY", ["far.test".parse().unwrap()]);
+    let secrets = Arc::new(secrets);
+    let live = LiveTemplate::load(store, Environment::Development, secrets).await;
+    assert_eq!(live.health().problems, Vec::<String>::new());
+    for (place, value) in [
+        ("base_url", "https://evil.test/v1"),
+        ("base_url", "http://far.test/v1"),
+        ("api_key", "${MONGO_URI}"),
+        ("base_url", "${MONGO_URI}"),
+    ] {
+        let before = live.current().unwrap();
+        let key = format!("llm.providers.far.{place}");
+        edit(&folder, &key, value);
+        live.reload().await;
+        assert!(Arc::ptr_eq(&live.current().unwrap(), &before), "{value}");
+        let problem = &live.health().problems[0];
+        let pointer = "/llm/providers/far/";
+        assert!(
+            problem.contains(pointer) && !problem.contains("canary"),
+            "{problem}"
+        );
+        edit(&folder, "llm.providers.far.base_url", "https://far.test/v1");
+        edit(&folder, "llm.providers.far.api_key", "${FAR_KEY}");
+        live.reload().await;
+        assert_eq!(live.health().problems, Vec::<String>::new());
+    }
 }

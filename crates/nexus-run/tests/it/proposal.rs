@@ -1,20 +1,14 @@
 //! A template on its way into the store.
 
-use std::sync::Arc;
-
+use nexus_core::egress::Secrets;
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::{Clock, Environment, Standing};
 use nexus_llm::scripted::ScriptedModel;
-use nexus_run::live::Variables;
 use nexus_run::{Destination, Proposal, ProposalError};
 use nexus_store::{ConfigStore, IdentityStore};
 use serde_json::{Value, json};
 
 use crate::world::{World, put_template, template};
-
-fn variables() -> Variables {
-    Arc::new(|_| None)
-}
 
 async fn propose(
     world: &World,
@@ -24,7 +18,7 @@ async fn propose(
     let destination = Destination {
         store: &*world.store,
         environment: Environment::Development,
-        variables: &variables(),
+        secrets: &Secrets::default(),
         at_most,
     };
     Proposal::new(destination, GenesisDoc::from_value(document).unwrap()).await

@@ -81,7 +81,7 @@ impl World {
                 .unwrap();
         }
         let template =
-            LiveTemplate::load(store.clone(), Environment::Development, Arc::new(|_| None)).await;
+            LiveTemplate::load(store.clone(), Environment::Development, Arc::default()).await;
         let orchestrator = Arc::new(Orchestrator {
             store: store.clone(),
             gate: Arc::new(Gate::new(store.clone(), clock.clone())),

@@ -79,7 +79,7 @@ pub(crate) async fn show_template(
     let newest = stored.as_ref().map(TemplateVersion::from).or(newest);
     let checked = stored
         .as_ref()
-        .map(|stored| Genesis::check(&stored.doc, &**live.variables()));
+        .map(|stored| Genesis::check(&stored.doc, live.secrets()));
     let (warnings, problems) = match checked {
         Some(Ok(checked)) => (checked.warnings, Vec::new()),
         Some(Err(Problems(problems))) => (Vec::new(), problems),
@@ -143,7 +143,7 @@ pub(crate) async fn change_template(
     let destination = Destination {
         store,
         environment: live.environment(),
-        variables: live.variables(),
+        secrets: live.secrets(),
         at_most: Some(PLANNED),
     };
     let proposal = Proposal::new(destination, GenesisDoc::new(change.document)).await?;

@@ -205,6 +205,42 @@ async fn a_key_in_clear_is_not_shown_and_survives_an_edit() {
 }
 
 #[tokio::test]
+async fn t18_neither_a_pinned_nor_a_hidden_key_moves_to_another_server() {
+    let (world, token) = world().await;
+    for (place, value) in [
+        ("base_url", "https://evil.test/v1"),
+        ("base_url", "${MONGO_URI}"),
+        ("api_key", "${MONGO_URI}"),
+    ] {
+        let mut hostile = template();
+        hostile["llm"]["providers"]["far"][place] = json!(value);
+        let answer = change(&world, &token, &hostile, 1).await;
+        assert!(
+            answer.error().starts_with("422 invalid_template"),
+            "{answer:?}"
+        );
+        assert!(
+            answer.body.contains("nexus.yml"),
+            "it says what to write: {answer:?}"
+        );
+    }
+    let mut clear = template();
+    clear["llm"]["providers"]["far"]["api_key"] = json!("sk-in-clear");
+    assert_eq!(change(&world, &token, &clear, 1).await.status, 200);
+    let mut shown = show(&world, &token).await["document"].take();
+    shown["llm"]["providers"]["far"]["base_url"] = json!("https://evil.test/v1");
+    let answer = change(&world, &token, &shown, 2).await;
+    assert!(
+        answer.error().starts_with("422 invalid_template"),
+        "{answer:?}"
+    );
+    assert!(
+        answer.body.contains("/llm/providers/far/api_key"),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test]
 async fn an_unusable_stored_template_is_shown_with_its_mistakes_and_can_be_replaced() {
     let (world, token) = world().await;
     let mut broken = template();

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta};
 use nexus_core::clock::ManualClock;
+use nexus_core::egress::Secrets;
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::token::TokenKind;
 use nexus_core::{Clock, Environment, PublicKey, Scope, Session, Standing, Token};
@@ -33,6 +34,11 @@ use crate::client::{Answer, Call, Client};
 pub(crate) const ALICE: PublicKey = PublicKey::from_bytes([0xa1; 20]);
 pub(crate) const BOB: PublicKey = PublicKey::from_bytes([0xb0; 20]);
 pub(crate) const VISITOR: PublicKey = PublicKey::from_bytes([0xff; 20]);
+
+/// The key of the far provider is pinned to it, and not set.
+fn secrets() -> Secrets {
+    Secrets::default().pin("FAR_KEY", ["far.test".parse().unwrap()])
+}
 
 pub(crate) fn template() -> Value {
     json!({
@@ -100,7 +106,7 @@ impl World {
                 .await
                 .unwrap();
         }
-        let live = LiveTemplate::load(store.clone(), environment, Arc::new(|_| None)).await;
+        let live = LiveTemplate::load(store.clone(), environment, Arc::new(secrets())).await;
         let orchestrator = Arc::new(Orchestrator {
             store: store.clone(),
             gate: Arc::new(Gate::new(store.clone(), clock.clone())),

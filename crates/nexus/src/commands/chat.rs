@@ -34,7 +34,7 @@ struct Chat<'a> {
 pub(crate) async fn run(shell: &Shell, key: Option<PublicKey>) -> Result<(), Failure> {
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     let store = wire::open(&shell.settings).await?;
-    let client = wire::client()?;
+    let client = wire::client(&shell.settings)?;
     if shell.settings.environment == Environment::Development {
         template::ensure(shell, &store, &client).await?;
     }

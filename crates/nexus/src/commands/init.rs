@@ -17,7 +17,14 @@ pub(crate) async fn run(shell: &Shell, arguments: Init) -> Result<(), Failure> {
         default_model: arguments.default_model,
         force: arguments.force,
     };
-    let outcome = install(shell, &*store, &wire::client()?, draft, choice).await?;
+    let outcome = install(
+        shell,
+        &*store,
+        &wire::client(&shell.settings)?,
+        draft,
+        choice,
+    )
+    .await?;
     report(shell, &outcome)
 }
 

@@ -14,7 +14,7 @@ use crate::wire;
 pub(crate) async fn run(shell: &Shell) -> Result<(), Failure> {
     let store = wire::open_existing(&shell.settings).await?;
     let genesis = wire::genesis(&shell.settings, &*store).await?;
-    let probed = Probed::ask(&wire::client()?, &genesis).await;
+    let probed = Probed::ask(&wire::client(&shell.settings)?, &genesis).await;
     if shell.output.json {
         let models = genesis.catalog().iter();
         let models: Vec<_> = models
@@ -48,7 +48,9 @@ pub(crate) async fn run(shell: &Shell) -> Result<(), Failure> {
         shell.output.line(match status {
             None => paint.bold(line),
             Some(Status::Ready(_)) => line.clone(),
-            Some(Status::NeedsKey(_) | Status::Unreachable(_)) => paint.dim(line),
+            Some(Status::NeedsKey(_) | Status::Refused(_) | Status::Unreachable(_)) => {
+                paint.dim(line)
+            }
         });
     }
     shell.output.note("* is the model of people who chose none");

@@ -30,7 +30,10 @@ pub(crate) async fn run(shell: &Shell, arguments: Serve) -> Result<(), Failure> 
     let mut signals = StopSignals::listen()?;
     let store = wire::open(settings).await?;
     let listener = bind(&settings.listen(arguments.listen)).await?;
-    let client = wire::client()?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Failure::new(format!("the address to open is not known: {error}")))?;
+    let client = wire::client_of_server(settings, &address.to_string())?;
     // A database that is away is waited for; the emergency template stands in meanwhile.
     let is_there = store.ping().await.is_ok();
     if is_there && settings.environment == Environment::Development {
@@ -43,7 +46,6 @@ pub(crate) async fn run(shell: &Shell, arguments: Serve) -> Result<(), Failure> 
     let live = wire::live(settings, &store).await;
     let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
     tasks.spawn(Arc::clone(&live).watch(Arc::new(Clock::default()), shutdown.clone()));
-    let address = local_address(&listener)?;
     report(shell, &*store, &live, &client, address).await?;
 
     let orchestrator = wire::orchestrator(Arc::clone(&store), live, client, tasks.clone());
@@ -102,11 +104,6 @@ async fn bind(address: &str) -> Result<TcpListener, Failure> {
             _ => failure(&error.to_string()).hint("write it as HOST:PORT, such as 127.0.0.1:8000"),
         }
     })
-}
-
-fn local_address(listener: &TcpListener) -> Result<SocketAddr, Failure> {
-    let address = listener.local_addr();
-    address.map_err(|error| Failure::new(format!("the address to open is not known: {error}")))
 }
 
 async fn report(

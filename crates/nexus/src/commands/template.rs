@@ -14,7 +14,7 @@ use crate::Shell;
 use crate::cli::{Source, Template};
 use crate::failure::Failure;
 use crate::template::{Draft, to_yaml};
-use crate::{settings, wire};
+use crate::wire;
 
 pub(crate) async fn run(shell: &Shell, command: Template) -> Result<(), Failure> {
     match command {
@@ -65,7 +65,7 @@ fn check(shell: &Shell, file: PathBuf, prompts: Option<PathBuf>) -> Result<(), F
         config: Some(file),
         prompts,
     })?;
-    match draft.check(&*settings::variables()) {
+    match draft.check(&shell.settings.secrets()) {
         Ok(checked) => {
             if output.json {
                 output.data(&json!({"problems": [], "warnings": checked.warnings}));

@@ -15,7 +15,6 @@ use crate::Shell;
 use crate::cli::Source;
 use crate::failure::Failure;
 use crate::probe::Probed;
-use crate::settings;
 use crate::wire::{Client, Clock};
 
 /// Who `nexus init` says it is. A template by anybody else has been edited.
@@ -80,7 +79,14 @@ pub(crate) async fn install(
 ) -> Result<Outcome, Failure> {
     let stored = store.template(shell.settings.environment).await?;
     settle_address(client, &mut draft.doc, stored.as_ref()).await;
-    let checked = settle_model(client, &mut draft, stored.as_ref(), choice.default_model).await?;
+    let checked = settle_model(
+        shell,
+        client,
+        &mut draft,
+        stored.as_ref(),
+        choice.default_model,
+    )
+    .await?;
     if let Some(stored) = &stored {
         if stored.doc.hash() == draft.doc.hash() {
             return Ok(Outcome::UpToDate(stored.clone()));
@@ -123,13 +129,14 @@ fn mistakes(problems: &Problems) -> Failure {
 /// Decides who is asked for people who chose nobody. It does not change by itself once it is
 /// stored: a provider that is out of reach for a while must not change everybody's model.
 async fn settle_model(
+    shell: &Shell,
     client: &Client,
     draft: &mut Draft,
     stored: Option<&StoredTemplate>,
     wanted: Option<String>,
 ) -> Result<Checked, Failure> {
-    let variables = settings::variables();
-    let check = |draft: &Draft| draft.check(&*variables).map_err(|error| mistakes(&error));
+    let secrets = shell.settings.secrets();
+    let check = |draft: &Draft| draft.check(&secrets).map_err(|error| mistakes(&error));
     if let Some(name) = wanted {
         draft.doc.set_default_model(&name);
         return check(draft);
@@ -138,7 +145,7 @@ async fn settle_model(
     if let Some(name) = stored.and_then(|stored| default_of(&stored.doc)) {
         let written = default_of(&draft.doc);
         draft.doc.set_default_model(&name);
-        if let Ok(checked) = draft.check(&*variables) {
+        if let Ok(checked) = draft.check(&secrets) {
             return Ok(checked);
         }
         // The new catalog does not have it any more, or has other mistakes.

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use nexus_core::Genesis;
-use nexus_core::genesis::{Checked, GenesisDoc, Problem, Problems, Variables};
+use nexus_core::egress::Secrets;
+use nexus_core::genesis::{Checked, GenesisDoc, Problem, Problems};
 use serde_json::{Map, Value};
 
 use crate::cli::Source;
@@ -50,8 +51,8 @@ impl Draft {
     }
 
     /// Every mistake at once, those of the prompt files first.
-    pub(crate) fn check(&self, variables: Variables<'_>) -> Result<Checked, Problems> {
-        match Genesis::check(&self.doc, variables) {
+    pub(crate) fn check(&self, secrets: &Secrets) -> Result<Checked, Problems> {
+        match Genesis::check(&self.doc, secrets) {
             Ok(checked) if self.problems.is_empty() => Ok(checked),
             Ok(_) => Err(Problems(self.problems.clone())),
             Err(Problems(more)) => Err(Problems(
@@ -130,12 +131,17 @@ fn parse(text: &str, name: &str) -> Result<Map<String, Value>, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use nexus_core::Environment;
+
     use super::*;
+    use crate::settings::egress::Egress;
 
     #[test]
     fn the_shipped_template_has_no_mistakes_and_no_oddities() {
         let draft = Draft::read(&Source::default()).unwrap();
-        let checked = draft.check(&|_| None).unwrap();
+        let checked = draft
+            .check(&Egress::default().secrets(Environment::Production))
+            .unwrap();
         assert_eq!(checked.warnings, []);
         let prompts: Vec<_> = checked.genesis.prompts().iter().collect();
         let names: Vec<_> = prompts.iter().map(|block| block.name.as_str()).collect();

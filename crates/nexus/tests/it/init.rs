@@ -121,6 +121,11 @@ fn the_first_model_that_can_be_reached_becomes_the_default() {
     let default = |key: Option<&str>| {
         let home = Home::new();
         home.write("mine.yml", &template);
+        let site = provider.base_url.replace("http://", "").replace("/v1", "");
+        home.write(
+            "nexus.yml",
+            &format!("secrets: {{ HOSTED_KEY: [\"{site}\"] }}"),
+        );
         let mut command = home.command(&["init", "--config", "mine.yml"]);
         if let Some(key) = key {
             command.env("HOSTED_KEY", key);
@@ -129,7 +134,7 @@ fn the_first_model_that_can_be_reached_becomes_the_default() {
         home.json(&["template", "show"])["document"]["user_defaults"]["config"]["model"].clone()
     };
     assert_eq!(default(None), "local");
-    assert_eq!(default(Some("a key")), "hosted");
+    assert_eq!(default(Some("a-key")), "hosted");
 }
 
 #[test]

@@ -103,8 +103,14 @@ impl Home {
     }
 
     pub(crate) fn serve_with(&self, more: &[&str]) -> Server {
+        self.serve_in(more, &[])
+    }
+
+    /// Starts `nexus serve` with variables of its own.
+    pub(crate) fn serve_in(&self, more: &[&str], environment: &[(&str, &str)]) -> Server {
         let arguments = [&["serve", "--listen", "127.0.0.1:0"], more].concat();
         let mut command = self.command(&arguments);
+        command.envs(environment.iter().copied());
         let log = self.path("serve.log");
         command.stderr(fs::File::create(&log).unwrap());
         let mut server = Server {

@@ -6,23 +6,27 @@ use std::sync::Arc;
 use serde_json::Value;
 use url::Url;
 
-use super::Variables;
+use super::credential::{self, Address};
 use crate::ConfigField;
 use crate::catalog::{Credential, DefaultParams, Endpoint, Model, Protocol, Provider};
+use crate::egress::Secrets;
 use crate::genesis::node::{Node, shared};
 use crate::genesis::problem::quoted;
 use crate::overrides::whole;
 use crate::policy;
 
+/// The longest id of a model.
+const MAX_ID_BYTES: usize = 256;
+
 /// The rows of `llm.providers`.
-pub(super) fn providers(node: &Node<'_>, variables: Variables<'_>) -> Vec<Arc<Provider>> {
+pub(super) fn providers(node: &Node<'_>, secrets: &Secrets) -> Vec<Arc<Provider>> {
     let rows = node
         .members("an object of providers, each with base_url and, where one is needed, api_key");
     let read = |(name, row): &(&str, Node<'_>)| {
         row.warn_unknown(&["api_key", "base_url", "protocol"]);
         Some(Arc::new(Provider {
             name: (*name).into(),
-            endpoint: endpoint(row, variables)?,
+            endpoint: endpoint(row, secrets)?,
         }))
     };
     rows.iter().filter_map(read).collect()
@@ -33,7 +37,7 @@ enum Kind {
     Remote(Protocol),
 }
 
-fn endpoint(row: &Node<'_>, variables: Variables<'_>) -> Option<Endpoint> {
+fn endpoint(row: &Node<'_>, secrets: &Secrets) -> Option<Endpoint> {
     if !row.value().is_some_and(Value::is_object) {
         row.problem("an object with base_url and, where one is needed, api_key");
         return None;
@@ -50,118 +54,26 @@ fn endpoint(row: &Node<'_>, variables: Variables<'_>) -> Option<Endpoint> {
     match kind {
         Some(Kind::Builtin) => Some(Endpoint::Builtin),
         None if protocol.is_present() => None,
-        None => remote(row, Protocol::OpenAi, variables),
-        Some(Kind::Remote(protocol)) => remote(row, protocol, variables),
+        None => remote(row, Protocol::OpenAi, secrets),
+        Some(Kind::Remote(protocol)) => remote(row, protocol, secrets),
     }
 }
 
-fn remote(row: &Node<'_>, protocol: Protocol, variables: Variables<'_>) -> Option<Endpoint> {
-    let address = row.get("base_url");
-    let text = address
-        .text("the address of the provider, such as https://api.example.com/v1, or ${VARIABLE}")?;
-    let credential = credential(&row.get("api_key"), variables);
-    let base_url = match variable(text) {
-        // Without its address a provider is as good as without its key: it is there, it cannot be asked.
-        Some(Ok(name)) => match variables(name) {
-            Some(value) => base_url(&address, &value, &format!("the value of {name}")),
-            None => {
-                let credential = Credential::Missing {
-                    variable: name.to_owned(),
-                };
-                let base_url = Url::parse("http://localhost/").ok()?;
-                return Some(Endpoint::Remote {
-                    protocol,
-                    base_url,
-                    credential,
-                });
-            }
-        },
-        Some(Err(())) => {
-            address.problem("an address, or ${VARIABLE} and nothing beside it");
-            None
-        }
-        None => base_url(&address, text, &quoted(text)),
-    };
-    Some(Endpoint::Remote {
-        protocol,
-        base_url: base_url?,
-        credential: credential?,
-    })
-}
-
-fn base_url(node: &Node<'_>, text: &str, found: &str) -> Option<Url> {
-    let url = Url::parse(text.trim_end_matches('/')).ok();
-    let usable = |url: &Url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.query().is_none()
-            && url.fragment().is_none()
-    };
-    match url.filter(usable) {
-        Some(url) if url.username().is_empty() && url.password().is_none() => Some(url),
-        Some(_) => {
-            node.problem_with(
-                "an address with a name or password in it",
-                "an address without: a key belongs into api_key",
-            );
-            None
-        }
-        None => {
-            node.problem_with(
-                found,
-                "an address that begins with https:// or http://, without ? or #",
-            );
-            None
-        }
+fn remote(row: &Node<'_>, protocol: Protocol, secrets: &Secrets) -> Option<Endpoint> {
+    let address = credential::address(&row.get("base_url"), secrets);
+    let credential = credential::credential(&row.get("api_key"), address.as_ref(), secrets);
+    match (address?, credential?) {
+        (Address::At(base_url), credential) => Some(Endpoint::Remote {
+            protocol,
+            base_url,
+            credential,
+        }),
+        (Address::Missing(variable), _) => Some(Endpoint::Remote {
+            protocol,
+            base_url: Url::parse("http://localhost/").ok()?,
+            credential: Credential::Missing { variable },
+        }),
     }
-}
-
-fn credential(node: &Node<'_>, variables: Variables<'_>) -> Option<Credential> {
-    if !node.is_present() || node.value() == Some(&Value::Null) {
-        return Some(Credential::NotNeeded);
-    }
-    let expected = "${VARIABLE}, the environment variable that holds the key";
-    let Some(text) = node.value().and_then(Value::as_str) else {
-        node.problem_with("something that is not a text", expected);
-        return None;
-    };
-    match variable(text) {
-        Some(Ok(name)) => Some(
-            match variables(name).filter(|value| !value.trim().is_empty()) {
-                Some(key) => Credential::Key(key.trim().to_owned().into()),
-                None => Credential::Missing {
-                    variable: name.to_owned(),
-                },
-            },
-        ),
-        Some(Err(())) => {
-            // The value may hold a key: it is never repeated.
-            node.problem_with("${…} among other text, or a name that is none", expected);
-            None
-        }
-        None if text.trim().is_empty() => Some(Credential::NotNeeded),
-        None => {
-            node.warn("a key in clear", expected);
-            Some(Credential::Key(text.trim().to_owned().into()))
-        }
-    }
-}
-
-/// `Some(Ok(NAME))` for `${NAME}`, `Some(Err)` for any other use of `${`, `None` for plain text.
-fn variable(text: &str) -> Option<Result<&str, ()>> {
-    if !text.contains("${") {
-        return None;
-    }
-    let name = text
-        .strip_prefix("${")
-        .and_then(|rest| rest.strip_suffix('}'));
-    let valid = |name: &&str| {
-        !name.is_empty()
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    };
-    Some(name.filter(valid).ok_or(()))
 }
 
 /// The rows of `llm.catalog`.
@@ -193,7 +105,7 @@ fn model(
         return None;
     }
     row.warn_unknown(&["provider", "id", "aliases", "default_params", "stream"]);
-    let id = row.get("id").text("what the provider calls the model");
+    let id = id(&row.get("id"));
     let reference = row.get("provider");
     let provider = reference.text("a key of llm.providers");
     let provider = provider.and_then(|name| {
@@ -218,6 +130,15 @@ fn model(
         default_params,
         streams,
     })
+}
+
+fn id<'a>(node: &Node<'a>) -> Option<&'a str> {
+    let id = node.text("what the provider calls the model")?;
+    let is_usable = id.len() <= MAX_ID_BYTES && !id.contains(char::is_control);
+    if !is_usable {
+        node.problem("a name of at most 256 characters, without control characters");
+    }
+    is_usable.then_some(id)
 }
 
 fn aliases(row: &Node<'_>) -> Vec<Arc<str>> {

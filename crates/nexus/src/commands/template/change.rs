@@ -52,7 +52,7 @@ async fn propose(
     let destination = Destination {
         store,
         environment: shell.settings.environment,
-        variables: &settings::variables(),
+        secrets: &shell.settings.secrets(),
         at_most: None,
     };
     match Proposal::new(destination, doc).await {

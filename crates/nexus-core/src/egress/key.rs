@@ -1,0 +1,119 @@
+//! A provider's key that knows where it may go.
+
+use std::fmt;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+use url::{Origin, Url};
+
+/// The shortest beginning of a key that is blotted out where a text was cut.
+const SHORTEST_REST: usize = 4;
+
+/// A key, and the one server that may receive it. There is no other way to read it than
+/// [`PinnedKey::reveal_to`]; it is made by [`Secrets`](super::Secrets) and by the check of a
+/// template, and never changes.
+#[derive(Clone)]
+pub struct PinnedKey(Arc<Pinned>);
+
+struct Pinned {
+    key: SecretString,
+    origin: Origin,
+}
+
+impl PinnedKey {
+    /// `None` for a key that no HTTP header can carry: it is empty, or not printable ASCII.
+    pub(crate) fn new(key: &str, base_url: &Url) -> Option<Self> {
+        let key = key.trim();
+        let is_sendable = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
+        is_sendable.then(|| {
+            Self(Arc::new(Pinned {
+                key: key.to_owned().into(),
+                origin: base_url.origin(),
+            }))
+        })
+    }
+
+    /// The key, for a request to `url`. `None` when that is not the server that it is for: scheme,
+    /// host and port have to be the same.
+    #[must_use]
+    pub fn reveal_to(&self, url: &Url) -> Option<&str> {
+        (url.origin() == self.0.origin).then(|| self.0.key.expose_secret())
+    }
+
+    /// A text without the key in it. A beginning of the key at the end of the text goes too, as the
+    /// text may have been cut there.
+    #[must_use]
+    pub fn redact(&self, text: &str) -> String {
+        let key = self.0.key.expose_secret();
+        let mut text = text.replace(key, "…");
+        let rest = (SHORTEST_REST..key.len())
+            .rev()
+            .filter_map(|length| key.get(..length))
+            .find(|beginning| text.ends_with(beginning));
+        if let Some(rest) = rest {
+            text.truncate(text.len() - rest.len());
+            text.push('…');
+        }
+        text
+    }
+}
+
+impl fmt::Debug for PinnedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origin = self.0.origin.ascii_serialization();
+        write!(f, "PinnedKey(for {origin})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    #[test]
+    fn t18_a_key_is_revealed_to_its_server_only() {
+        let key = PinnedKey::new(" sk-1 ", &url("https://api.test/v1")).unwrap();
+        assert_eq!(key.reveal_to(&url("https://api.test:443/x")), Some("sk-1"));
+        for other in [
+            "http://api.test/v1",
+            "https://api.test:8443/v1",
+            "https://api.test./v1",
+            "https://evil.test/v1",
+            "https://api.test@evil.test/v1",
+            "data:api.test",
+        ] {
+            assert_eq!(key.reveal_to(&url(other)), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn t17_a_key_is_blotted_out_whole_and_cut() {
+        let key = PinnedKey::new("sk-0123456789", &url("https://api.test")).unwrap();
+        assert_eq!(key.redact("no sk-0123456789, no"), "no …, no");
+        assert_eq!(key.redact("cut: sk-01234"), "cut: …");
+        assert_eq!(key.redact("it says sk-"), "it says sk-");
+        assert!(!format!("{key:?}").contains("0123"));
+    }
+
+    #[test]
+    fn t21_a_key_that_no_header_can_carry_is_none() {
+        for key in [
+            "",
+            "  ",
+            "a b",
+            "a\nb",
+            "a\r\nx: y",
+            "a\0b",
+            "clé",
+            "\u{7f}",
+        ] {
+            assert!(
+                PinnedKey::new(key, &url("https://api.test")).is_none(),
+                "{key:?}"
+            );
+        }
+    }
+}
