@@ -81,7 +81,10 @@ pub fn sig_headers(bytes: &[u8]) {
     if let Some(value) = header("signature") {
         if let Ok(base64) = parse_signature(value) {
             if let Ok(signature) = Signature::from_base64(base64) {
-                assert_eq!(Signature::from_base64(&signature.to_base64()), Ok(signature));
+                assert_eq!(
+                    Signature::from_base64(&signature.to_base64()),
+                    Ok(signature)
+                );
             }
         }
     }

@@ -3,9 +3,7 @@
 
 use nexus_core::Timestamp;
 use nexus_core::auth::request::{Content, SignatureInput, Target, signature_base};
-use nexus_core::auth::{
-    RequestRefusal, RequestToVerify, Signature, SignedRequest,
-};
+use nexus_core::auth::{RequestRefusal, RequestToVerify, Signature, SignedRequest};
 
 /// A request, borrowed from the bytes that it was read from.
 #[derive(Clone, Debug)]
@@ -18,7 +16,12 @@ pub struct Request<'a> {
     pub body: &'a [u8],
 }
 
-const HEADERS: [&str; 4] = ["content-type", "content-digest", "signature-input", "signature"];
+const HEADERS: [&str; 4] = [
+    "content-type",
+    "content-digest",
+    "signature-input",
+    "signature",
+];
 
 impl<'a> Request<'a> {
     /// Nothing, when the bytes are not of the form.
@@ -66,7 +69,10 @@ impl<'a> Request<'a> {
 
     /// Signs what the header says, whatever it says.
     pub fn sign(&self, input: &SignatureInput<'_>) -> Option<Signature> {
-        let media_type = self.headers.iter().find(|(name, _)| *name == "content-type");
+        let media_type = self
+            .headers
+            .iter()
+            .find(|(name, _)| *name == "content-type");
         let media_type = media_type.and_then(|(_, value)| str::from_utf8(value).ok());
         let content = media_type.map(|media_type| Content {
             media_type: media_type.trim_matches([' ', '\t']),
