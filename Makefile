@@ -23,7 +23,7 @@ run: build ## Build everything and serve on http://127.0.0.1:8000; ARGS='…' go
 	@exec ./target/release/nexus serve $(ARGS)
 
 .PHONY: test
-test: tools fmt-check check web lint doc deny test-rust test-page test-model ## Run every check and test there is
+test: tools fmt-check check web lint doc deny test-rust test-fuzz test-page test-model ## Run every check and test there is
 	@echo 'test: everything passed'
 
 .PHONY: build
@@ -67,6 +67,12 @@ test-rust: toolchain ## Run the Rust tests, but for those that need the model
 	@scripts/install-test-tools cargo-tools mongo
 	cargo nextest run $(everything)
 	cargo test $(everything) --doc
+
+# A workspace of its own: the oracles bring older crates along that the program shall not have.
+.PHONY: test-fuzz
+test-fuzz: toolchain ## Replay the fuzz corpus, and compare signatures with other implementations
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	cargo test --manifest-path fuzz/Cargo.toml --locked
 
 # The browser test starts the program that the Rust tests are built with.
 .PHONY: test-page

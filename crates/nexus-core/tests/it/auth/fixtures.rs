@@ -108,3 +108,21 @@ fn requests_signed_by_a_library_are_accepted_and_ours_are_its_own() {
         }
     }
 }
+
+/// The examples of `docs/signing.md` are these: a client that is written from it works.
+#[test]
+fn the_documented_examples_are_the_recorded_ones() {
+    let page = include_str!("../../../../../docs/signing.md");
+    let fixtures = fixtures();
+    assert!(page.contains(&fixtures.sign_in.message));
+    assert!(page.contains(&fixtures.sign_in.signature));
+    let documented = fixtures.requests.iter().filter(|it| {
+        let input = format!("Signature-Input: {}\n", it.signature_input);
+        page.contains(&format!("{input}Signature: {}\n", it.signature))
+    });
+    assert_eq!(documented.count(), 2);
+    let tokens = page
+        .lines()
+        .filter(|line| nexus_core::Token::parse(line).is_ok());
+    assert_eq!(tokens.count(), 2);
+}

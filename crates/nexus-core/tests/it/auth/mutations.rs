@@ -34,7 +34,7 @@ fn valid(numbers: &mut Numbers, has_query: bool, has_body: bool) -> Request {
     if !has_body {
         request.headers.clear();
     }
-    request.method = METHODS[numbers.next(METHODS.len())].to_owned();
+    METHODS[numbers.next(METHODS.len())].clone_into(&mut request.method);
     let byte = u8::try_from(1 + numbers.next(254)).unwrap();
     request.signed_with(&key(byte), &terms())
 }

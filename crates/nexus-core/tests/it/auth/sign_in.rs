@@ -69,11 +69,7 @@ fn every_node_with_the_same_secret_accepts_the_nonces_of_the_others() {
 fn t03_each_changed_field_is_refused_with_its_own_code() {
     let message = message();
     let nonce = &message[message.find("Nonce: ").unwrap() + 7..][..64];
-    let other_nonce = format!(
-        "{}{}",
-        &nonce[..63],
-        if nonce.ends_with('0') { 1 } else { 0 }
-    );
+    let other_nonce = format!("{}{}", &nonce[..63], u8::from(nonce.ends_with('0')));
     let long = format!("{STATEMENT}{}", " x".repeat(MAX_MESSAGE_BYTES / 2));
     let issued = "Issued At: 2026-11-22T20:30:00Z";
     let expires = "Expiration Time: 2026-11-22T20:35:00Z";
@@ -118,12 +114,8 @@ fn t03_each_changed_field_is_refused_with_its_own_code() {
     ];
     for (from, to, code) in changes {
         assert!(message.contains(from), "{from}");
-        let changed = message.replacen(from, to, 1);
-        assert_eq!(
-            present(&changed, now()).unwrap_err().code(),
-            code,
-            "{changed}"
-        );
+        let text = message.replacen(from, to, 1);
+        assert_eq!(present(&text, now()).unwrap_err().code(), code, "{text}");
     }
     assert!(present(&message, now()).is_ok());
 }

@@ -77,7 +77,7 @@ impl Request {
     /// The same without a body.
     pub(crate) fn delete(path: &str) -> Self {
         let mut request = Self::post(path, None, "");
-        request.method = "DELETE".to_owned();
+        "DELETE".clone_into(&mut request.method);
         request.headers.clear();
         request
     }
