@@ -1,13 +1,16 @@
 //! What every wire protocol does, without a connection: a request becomes a body, frames become
-//! [`Delta`]s. A new protocol is a variant of [`Reader`] and a module beside [`openai`].
+//! [`Delta`]s. A new protocol is a variant of [`Protocol`] and of [`Reader`], and a module beside
+//! [`openai`].
 
 use std::collections::VecDeque;
 
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use nexus_core::catalog::Protocol;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::openai::{self, Reported};
-use crate::{ChatRequest, Delta};
+use crate::report::Reported;
+use crate::{ChatRequest, Delta, anthropic, gemini, openai};
 
 /// The address and the body of a request for one turn.
 #[derive(Debug)]
@@ -32,14 +35,71 @@ impl Outgoing {
                     body: openai::body(request, model_id, vendor),
                 }
             }
+            Protocol::Anthropic => Self {
+                url: anthropic::messages_address(base_url),
+                body: anthropic::body(request, model_id),
+            },
+            Protocol::Gemini => Self {
+                url: gemini::turn_address(base_url, model_id, request.model.streams),
+                body: gemini::body(request, model_id),
+            },
         }
     }
+}
+
+/// Where a provider lists its models.
+pub(crate) fn models_address(protocol: Protocol, base_url: &Url) -> Url {
+    match protocol {
+        Protocol::OpenAi => openai::Vendor::at(base_url).address(base_url, "/models"),
+        Protocol::Anthropic => anthropic::models_address(base_url),
+        Protocol::Gemini => gemini::models_address(base_url),
+    }
+}
+
+/// The ids that it lists. `None` when the body is no list of models.
+pub(crate) fn listed_models(
+    protocol: Protocol,
+    base_url: &Url,
+    body: &[u8],
+) -> Option<Vec<String>> {
+    match protocol {
+        Protocol::OpenAi => openai::Vendor::at(base_url).listed_models(body),
+        Protocol::Anthropic => openai::listed_models(body),
+        Protocol::Gemini => gemini::listed_models(body),
+    }
+}
+
+/// The headers that a protocol wants in every request. A key goes into one of them and never into
+/// an address, where logs would show it. `None` when the key holds characters that a header cannot
+/// carry.
+pub(crate) fn headers(protocol: Protocol, key: Option<&SecretString>) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::with_capacity(8);
+    let (name, scheme) = match protocol {
+        Protocol::OpenAi => (header::AUTHORIZATION, "Bearer "),
+        Protocol::Anthropic => {
+            headers.insert(
+                HeaderName::from_static("anthropic-version"),
+                HeaderValue::from_static(anthropic::VERSION),
+            );
+            (HeaderName::from_static("x-api-key"), "")
+        }
+        Protocol::Gemini => (HeaderName::from_static("x-goog-api-key"), ""),
+    };
+    if let Some(key) = key {
+        let value = format!("{scheme}{}", key.expose_secret().trim());
+        let mut value = HeaderValue::try_from(value).ok()?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Some(headers)
 }
 
 /// Reads the answer of one turn.
 #[derive(Debug)]
 pub(crate) enum Reader {
     OpenAi(openai::Reader),
+    Anthropic(anthropic::Reader),
+    Gemini(gemini::Reader),
 }
 
 /// Whether a frame was the last one.
@@ -64,6 +124,8 @@ impl Reader {
     pub(crate) fn new(protocol: Protocol, request: &ChatRequest) -> Self {
         match protocol {
             Protocol::OpenAi => Self::OpenAi(openai::Reader::new(request)),
+            Protocol::Anthropic => Self::Anthropic(anthropic::Reader::new(request)),
+            Protocol::Gemini => Self::Gemini(gemini::Reader::new(request)),
         }
     }
 
@@ -71,6 +133,8 @@ impl Reader {
     pub(crate) fn frame(&mut self, data: &str, out: &mut VecDeque<Delta>) -> Result<Step, Fault> {
         match self {
             Self::OpenAi(reader) => reader.frame(data, out),
+            Self::Anthropic(reader) => reader.frame(data, out),
+            Self::Gemini(reader) => reader.frame(data, out),
         }
     }
 
@@ -78,6 +142,8 @@ impl Reader {
     pub(crate) fn whole(&mut self, body: &str, out: &mut VecDeque<Delta>) -> Result<(), Fault> {
         match self {
             Self::OpenAi(reader) => reader.whole(body, out),
+            Self::Anthropic(reader) => reader.whole(body, out),
+            Self::Gemini(reader) => reader.whole(body, out),
         }
     }
 
@@ -85,6 +151,8 @@ impl Reader {
     pub(crate) fn end(&mut self, out: &mut VecDeque<Delta>) -> Result<(), Fault> {
         match self {
             Self::OpenAi(reader) => reader.end(out),
+            Self::Anthropic(reader) => reader.end(out),
+            Self::Gemini(reader) => reader.end(out),
         }
     }
 
@@ -92,6 +160,16 @@ impl Reader {
     pub(crate) fn has_stopped(&self) -> bool {
         match self {
             Self::OpenAi(reader) => reader.has_stopped(),
+            Self::Anthropic(reader) => reader.has_stopped(),
+            Self::Gemini(reader) => reader.has_stopped(),
         }
     }
+}
+
+/// Where the JSON breaks. The parser's own words may quote the answer, so they are not used.
+pub(crate) fn not_json(error: &serde_json::Error) -> Fault {
+    let (line, column) = (error.line(), error.column());
+    Fault::Malformed(format!(
+        "it is not JSON from line {line}, column {column} on"
+    ))
 }

@@ -8,15 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use http::{HeaderMap, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use nexus_core::catalog::{Credential, Endpoint, Protocol, Provider};
-use secrecy::SecretString;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
 pub use self::reachability::Reachability;
 use crate::answer::{ANSWER_LIMIT, Answer, Clock};
 use crate::failures::Failures;
-use crate::openai::{self, Vendor};
-use crate::protocol::{Outgoing, Reader};
+use crate::protocol::{self, Outgoing, Reader};
+use crate::report::{Reported, reported_in_body};
 use crate::transport::{Call, Transport, describe, read_beginning, read_whole};
 use crate::{ChatRequest, LlmError, Timers};
 
@@ -67,12 +66,18 @@ impl<'a> Remote<'a> {
         })
     }
 
-    fn key(&self) -> Result<Option<&'a SecretString>, LlmError> {
-        match self.credential {
-            Credential::NotNeeded => Ok(None),
-            Credential::Key(key) => Ok(Some(key)),
-            Credential::Missing { variable } => Err(self.failures.missing_key(variable)),
-        }
+    /// What each request carries, the key among it. A key that no header can carry is as wrong as
+    /// one that the provider refuses.
+    fn headers(&self) -> Result<HeaderMap, LlmError> {
+        let key = match self.credential {
+            Credential::NotNeeded => None,
+            Credential::Key(key) => Some(key),
+            Credential::Missing { variable } => return Err(self.failures.missing_key(variable)),
+        };
+        protocol::headers(self.protocol, key).ok_or_else(|| {
+            let (status, said) = (StatusCode::UNAUTHORIZED, Reported::default());
+            self.failures.status(status, &HeaderMap::new(), &said)
+        })
     }
 
     fn uri(&self, url: &Url) -> Result<Uri, LlmError> {
@@ -84,12 +89,6 @@ impl<'a> Remote<'a> {
             return Err(not_http());
         }
         Uri::try_from(url.as_str()).map_err(|_| not_http())
-    }
-
-    /// A key that no header can carry is as wrong as one that the provider refuses.
-    fn unsendable_key(&self) -> LlmError {
-        self.failures
-            .status(StatusCode::UNAUTHORIZED, &HeaderMap::new(), "")
     }
 }
 
@@ -128,7 +127,7 @@ impl Wire {
         request: &ChatRequest,
         clock: Clock,
     ) -> Result<Answer<Incoming>, LlmError> {
-        let key = remote.key()?;
+        let headers = remote.headers()?;
         let is_automatic = &*request.model.id == AUTOMATIC;
         let model_id = if is_automatic {
             self.first_listed(remote).await?
@@ -137,8 +136,7 @@ impl Wire {
         };
         let Outgoing { url, body } =
             Outgoing::turn(remote.protocol, remote.base_url, request, &model_id);
-        let call =
-            Call::post(remote.uri(&url)?, key, body).ok_or_else(|| remote.unsendable_key())?;
+        let call = Call::post(remote.uri(&url)?, headers, body);
         let sent = self.send(remote, &call).await;
         if is_automatic && matches!(sent, Err(LlmError::Rejected { .. })) {
             // The server may have another model by now.
@@ -164,9 +162,8 @@ impl Wire {
 
     /// The ids of the models that a provider lists.
     async fn list(&self, remote: &Remote<'_>) -> Result<Vec<String>, LlmError> {
-        let vendor = Vendor::at(remote.base_url);
-        let uri = remote.uri(&vendor.address(remote.base_url, "/models"))?;
-        let call = Call::get(uri, remote.key()?).ok_or_else(|| remote.unsendable_key())?;
+        let uri = remote.uri(&protocol::models_address(remote.protocol, remote.base_url))?;
+        let call = Call::get(uri, remote.headers()?);
         let response = self.send(remote, &call).await?;
         let body = read_whole(response.into_body(), ANSWER_LIMIT)
             .await
@@ -176,7 +173,7 @@ impl Wire {
                     .failures
                     .malformed("its list of models is too long", false)
             })?;
-        openai::listed_models(&body, vendor).ok_or_else(|| {
+        protocol::listed_models(remote.protocol, remote.base_url, &body).ok_or_else(|| {
             remote
                 .failures
                 .malformed("it does not list its models", false)
@@ -193,7 +190,7 @@ impl Wire {
         let (head, body) = response.into_parts();
         let said = timeout(self.timers.trailing, read_beginning(body, ERROR_BODY_LIMIT)).await;
         let said = said.unwrap_or_default();
-        let said = openai::reported_in_body(&String::from_utf8_lossy(&said));
+        let said = reported_in_body(&String::from_utf8_lossy(&said));
         Err(remote.failures.status(head.status, &head.headers, &said))
     }
 

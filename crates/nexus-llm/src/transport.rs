@@ -17,7 +17,6 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
-use secrecy::{ExposeSecret, SecretString};
 
 use connector::{Connector, Reuse};
 
@@ -47,41 +46,33 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn get(uri: Uri, key: Option<&SecretString>) -> Option<Self> {
-        Self::new(Method::GET, uri, key)
+    pub(crate) fn get(uri: Uri, headers: HeaderMap) -> Self {
+        Self::new(Method::GET, uri, headers)
     }
 
-    pub(crate) fn post(uri: Uri, key: Option<&SecretString>, json: Vec<u8>) -> Option<Self> {
-        let mut call = Self::new(Method::POST, uri, key)?;
+    pub(crate) fn post(uri: Uri, headers: HeaderMap, json: Vec<u8>) -> Self {
+        let mut call = Self::new(Method::POST, uri, headers);
         call.headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
         call.body = json.into();
-        Some(call)
+        call
     }
 
-    /// `None` when the key holds characters that a header cannot carry.
-    fn new(method: Method, uri: Uri, key: Option<&SecretString>) -> Option<Self> {
-        let mut headers = HeaderMap::with_capacity(4);
+    fn new(method: Method, uri: Uri, mut headers: HeaderMap) -> Self {
         let agent = concat!("nexus/", env!("CARGO_PKG_VERSION"));
         headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
         headers.insert(
             header::ACCEPT,
             HeaderValue::from_static("text/event-stream, application/json"),
         );
-        if let Some(key) = key {
-            let bearer = format!("Bearer {}", key.expose_secret().trim());
-            let mut bearer = HeaderValue::try_from(bearer).ok()?;
-            bearer.set_sensitive(true);
-            headers.insert(header::AUTHORIZATION, bearer);
-        }
-        Some(Self {
+        Self {
             method,
             uri,
             headers,
             body: Bytes::new(),
-        })
+        }
     }
 
     fn to_request(&self) -> Request<Full<Bytes>> {

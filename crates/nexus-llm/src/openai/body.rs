@@ -1,13 +1,15 @@
 //! A [`ChatRequest`] as the JSON body of `POST /chat/completions`. Only what is set is sent:
 //! Gemini refuses fields that it does not know, and others refuse values that they cannot honour.
 
+use std::borrow::Cow;
+
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::vendor::Vendor;
-use crate::{ChatMessage, ChatRequest, ToolCall, ToolSpec};
+use crate::{ChatMessage, ChatRequest, Image, ToolCall, ToolSpec, UserPart, anthropic, gemini};
 
 /// Writes the body. `model_id` is what the provider calls the model.
 pub(crate) fn body(request: &ChatRequest, model_id: &str, vendor: &Vendor) -> Vec<u8> {
@@ -42,7 +44,9 @@ impl Serialize for Body<'_> {
                 vendor,
             },
         )?;
-        if let Some(temperature) = request.temperature {
+        if let Some(temperature) = request.temperature
+            && vendor.takes_temperature(model_id)
+        {
             map.serialize_entry("temperature", &temperature)?;
         }
         if let Some(max_tokens) = request.max_tokens {
@@ -50,9 +54,12 @@ impl Serialize for Body<'_> {
         }
         if !request.tools.is_empty() {
             map.serialize_entry("tools", &Tools(&request.tools))?;
+            if vendor.reasons_or_calls(model_id) {
+                map.serialize_entry("reasoning_effort", "none")?;
+            }
         }
         map.serialize_entry("stream", &request.model.streams)?;
-        if request.model.streams {
+        if request.model.streams && vendor.asks_for_usage {
             map.serialize_entry(
                 "stream_options",
                 &StreamOptions {
@@ -104,6 +111,10 @@ impl Serialize for Message<'_> {
                 map.serialize_entry("role", "user")?;
                 map.serialize_entry("content", text)?;
             }
+            ChatMessage::UserParts(parts) => {
+                map.serialize_entry("role", "user")?;
+                map.serialize_entry("content", &Parts(parts))?;
+            }
             ChatMessage::Assistant {
                 text,
                 reasoning,
@@ -129,13 +140,46 @@ impl Serialize for Message<'_> {
             } => {
                 map.serialize_entry("role", "tool")?;
                 map.serialize_entry("tool_call_id", call_id)?;
-                // Gemini refuses a result without the name of its tool.
-                map.serialize_entry("name", name)?;
+                if self.vendor.names_results {
+                    map.serialize_entry("name", name)?;
+                }
                 map.serialize_entry("content", content)?;
             }
         }
         map.end()
     }
+}
+
+struct Parts<'a>(&'a [UserPart]);
+
+impl Serialize for Parts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|part| match part {
+            UserPart::Text(text) => Part::Text { text },
+            UserPart::Image(image) => Part::ImageUrl {
+                image_url: ImageUrl {
+                    url: match image {
+                        Image::Address(url) => Cow::Borrowed(url.as_str()),
+                        Image::Inline { media_type, base64 } => {
+                            Cow::Owned(format!("data:{media_type};base64,{base64}"))
+                        }
+                    },
+                },
+            },
+        }))
+    }
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Part<'a> {
+    Text { text: &'a str },
+    ImageUrl { image_url: ImageUrl<'a> },
+}
+
+#[derive(Serialize)]
+struct ImageUrl<'a> {
+    url: Cow<'a, str>,
 }
 
 struct Calls<'a>(&'a [ToolCall]);
@@ -156,7 +200,8 @@ impl Serialize for Call<'_> {
         map.serialize_entry("type", "function")?;
         map.serialize_entry("function", &CalledFunction::of(call))?;
         for (key, value) in &call.extra {
-            if !matches!(key.as_str(), "id" | "type" | "function" | "index") {
+            let is_ours = matches!(key.as_str(), "id" | "type" | "function" | "index");
+            if !is_ours && !matches!(key.as_str(), anthropic::THINKING | gemini::SIGNATURE) {
                 map.serialize_entry(key, value)?;
             }
         }

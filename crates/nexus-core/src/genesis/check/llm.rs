@@ -43,19 +43,25 @@ fn endpoint(row: &Node<'_>, variables: Variables<'_>) -> Option<Endpoint> {
         |value| match value.as_str()? {
             "builtin" => Some(Kind::Builtin),
             "openai" => Some(Kind::Remote(Protocol::OpenAi)),
+            "anthropic" => Some(Kind::Remote(Protocol::Anthropic)),
+            "gemini" => Some(Kind::Remote(Protocol::Gemini)),
             _ => None,
         },
-        "openai (any OpenAI-compatible server) or builtin",
+        "openai (any OpenAI-compatible server), anthropic, gemini or builtin",
     );
     match kind {
         Some(Kind::Builtin) => Some(Endpoint::Builtin),
         None if protocol.is_present() => None,
-        None => remote(row, Protocol::OpenAi, variables),
-        Some(Kind::Remote(protocol)) => remote(row, protocol, variables),
+        None => remote(row, None, variables),
+        Some(Kind::Remote(protocol)) => remote(row, Some(protocol), variables),
     }
 }
 
-fn remote(row: &Node<'_>, protocol: Protocol, variables: Variables<'_>) -> Option<Endpoint> {
+fn remote(
+    row: &Node<'_>,
+    protocol: Option<Protocol>,
+    variables: Variables<'_>,
+) -> Option<Endpoint> {
     let address = row.get("base_url");
     let text = address
         .text("the address of the provider, such as https://api.example.com/v1, or ${VARIABLE}")?;
@@ -70,7 +76,7 @@ fn remote(row: &Node<'_>, protocol: Protocol, variables: Variables<'_>) -> Optio
                 };
                 let base_url = Url::parse("http://localhost/").ok()?;
                 return Some(Endpoint::Remote {
-                    protocol,
+                    protocol: protocol.unwrap_or_else(|| Protocol::at(&base_url)),
                     base_url,
                     credential,
                 });
@@ -81,10 +87,10 @@ fn remote(row: &Node<'_>, protocol: Protocol, variables: Variables<'_>) -> Optio
             None
         }
         None => base_url(&address, text, &quoted(text)),
-    };
+    }?;
     Some(Endpoint::Remote {
-        protocol,
-        base_url: base_url?,
+        protocol: protocol.unwrap_or_else(|| Protocol::at(&base_url)),
+        base_url,
         credential: credential?,
     })
 }
