@@ -11,8 +11,10 @@ mod builtin;
 mod double;
 mod exchanges;
 mod faults;
+mod matrix;
 mod pool;
 mod reach;
 #[cfg(feature = "scripted")]
 mod scripted;
 mod support;
+mod vendors;
