@@ -273,8 +273,7 @@ mod tests {
 
     use super::*;
 
-    /// The body of a second round with a limit, as it goes to `host`.
-    fn second_round(host: &str, arguments: &str) -> Value {
+    fn request(messages: Vec<ChatMessage>, streams: bool) -> ChatRequest {
         let provider = Arc::new(Provider {
             name: "acme".into(),
             endpoint: Endpoint::Builtin,
@@ -285,8 +284,26 @@ mod tests {
             aliases: Vec::new(),
             provider,
             default_params: DefaultParams::default(),
-            streams: false,
+            streams,
         };
+        ChatRequest {
+            model: Arc::new(model),
+            messages,
+            temperature: Some(0.5),
+            max_tokens: Some(9),
+            tools: Arc::new([]),
+        }
+    }
+
+    /// The body as it goes to `host`.
+    fn body_for(host: &str, model_id: &str, request: &ChatRequest) -> Value {
+        let base_url = Url::parse(&format!("https://{host}/v1")).expect("a URL");
+        let body = body(request, model_id, Vendor::at(&base_url));
+        serde_json::from_slice(&body).expect("JSON")
+    }
+
+    /// The body of a second round.
+    fn second_round(host: &str, arguments: &str) -> Value {
         let called = |tool_calls| ChatMessage::Assistant {
             text: "Let me look.".to_owned(),
             reasoning: "Which city?".to_owned(),
@@ -299,16 +316,59 @@ mod tests {
             arguments: arguments.to_owned(),
             extra: extra.as_object().cloned().unwrap_or_default(),
         };
-        let request = ChatRequest {
-            model: Arc::new(model),
-            messages: vec![called(Vec::new()), called(vec![call])],
-            temperature: None,
-            max_tokens: Some(9),
-            tools: Arc::new([]),
+        let result = ChatMessage::ToolResult {
+            call_id: "a".to_owned(),
+            name: "clock".to_owned(),
+            content: "noon".to_owned(),
         };
-        let base_url = Url::parse(&format!("https://{host}/v1")).expect("a URL");
-        let body = body(&request, "m", Vendor::at(&base_url));
-        serde_json::from_slice(&body).expect("JSON")
+        let messages = vec![called(Vec::new()), called(vec![call]), result];
+        body_for(host, "m", &request(messages, false))
+    }
+
+    /// The body of a first round with a tool, which streams.
+    fn with_a_tool(host: &str, model_id: &str) -> Value {
+        let clock = ToolSpec {
+            name: "clock".to_owned(),
+            description: String::new(),
+            parameters: json!({}),
+        };
+        let request = ChatRequest {
+            tools: Arc::new([clock]),
+            ..request(Vec::new(), true)
+        };
+        body_for(host, model_id, &request)
+    }
+
+    #[test]
+    fn a_temperature_goes_to_the_models_that_take_one() {
+        let sent = |host, model_id| with_a_tool(host, model_id).get("temperature").is_some();
+        for model_id in ["gpt-4.1-mini", "gpt-4o", "ft:gpt-4o-mini:acme::1"] {
+            assert!(sent("api.openai.com", model_id), "{model_id}");
+        }
+        for model_id in ["o3", "gpt-5", "gpt-5.6", "something-new"] {
+            assert!(!sent("api.openai.com", model_id), "{model_id}");
+            assert!(sent("openrouter.ai", model_id), "{model_id}");
+        }
+    }
+
+    #[test]
+    fn models_that_reason_or_call_tools_are_told_not_to_reason_when_there_are_tools() {
+        let effort = |host, model_id| with_a_tool(host, model_id)["reasoning_effort"].clone();
+        assert_eq!(effort("api.openai.com", "gpt-5.6"), "none");
+        assert_eq!(effort("api.openai.com", "gpt-4.1"), Value::Null);
+        assert_eq!(effort("ollama", "gpt-5.6"), Value::Null);
+        let without = body_for("api.openai.com", "gpt-5.6", &request(Vec::new(), true));
+        assert_eq!(without.get("reasoning_effort"), None);
+    }
+
+    #[test]
+    fn nobody_is_sent_a_field_that_they_refuse() {
+        let name = |host| second_round(host, "{}")["messages"][2]["name"].clone();
+        assert_eq!(name("api.groq.com"), Value::Null);
+        assert_eq!(name("api.mistral.ai"), "clock");
+        let asks = |host| with_a_tool(host, "m").get("stream_options").is_some();
+        assert!(asks("api.groq.com"));
+        assert!(!asks("api.mistral.ai"));
     }
 
     #[test]
