@@ -36,16 +36,16 @@ fn asked(case: &str, protocol: Protocol, base_url: &str) -> ChatRequest {
         "openai/llama-cpp-text" => guided(plain),
         "openai/gemini-tools-second-round" => after_a_tool(
             with_a_clock(plain),
-            json!({"extra_content": {"google": {"thought_signature": "c2lnbmF0dXJl"}}}),
+            &json!({"extra_content": {"google": {"thought_signature": "c2lnbmF0dXJl"}}}),
         ),
         "anthropic/tools-second-round" => {
             let thinking = json!({"type": "thinking", "thinking": "", "signature": "Eq9B"});
             let extra = json!({"anthropic_thinking": [thinking]});
-            after_a_tool(with_a_clock(plain), extra)
+            after_a_tool(with_a_clock(plain), &extra)
         }
         "gemini/tools-second-round" => after_a_tool(
             with_a_clock(plain),
-            json!({"thoughtSignature": "c2lnbmF0dXJl"}),
+            &json!({"thoughtSignature": "c2lnbmF0dXJl"}),
         ),
         "anthropic/whole-tools" => with_a_clock(in_one_piece(plain)),
         _ if case.contains("tools") || case.ends_with("call") => with_a_clock(plain),
@@ -94,7 +94,7 @@ fn with_a_clock(request: ChatRequest) -> ChatRequest {
     }
 }
 
-fn after_a_tool(mut request: ChatRequest, extra: Value) -> ChatRequest {
+fn after_a_tool(mut request: ChatRequest, extra: &Value) -> ChatRequest {
     let (id, name) = ("nexus_call_1".to_owned(), "clock".to_owned());
     let call = ToolCall {
         id: id.clone(),
