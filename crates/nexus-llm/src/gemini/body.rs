@@ -230,6 +230,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_call_that_another_model_made_is_sent_with_what_stands_for_its_signature() {
+        let call = |name: &str, signature: Option<&str>| ToolCall {
+            id: "nexus_call_1".to_owned(),
+            name: name.to_owned(),
+            arguments: "{}".to_owned(),
+            extra: signature
+                .map(|it| (SIGNATURE.to_owned(), Value::from(it)))
+                .into_iter()
+                .collect(),
+        };
+        let signatures = |first: Option<&str>, unsigned| {
+            let (first, second) = (call("a", first), call("b", None));
+            let said = [&first, &second].map(Said::Call);
+            let parts = serde_json::to_value(parts(&said, unsigned)).expect("JSON");
+            [0, 1].map(|number| parts[number].get("thoughtSignature").cloned())
+        };
+        assert_eq!(signatures(None, None), [None, None]);
+        assert_eq!(
+            signatures(None, Some(UNSIGNED)),
+            [Some(UNSIGNED.into()), None]
+        );
+        assert_eq!(
+            signatures(Some("c2ln"), Some(UNSIGNED)),
+            [Some("c2ln".into()), None]
+        );
+    }
+
+    #[test]
     fn signatures_are_wanted_from_gemini_3_on() {
         for id in [
             "gemini-3.8-flash",
