@@ -4,9 +4,8 @@
 
 use std::collections::VecDeque;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 use nexus_core::catalog::Protocol;
-use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::report::Reported;
@@ -69,29 +68,25 @@ pub(crate) fn listed_models(
     }
 }
 
-/// The headers that a protocol wants in every request. A key goes into one of them and never into
-/// an address, where logs would show it. `None` when the key holds characters that a header cannot
-/// carry.
-pub(crate) fn headers(protocol: Protocol, key: Option<&SecretString>) -> Option<HeaderMap> {
-    let mut headers = HeaderMap::with_capacity(8);
-    let (name, scheme) = match protocol {
+/// The header that carries the key, and what stands before the key in it. A key never goes into an
+/// address, where logs would show it.
+pub(crate) fn key_header(protocol: Protocol) -> (HeaderName, &'static str) {
+    match protocol {
         Protocol::OpenAi => (header::AUTHORIZATION, "Bearer "),
-        Protocol::Anthropic => {
-            headers.insert(
-                HeaderName::from_static("anthropic-version"),
-                HeaderValue::from_static(anthropic::VERSION),
-            );
-            (HeaderName::from_static("x-api-key"), "")
-        }
+        Protocol::Anthropic => (HeaderName::from_static("x-api-key"), ""),
         Protocol::Gemini => (HeaderName::from_static("x-goog-api-key"), ""),
-    };
-    if let Some(key) = key {
-        let value = format!("{scheme}{}", key.expose_secret().trim());
-        let mut value = HeaderValue::try_from(value).ok()?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
     }
-    Some(headers)
+}
+
+/// The header that names the version of the protocol, where it wants one in every request.
+pub(crate) fn version_header(protocol: Protocol) -> Option<(HeaderName, HeaderValue)> {
+    match protocol {
+        Protocol::OpenAi | Protocol::Gemini => None,
+        Protocol::Anthropic => Some((
+            HeaderName::from_static("anthropic-version"),
+            HeaderValue::from_static(anthropic::VERSION),
+        )),
+    }
 }
 
 /// Reads the answer of one turn.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use http::{HeaderMap, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use nexus_core::catalog::{Credential, Endpoint, Protocol, Provider};
+use secrecy::SecretString;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
@@ -66,18 +67,12 @@ impl<'a> Remote<'a> {
         })
     }
 
-    /// What each request carries, the key among it. A key that no header can carry is as wrong as
-    /// one that the provider refuses.
-    fn headers(&self) -> Result<HeaderMap, LlmError> {
-        let key = match self.credential {
-            Credential::NotNeeded => None,
-            Credential::Key(key) => Some(key),
-            Credential::Missing { variable } => return Err(self.failures.missing_key(variable)),
-        };
-        protocol::headers(self.protocol, key).ok_or_else(|| {
-            let (status, said) = (StatusCode::UNAUTHORIZED, Reported::default());
-            self.failures.status(status, &HeaderMap::new(), &said)
-        })
+    fn key(&self) -> Result<Option<&'a SecretString>, LlmError> {
+        match self.credential {
+            Credential::NotNeeded => Ok(None),
+            Credential::Key(key) => Ok(Some(key)),
+            Credential::Missing { variable } => Err(self.failures.missing_key(variable)),
+        }
     }
 
     fn uri(&self, url: &Url) -> Result<Uri, LlmError> {
@@ -89,6 +84,12 @@ impl<'a> Remote<'a> {
             return Err(not_http());
         }
         Uri::try_from(url.as_str()).map_err(|_| not_http())
+    }
+
+    /// A key that no header can carry is as wrong as one that the provider refuses.
+    fn unsendable_key(&self) -> LlmError {
+        let (status, said) = (StatusCode::UNAUTHORIZED, Reported::default());
+        self.failures.status(status, &HeaderMap::new(), &said)
     }
 }
 
@@ -127,7 +128,7 @@ impl Wire {
         request: &ChatRequest,
         clock: Clock,
     ) -> Result<Answer<Incoming>, LlmError> {
-        let headers = remote.headers()?;
+        let key = remote.key()?;
         let is_automatic = &*request.model.id == AUTOMATIC;
         let model_id = if is_automatic {
             self.first_listed(remote).await?
@@ -136,7 +137,8 @@ impl Wire {
         };
         let Outgoing { url, body } =
             Outgoing::turn(remote.protocol, remote.base_url, request, &model_id);
-        let call = Call::post(remote.uri(&url)?, headers, body);
+        let call = Call::post(remote.uri(&url)?, remote.protocol, key, body)
+            .ok_or_else(|| remote.unsendable_key())?;
         let sent = self.send(remote, &call).await;
         if is_automatic && matches!(sent, Err(LlmError::Rejected { .. })) {
             // The server may have another model by now.
@@ -163,7 +165,8 @@ impl Wire {
     /// The ids of the models that a provider lists.
     async fn list(&self, remote: &Remote<'_>) -> Result<Vec<String>, LlmError> {
         let uri = remote.uri(&protocol::models_address(remote.protocol, remote.base_url))?;
-        let call = Call::get(uri, remote.headers()?);
+        let call = Call::get(uri, remote.protocol, remote.key()?)
+            .ok_or_else(|| remote.unsendable_key())?;
         let response = self.send(remote, &call).await?;
         let body = read_whole(response.into_body(), ANSWER_LIMIT)
             .await

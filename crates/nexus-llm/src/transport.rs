@@ -16,9 +16,13 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use nexus_core::catalog::Protocol;
 use rustls::{ClientConfig, RootCertStore};
+use secrecy::{ExposeSecret, SecretString};
 
 use connector::{Connector, Reuse};
+
+use crate::protocol;
 
 /// Many servers close idle connections after 30 s or more. Ours go first.
 const POOL_IDLE: Duration = Duration::from_secs(20);
@@ -46,33 +50,53 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn get(uri: Uri, headers: HeaderMap) -> Self {
-        Self::new(Method::GET, uri, headers)
+    pub(crate) fn get(uri: Uri, protocol: Protocol, key: Option<&SecretString>) -> Option<Self> {
+        Self::new(Method::GET, uri, protocol, key)
     }
 
-    pub(crate) fn post(uri: Uri, headers: HeaderMap, json: Vec<u8>) -> Self {
-        let mut call = Self::new(Method::POST, uri, headers);
+    pub(crate) fn post(
+        uri: Uri,
+        protocol: Protocol,
+        key: Option<&SecretString>,
+        json: Vec<u8>,
+    ) -> Option<Self> {
+        let mut call = Self::new(Method::POST, uri, protocol, key)?;
         call.headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
         call.body = json.into();
-        call
+        Some(call)
     }
 
-    fn new(method: Method, uri: Uri, mut headers: HeaderMap) -> Self {
+    /// `None` when the key holds characters that a header cannot carry.
+    fn new(
+        method: Method,
+        uri: Uri,
+        protocol: Protocol,
+        key: Option<&SecretString>,
+    ) -> Option<Self> {
+        let mut headers = HeaderMap::with_capacity(8);
         let agent = concat!("nexus/", env!("CARGO_PKG_VERSION"));
         headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
         headers.insert(
             header::ACCEPT,
             HeaderValue::from_static("text/event-stream, application/json"),
         );
-        Self {
+        headers.extend(protocol::version_header(protocol));
+        if let Some(key) = key {
+            let (name, scheme) = protocol::key_header(protocol);
+            let value = format!("{scheme}{}", key.expose_secret().trim());
+            let mut value = HeaderValue::try_from(value).ok()?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        Some(Self {
             method,
             uri,
             headers,
             body: Bytes::new(),
-        }
+        })
     }
 
     fn to_request(&self) -> Request<Full<Bytes>> {
