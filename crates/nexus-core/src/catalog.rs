@@ -66,6 +66,26 @@ pub enum Protocol {
     /// `POST /chat/completions`, as OpenAI, DeepSeek, OpenRouter, Gemini's compatible endpoint,
     /// Ollama, llama.cpp, vLLM and many more serve it.
     OpenAi,
+    /// `POST /v1/messages`, as Anthropic serves it.
+    Anthropic,
+    /// `POST /models/<id>:generateContent`, as Google serves it for Gemini.
+    Gemini,
+}
+
+impl Protocol {
+    /// What a provider speaks whose row does not say it: its own protocol at the address of a vendor
+    /// that has one, else OpenAI's.
+    #[must_use]
+    pub fn at(base_url: &Url) -> Self {
+        match base_url.host_str().unwrap_or_default() {
+            "api.anthropic.com" => Self::Anthropic,
+            // https://ai.google.dev/gemini-api/docs/openai: it serves OpenAI's in this folder.
+            "generativelanguage.googleapis.com" if !base_url.path().ends_with("/openai") => {
+                Self::Gemini
+            }
+            _ => Self::OpenAi,
+        }
+    }
 }
 
 /// What a provider is shown as a proof that it may be asked.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use futures_util::{Stream, StreamExt, stream};
 
-use crate::{ChatMessage, ChatRequest, Delta, Finish, FinishReason, LlmError};
+use crate::{ChatMessage, ChatRequest, Delta, Finish, FinishReason, LlmError, UserPart};
 
 /// How much of the persona is shown, in lines and in characters.
 const PERSONA_LINES: usize = 4;
@@ -125,6 +125,10 @@ fn question(request: &ChatRequest) -> Option<&str> {
         .rev()
         .find_map(|message| match message {
             ChatMessage::User(text) => Some(text.as_str()),
+            ChatMessage::UserParts(parts) => parts.iter().find_map(|part| match part {
+                UserPart::Text(text) => Some(text.as_str()),
+                UserPart::Image(_) => None,
+            }),
             _ => None,
         })
 }
@@ -141,7 +145,7 @@ fn earlier_messages(request: &ChatRequest) -> usize {
     let messages = &request.messages;
     let before_the_question = messages
         .iter()
-        .rposition(|message| matches!(message, ChatMessage::User(_)))
+        .rposition(|message| matches!(message, ChatMessage::User(_) | ChatMessage::UserParts(_)))
         .unwrap_or(0);
     messages[..before_the_question]
         .iter()

@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode};
 use nexus_core::egress::PinnedKey;
 
 use crate::protocol::Fault;
+use crate::report::Reported;
 use crate::{Finish, FinishReason, LlmError};
 
 /// The longest message of a provider that is passed on, in characters.
@@ -98,45 +99,55 @@ impl Failures {
             Fault::Malformed(reason) => self.malformed(&reason, any_piece),
             Fault::Unfinished => self.interrupted("it ended in the middle"),
             Fault::Reported(reported) if any_piece => self.interrupted(&reported.message),
-            Fault::Reported(reported) if reported.code == Some(429) => LlmError::RateLimited {
-                provider: self.provider(),
-                retry_after: None,
+            Fault::Reported(reported) => match reported.code {
+                // A refusal with 403 is mostly about what was asked, once an answer has begun.
+                Some(403) => self.rejected(403, &reported.message),
+                Some(400..=499) => self.status(StatusCode::OK, &HeaderMap::new(), &reported),
+                _ => self.failed(StatusCode::OK, &reported.message),
             },
-            Fault::Reported(reported) => self.failed(StatusCode::OK, &reported.message),
         }
     }
 
-    /// The provider answered with a status that is not a success.
-    pub(crate) fn status(&self, status: StatusCode, headers: &HeaderMap, said: &str) -> LlmError {
+    /// The provider answered with a status that is not a success, or said so inside an answer.
+    pub(crate) fn status(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        said: &Reported,
+    ) -> LlmError {
         let provider = self.provider();
-        match status.as_u16() {
+        // What it says is more precise where the two are at odds about the key.
+        let code = match said.code {
+            Some(code @ 401) if status.is_client_error() => code,
+            Some(code) if status.is_success() => code,
+            _ => status.as_u16(),
+        };
+        match code {
             code @ (401 | 403) => LlmError::Unauthorized {
                 provider,
                 status: code,
             },
             429 => LlmError::RateLimited {
                 provider,
-                retry_after: retry_after(headers),
+                retry_after: retry_after(headers)
+                    .or(said.retry_after)
+                    .filter(|wait| *wait <= LONGEST_WAIT),
             },
-            code if status.is_redirection() => {
+            300..=399 => {
                 let message = "it redirects, and Nexus follows no redirects: \
                                set base_url to the final address";
-                LlmError::Rejected {
-                    provider,
-                    status: code,
-                    message: message.to_owned(),
-                }
+                self.rejected(code, message)
             }
-            code if status.is_client_error() => LlmError::Rejected {
-                provider,
-                status: code,
-                message: self.clean(said),
-            },
-            code => LlmError::Failed {
-                provider,
-                status: code,
-                message: self.clean(said),
-            },
+            400..=499 => self.rejected(code, &said.message),
+            _ => self.failed(status, &said.message),
+        }
+    }
+
+    fn rejected(&self, status: u16, message: &str) -> LlmError {
+        LlmError::Rejected {
+            provider: self.provider(),
+            status,
+            message: self.clean(message),
         }
     }
 
@@ -190,9 +201,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = number("retry-after-ms")
         .map(|milliseconds| milliseconds / 1000.0)
         .or_else(|| number("retry-after"))?;
-    Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|wait| *wait <= LONGEST_WAIT)
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 #[cfg(test)]
@@ -209,10 +218,15 @@ mod tests {
     }
 
     fn waits(name: &'static str, value: &'static str) -> Option<Duration> {
-        retry_after(&HeaderMap::from_iter([(
+        let headers = HeaderMap::from_iter([(
             http::HeaderName::from_static(name),
             HeaderValue::from_static(value),
-        )]))
+        )]);
+        let said = Reported::default();
+        match failures("").status(StatusCode::TOO_MANY_REQUESTS, &headers, &said) {
+            LlmError::RateLimited { retry_after, .. } => retry_after,
+            other => panic!("{other}"),
+        }
     }
 
     #[test]

@@ -6,7 +6,10 @@
 //! | [`delta`] | [`Delta`]: what comes back |
 //! | [`error`] | [`LlmError`]: what can go wrong, by what the caller can do about it |
 //! | [`LlmClient`] | the model that asks the provider named by the request |
-//! | `protocol`, `openai` | the wire protocols, without a connection: request → body, frame → [`Delta`] |
+//! | `protocol` | what every wire protocol does, without a connection: request → body, frame → [`Delta`] |
+//! | `openai`, `anthropic`, `gemini` | the wire protocols |
+//! | `turns`, `call_ids`, `address` | what goes into requests of several protocols |
+//! | `lenient`, `report` | what is read in answers of all protocols: odd fields, errors |
 //! | `sse` | bytes → events |
 //! | `transport` | the pooled HTTP client |
 //! | `addresses` | [`AddressRules`]: where it connects to, and where never |
@@ -17,22 +20,29 @@
 //!
 //! [`LanguageModel`] is the only seam between Nexus and models: a run is tested with a scripted one.
 
+mod address;
 mod addresses;
 mod answer;
+mod anthropic;
 mod builtin;
+mod call_ids;
 mod client;
 pub mod delta;
 pub mod error;
 mod failures;
+mod gemini;
+mod lenient;
 mod openai;
 mod protocol;
 mod remote;
+mod report;
 pub mod request;
 #[cfg(feature = "scripted")]
 pub mod scripted;
 mod sse;
 mod timers;
 mod transport;
+mod turns;
 
 use std::sync::Arc;
 
@@ -43,7 +53,7 @@ pub use client::LlmClient;
 pub use delta::{Delta, Finish, FinishReason};
 pub use error::LlmError;
 pub use remote::Reachability;
-pub use request::{ChatMessage, ChatRequest, ToolCall, ToolSpec};
+pub use request::{ChatMessage, ChatRequest, Image, ToolCall, ToolSpec, UserPart};
 pub use timers::Timers;
 pub use transport::SetupError;
 

@@ -5,12 +5,9 @@
 mod body;
 mod calls;
 mod reader;
-mod report;
 mod vendor;
 mod wire;
 
 pub(crate) use body::body;
 pub(crate) use reader::Reader;
-pub(crate) use report::{Reported, reported_in_body};
-pub(crate) use vendor::Vendor;
-pub(crate) use wire::listed_models;
+pub(crate) use vendor::{Vendor, listed_models};

@@ -1,13 +1,15 @@
 //! What every wire protocol does, without a connection: a request becomes a body, frames become
-//! [`Delta`]s. A new protocol is a variant of [`Reader`] and a module beside [`openai`].
+//! [`Delta`]s. A new protocol is a variant of [`Protocol`] and of [`Reader`], and a module beside
+//! [`openai`].
 
 use std::collections::VecDeque;
 
+use http::{HeaderName, HeaderValue, header};
 use nexus_core::catalog::Protocol;
 use url::Url;
 
-use crate::openai::{self, Reported};
-use crate::{ChatRequest, Delta};
+use crate::report::Reported;
+use crate::{ChatRequest, Delta, anthropic, gemini, openai};
 
 /// The address and the body of a request for one turn.
 #[derive(Debug)]
@@ -32,7 +34,58 @@ impl Outgoing {
                     body: openai::body(request, model_id, vendor),
                 }
             }
+            Protocol::Anthropic => Self {
+                url: anthropic::messages_address(base_url),
+                body: anthropic::body(request, model_id),
+            },
+            Protocol::Gemini => Self {
+                url: gemini::turn_address(base_url, model_id, request.model.streams),
+                body: gemini::body(request, model_id),
+            },
         }
+    }
+}
+
+/// Where a provider lists its models.
+pub(crate) fn models_address(protocol: Protocol, base_url: &Url) -> Url {
+    match protocol {
+        Protocol::OpenAi => openai::Vendor::at(base_url).address(base_url, "/models"),
+        Protocol::Anthropic => anthropic::models_address(base_url),
+        Protocol::Gemini => gemini::models_address(base_url),
+    }
+}
+
+/// The ids that it lists. `None` when the body is no list of models.
+pub(crate) fn listed_models(
+    protocol: Protocol,
+    base_url: &Url,
+    body: &[u8],
+) -> Option<Vec<String>> {
+    match protocol {
+        Protocol::OpenAi => openai::Vendor::at(base_url).listed_models(body),
+        Protocol::Anthropic => openai::listed_models(body),
+        Protocol::Gemini => gemini::listed_models(body),
+    }
+}
+
+/// The header that carries the key, and what stands before the key in it. A key never goes into an
+/// address, where logs would show it.
+pub(crate) fn key_header(protocol: Protocol) -> (HeaderName, &'static str) {
+    match protocol {
+        Protocol::OpenAi => (header::AUTHORIZATION, "Bearer "),
+        Protocol::Anthropic => (HeaderName::from_static("x-api-key"), ""),
+        Protocol::Gemini => (HeaderName::from_static("x-goog-api-key"), ""),
+    }
+}
+
+/// The header that names the version of the protocol, where it wants one in every request.
+pub(crate) fn version_header(protocol: Protocol) -> Option<(HeaderName, HeaderValue)> {
+    match protocol {
+        Protocol::OpenAi | Protocol::Gemini => None,
+        Protocol::Anthropic => Some((
+            HeaderName::from_static("anthropic-version"),
+            HeaderValue::from_static(anthropic::VERSION),
+        )),
     }
 }
 
@@ -40,6 +93,8 @@ impl Outgoing {
 #[derive(Debug)]
 pub(crate) enum Reader {
     OpenAi(openai::Reader),
+    Anthropic(anthropic::Reader),
+    Gemini(gemini::Reader),
 }
 
 /// Whether a frame was the last one.
@@ -64,6 +119,8 @@ impl Reader {
     pub(crate) fn new(protocol: Protocol, request: &ChatRequest) -> Self {
         match protocol {
             Protocol::OpenAi => Self::OpenAi(openai::Reader::new(request)),
+            Protocol::Anthropic => Self::Anthropic(anthropic::Reader::new(request)),
+            Protocol::Gemini => Self::Gemini(gemini::Reader::new(request)),
         }
     }
 
@@ -71,6 +128,8 @@ impl Reader {
     pub(crate) fn frame(&mut self, data: &str, out: &mut VecDeque<Delta>) -> Result<Step, Fault> {
         match self {
             Self::OpenAi(reader) => reader.frame(data, out),
+            Self::Anthropic(reader) => reader.frame(data, out),
+            Self::Gemini(reader) => reader.frame(data, out),
         }
     }
 
@@ -78,6 +137,8 @@ impl Reader {
     pub(crate) fn whole(&mut self, body: &str, out: &mut VecDeque<Delta>) -> Result<(), Fault> {
         match self {
             Self::OpenAi(reader) => reader.whole(body, out),
+            Self::Anthropic(reader) => reader.whole(body, out),
+            Self::Gemini(reader) => reader.whole(body, out),
         }
     }
 
@@ -85,6 +146,8 @@ impl Reader {
     pub(crate) fn end(&mut self, out: &mut VecDeque<Delta>) -> Result<(), Fault> {
         match self {
             Self::OpenAi(reader) => reader.end(out),
+            Self::Anthropic(reader) => reader.end(out),
+            Self::Gemini(reader) => reader.end(out),
         }
     }
 
@@ -92,6 +155,16 @@ impl Reader {
     pub(crate) fn has_stopped(&self) -> bool {
         match self {
             Self::OpenAi(reader) => reader.has_stopped(),
+            Self::Anthropic(reader) => reader.has_stopped(),
+            Self::Gemini(reader) => reader.has_stopped(),
         }
     }
+}
+
+/// Where the JSON breaks. The parser's own words may quote the answer, so they are not used.
+pub(crate) fn not_json(error: &serde_json::Error) -> Fault {
+    let (line, column) = (error.line(), error.column());
+    Fault::Malformed(format!(
+        "it is not JSON from line {line}, column {column} on"
+    ))
 }

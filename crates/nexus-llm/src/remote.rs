@@ -15,8 +15,8 @@ use url::Url;
 pub use self::reachability::Reachability;
 use crate::answer::{ANSWER_LIMIT, Answer, Clock};
 use crate::failures::Failures;
-use crate::openai::{self, Vendor};
-use crate::protocol::{Outgoing, Reader};
+use crate::protocol::{self, Outgoing, Reader};
+use crate::report::reported_in_body;
 use crate::transport::{
     Call, Transport, Unsendable, describe, read_beginning, read_whole, refused_address,
 };
@@ -133,7 +133,8 @@ impl Wire {
         };
         let Outgoing { url, body } =
             Outgoing::turn(remote.protocol, remote.base_url, request, &model_id);
-        let call = Call::post(&url, key, body).map_err(|why| remote.unsendable(why))?;
+        let call =
+            Call::post(&url, remote.protocol, key, body).map_err(|why| remote.unsendable(why))?;
         let sent = self.send(remote, &call).await;
         if is_automatic && matches!(sent, Err(LlmError::Rejected { .. })) {
             // The server may have another model by now.
@@ -159,9 +160,9 @@ impl Wire {
 
     /// The ids of the models that a provider lists.
     async fn list(&self, remote: &Remote<'_>) -> Result<Vec<String>, LlmError> {
-        let vendor = Vendor::at(remote.base_url);
-        let url = vendor.address(remote.base_url, "/models");
-        let call = Call::get(&url, remote.key()?).map_err(|why| remote.unsendable(why))?;
+        let url = protocol::models_address(remote.protocol, remote.base_url);
+        let call = Call::get(&url, remote.protocol, remote.key()?)
+            .map_err(|why| remote.unsendable(why))?;
         let response = self.send(remote, &call).await?;
         let body = read_whole(response.into_body(), ANSWER_LIMIT)
             .await
@@ -171,7 +172,8 @@ impl Wire {
                     .failures
                     .malformed("its list of models is too long", false)
             })?;
-        let listed = openai::listed_models(&body, vendor).ok_or_else(|| {
+        let listed = protocol::listed_models(remote.protocol, remote.base_url, &body);
+        let listed = listed.ok_or_else(|| {
             remote
                 .failures
                 .malformed("it does not list its models", false)
@@ -193,7 +195,7 @@ impl Wire {
         let (head, body) = response.into_parts();
         let said = timeout(self.timers.trailing, read_beginning(body, ERROR_BODY_LIMIT)).await;
         let said = said.unwrap_or_default();
-        let said = openai::reported_in_body(&String::from_utf8_lossy(&said));
+        let said = reported_in_body(&String::from_utf8_lossy(&said));
         Err(remote.failures.status(head.status, &head.headers, &said))
     }
 

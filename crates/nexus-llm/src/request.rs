@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use nexus_core::Model;
 use serde_json::{Map, Value};
+use url::Url;
 
 /// What a model is asked.
 #[derive(Clone, Debug)]
@@ -25,8 +26,10 @@ pub struct ChatRequest {
 pub enum ChatMessage {
     /// The joined prompt blocks. Only the server writes them.
     System(Arc<str>),
-    /// The person.
+    /// The person, in words.
     User(String),
+    /// The person, in words and images, in this order.
+    UserParts(Vec<UserPart>),
     /// The model.
     Assistant {
         /// What it said; may be empty when it only called tools.
@@ -48,6 +51,53 @@ pub enum ChatMessage {
     },
 }
 
+/// A piece of what a person says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserPart {
+    /// Words.
+    Text(String),
+    /// An image.
+    Image(Image),
+}
+
+/// An image, which the provider reads. Nexus never fetches it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Image {
+    /// Where it is.
+    Address(Url),
+    /// What it is.
+    Inline {
+        /// Its media type, such as `image/png`.
+        media_type: String,
+        /// Its bytes in base64.
+        base64: String,
+    },
+}
+
+impl Image {
+    /// Reads an address that begins with `https:` or `http:`, or one that holds the image itself,
+    /// `data:image/png;base64,…` (RFC 2397). `None` for every other.
+    #[must_use]
+    pub fn parse(address: &str) -> Option<Self> {
+        let Some(inline) = address.strip_prefix("data:") else {
+            let url = Url::parse(address).ok()?;
+            let is_web = matches!(url.scheme(), "https" | "http");
+            return is_web.then_some(Self::Address(url));
+        };
+        let (media_type, base64) = inline.split_once(";base64,")?;
+        let is_word = |text: &str| {
+            let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b".+-".contains(&byte);
+            !text.is_empty() && text.bytes().all(is_fit)
+        };
+        let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+        let is_image = media_type.strip_prefix("image/").is_some_and(is_word);
+        (is_image && !base64.is_empty() && base64.bytes().all(is_base64)).then(|| Self::Inline {
+            media_type: media_type.to_owned(),
+            base64: base64.to_owned(),
+        })
+    }
+}
+
 /// A model asks for a tool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToolCall {
@@ -57,7 +107,8 @@ pub struct ToolCall {
     pub name: String,
     /// The arguments, as the JSON text that the model wrote. It may be invalid.
     pub arguments: String,
-    /// Keys of the call that we do not know. Some providers want them back in the next round.
+    /// What the provider wants back with the call in the next round: keys of the call that we do
+    /// not know, and the signed thoughts that led to it. It says nothing to another protocol.
     pub extra: Map<String, Value>,
 }
 
@@ -70,4 +121,35 @@ pub struct ToolSpec {
     pub description: String,
     /// A JSON Schema of its arguments.
     pub parameters: Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_has_a_web_address_or_holds_itself() {
+        let inline = Image::Inline {
+            media_type: "image/svg+xml".to_owned(),
+            base64: "aGk=".to_owned(),
+        };
+        assert_eq!(Image::parse("data:image/svg+xml;base64,aGk="), Some(inline));
+        assert!(matches!(
+            Image::parse("https://x.test/a.png"),
+            Some(Image::Address(_))
+        ));
+        for odd in [
+            "",
+            "a.png",
+            "file:///etc/passwd",
+            "data:image/png,raw",
+            "data:text/html;base64,aGk=",
+            "data:image/;base64,aGk=",
+            "data:image/png;charset=x;base64,aGk=",
+            "data:image/png;base64,",
+            "data:image/png;base64,a b",
+        ] {
+            assert_eq!(Image::parse(odd), None, "{odd}");
+        }
+    }
 }

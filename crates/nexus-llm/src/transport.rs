@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use nexus_core::catalog::Protocol;
 use nexus_core::egress::PinnedKey;
 use rustls::{ClientConfig, RootCertStore};
 use url::Url;
@@ -25,6 +26,8 @@ use url::Url;
 use crate::addresses::{AddressRefused, AddressRules};
 use connector::{Connector, Reuse};
 use guard::{Guard, Lookup, SystemLookup};
+
+use crate::protocol;
 
 /// Many servers close idle connections after 30 s or more. Ours go first.
 const POOL_IDLE: Duration = Duration::from_secs(20);
@@ -61,16 +64,21 @@ pub(crate) enum Unsendable {
 }
 
 impl Call {
-    pub(crate) fn get(url: &Url, key: Option<&PinnedKey>) -> Result<Self, Unsendable> {
-        Self::new(Method::GET, url, key)
+    pub(crate) fn get(
+        url: &Url,
+        protocol: Protocol,
+        key: Option<&PinnedKey>,
+    ) -> Result<Self, Unsendable> {
+        Self::new(Method::GET, url, protocol, key)
     }
 
     pub(crate) fn post(
         url: &Url,
+        protocol: Protocol,
         key: Option<&PinnedKey>,
         json: Vec<u8>,
     ) -> Result<Self, Unsendable> {
-        let mut call = Self::new(Method::POST, url, key)?;
+        let mut call = Self::new(Method::POST, url, protocol, key)?;
         call.headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
@@ -80,24 +88,31 @@ impl Call {
     }
 
     /// Address and key come together here, and nowhere else.
-    fn new(method: Method, url: &Url, key: Option<&PinnedKey>) -> Result<Self, Unsendable> {
+    fn new(
+        method: Method,
+        url: &Url,
+        protocol: Protocol,
+        key: Option<&PinnedKey>,
+    ) -> Result<Self, Unsendable> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Unsendable::NotHttp);
         }
         let uri = Uri::try_from(url.as_str()).map_err(|_| Unsendable::NotHttp)?;
-        let mut headers = HeaderMap::with_capacity(4);
+        let mut headers = HeaderMap::with_capacity(8);
         let agent = concat!("nexus/", env!("CARGO_PKG_VERSION"));
         headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
         headers.insert(
             header::ACCEPT,
             HeaderValue::from_static("text/event-stream, application/json"),
         );
+        headers.extend(protocol::version_header(protocol));
         if let Some(key) = key {
             let key = key.reveal_to(url).ok_or(Unsendable::WrongKey)?;
-            let bearer = HeaderValue::try_from(format!("Bearer {key}"));
-            let mut bearer = bearer.map_err(|_| Unsendable::WrongKey)?;
-            bearer.set_sensitive(true);
-            headers.insert(header::AUTHORIZATION, bearer);
+            let (name, scheme) = protocol::key_header(protocol);
+            let value = HeaderValue::try_from(format!("{scheme}{key}"));
+            let mut value = value.map_err(|_| Unsendable::WrongKey)?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
         }
         Ok(Self {
             method,

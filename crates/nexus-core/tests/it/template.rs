@@ -1,6 +1,6 @@
 //! What a template may say, and what is answered when it says something else.
 
-use nexus_core::catalog::{Credential, Endpoint};
+use nexus_core::catalog::{Credential, Endpoint, Protocol};
 use nexus_core::egress::Secrets;
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::policy::Lock;
@@ -88,6 +88,40 @@ fn a_provider_without_its_key_is_there_and_says_which_variable_to_set() {
 }
 
 #[test]
+fn a_row_without_a_protocol_speaks_what_its_address_is_known_for() {
+    let spoken = |row: Value| {
+        let mut document = document();
+        document["llm"]["providers"]["google"] = row;
+        match &genesis(document).providers()[0].endpoint {
+            Endpoint::Remote { protocol, .. } => *protocol,
+            Endpoint::Builtin => panic!("it is not built in"),
+        }
+    };
+    let google = "https://generativelanguage.googleapis.com";
+    for (base_url, protocol) in [
+        // The worked example of the specification.
+        ("https://api.anthropic.com", Protocol::Anthropic),
+        ("https://api.anthropic.com/v1/", Protocol::Anthropic),
+        (&format!("{google}/v1beta"), Protocol::Gemini),
+        (&format!("{google}/v1beta/openai/"), Protocol::OpenAi),
+        ("https://api.openai.com/v1", Protocol::OpenAi),
+        ("https://api.anthropic.com.example.com", Protocol::OpenAi),
+    ] {
+        assert_eq!(spoken(json!({ "base_url": base_url })), protocol);
+    }
+    for (name, protocol) in [
+        ("openai", Protocol::OpenAi),
+        ("anthropic", Protocol::Anthropic),
+        ("gemini", Protocol::Gemini),
+    ] {
+        for base_url in ["https://x.test", "https://api.anthropic.com", google] {
+            let row = json!({ "base_url": base_url, "protocol": name });
+            assert_eq!(spoken(row), protocol);
+        }
+    }
+}
+
+#[test]
 fn ten_mistakes_are_reported_at_once_each_with_its_place() {
     let mut document = document();
     document["system"]["max_tool_iterations"] = json!(900);
@@ -105,7 +139,7 @@ fn ten_mistakes_are_reported_at_once_each_with_its_place() {
       /system/log_level: found "chatty", expected DEBUG, INFO, WARNING or ERROR
       /system/max_tool_iterations: found 900, expected a whole number from 1 to 20
       /llm/providers/google/base_url: found "ftp://example.com", expected an address that begins with https:// or http://, without ? or #
-      /llm/providers/deepseek/protocol: found "smoke-signals", expected openai (any OpenAI-compatible server) or builtin
+      /llm/providers/deepseek/protocol: found "smoke-signals", expected openai (any OpenAI-compatible server), anthropic, gemini or builtin
       /llm/catalog/echo/aliases/0: found "Gemini-2.5-Flash", expected a name that the model gemini-2.5-flash does not have already
       /llm/catalog/deepseek-chat/default_params/temperature: found "hot", expected a number from 0 to 2
       /llm/catalog/echo/provider: found "nobody", expected a key of llm.providers

@@ -1,18 +1,19 @@
 //! An answer, byte by byte, with a clock that stands still.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::LocalBoxStream;
 use futures_util::{Stream, StreamExt, stream};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use nexus_core::Model;
 use nexus_core::catalog::{DefaultParams, Endpoint, Protocol, Provider};
 use tokio::time::{Instant, sleep};
+
+mod recorded;
 
 use super::{ANSWER_LIMIT, Answer, Clock};
 use crate::failures::Failures;
@@ -33,15 +34,29 @@ fn events(chunks: impl Stream<Item = Bytes> + 'static) -> impl Stream<Item = Pie
 fn breakable_events(
     chunks: impl Stream<Item = io::Result<Bytes>> + 'static,
 ) -> impl Stream<Item = Piece> + Unpin {
-    let body = StreamBody::new(chunks.map(|chunk| chunk.map(Frame::data)).boxed_local());
-    let clock = Clock {
-        timers: Timers::default(),
-        started: Instant::now(),
-    };
-    Answer::events(body, reader(), Failures::new("acme".into(), None), clock)
+    let (reader, clock) = (reader(Protocol::OpenAi), clock());
+    Answer::events(
+        body(chunks),
+        reader,
+        Failures::new("acme".into(), None),
+        clock,
+    )
 }
 
-fn reader() -> Reader {
+fn body(
+    chunks: impl Stream<Item = io::Result<Bytes>> + 'static,
+) -> StreamBody<LocalBoxStream<'static, io::Result<Frame<Bytes>>>> {
+    StreamBody::new(chunks.map(|chunk| chunk.map(Frame::data)).boxed_local())
+}
+
+fn clock() -> Clock {
+    Clock {
+        timers: Timers::default(),
+        started: Instant::now(),
+    }
+}
+
+fn reader(protocol: Protocol) -> Reader {
     let provider = Arc::new(Provider {
         name: "acme".into(),
         endpoint: Endpoint::Builtin,
@@ -62,7 +77,7 @@ fn reader() -> Reader {
         max_tokens: None,
         tools,
     };
-    Reader::new(Protocol::OpenAi, &request)
+    Reader::new(protocol, &request)
 }
 
 fn bytes(chunk: impl AsRef<[u8]>) -> Bytes {
@@ -97,52 +112,6 @@ fn text(pieces: &Pieces) -> String {
             }
         })
         .collect()
-}
-
-fn recorded_streams() -> Vec<(PathBuf, Vec<u8>)> {
-    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/exchanges/openai");
-    let cases = fs::read_dir(cases).expect("the recorded exchanges");
-    let files = cases.map(|case| case.expect("a case").path().join("response.sse"));
-    files
-        .filter_map(|file| Some((file.clone(), fs::read(&file).ok()?)))
-        .collect()
-}
-
-#[tokio::test]
-async fn recorded_streams_read_the_same_at_every_cut() {
-    let streams = recorded_streams();
-    assert!(
-        streams.len() >= 7,
-        "only {} recorded streams were found",
-        streams.len()
-    );
-    for (file, stream) in streams {
-        let whole = format!("{:?}", replay([stream.as_slice()]).await);
-        let bytewise = format!("{:?}", replay(stream.chunks(1)).await);
-        assert_eq!(bytewise, whole, "{}", file.display());
-        for cut in 1..stream.len() {
-            let (head, tail) = stream.split_at(cut);
-            let pieces = format!("{:?}", replay([head, tail]).await);
-            assert_eq!(pieces, whole, "{} cut at byte {cut}", file.display());
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_recorded_stream_that_breaks_off_anywhere_ends_in_exactly_one_end() {
-    for (file, stream) in recorded_streams() {
-        for cut in 0..stream.len() {
-            let pieces = replay([&stream[..cut]]).await;
-            let is_end = |piece: &Piece| matches!(piece, Err(_) | Ok(Delta::Finished(_)));
-            let ends = pieces.iter().filter(|piece| is_end(piece)).count();
-            let file = file.display();
-            assert_eq!(ends, 1, "{file} cut at byte {cut}");
-            assert!(
-                pieces.last().is_some_and(is_end),
-                "{file} cut at byte {cut}"
-            );
-        }
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,13 +1,15 @@
 //! A [`ChatRequest`] as the JSON body of `POST /chat/completions`. Only what is set is sent:
 //! Gemini refuses fields that it does not know, and others refuse values that they cannot honour.
 
+use std::borrow::Cow;
+
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::vendor::Vendor;
-use crate::{ChatMessage, ChatRequest, ToolCall, ToolSpec};
+use crate::{ChatMessage, ChatRequest, Image, ToolCall, ToolSpec, UserPart, anthropic, gemini};
 
 /// Writes the body. `model_id` is what the provider calls the model.
 pub(crate) fn body(request: &ChatRequest, model_id: &str, vendor: &Vendor) -> Vec<u8> {
@@ -42,7 +44,9 @@ impl Serialize for Body<'_> {
                 vendor,
             },
         )?;
-        if let Some(temperature) = request.temperature {
+        if let Some(temperature) = request.temperature
+            && vendor.takes_temperature(model_id)
+        {
             map.serialize_entry("temperature", &temperature)?;
         }
         if let Some(max_tokens) = request.max_tokens {
@@ -50,9 +54,12 @@ impl Serialize for Body<'_> {
         }
         if !request.tools.is_empty() {
             map.serialize_entry("tools", &Tools(&request.tools))?;
+            if vendor.reasons_or_calls(model_id) {
+                map.serialize_entry("reasoning_effort", "none")?;
+            }
         }
         map.serialize_entry("stream", &request.model.streams)?;
-        if request.model.streams {
+        if request.model.streams && vendor.asks_for_usage {
             map.serialize_entry(
                 "stream_options",
                 &StreamOptions {
@@ -104,6 +111,10 @@ impl Serialize for Message<'_> {
                 map.serialize_entry("role", "user")?;
                 map.serialize_entry("content", text)?;
             }
+            ChatMessage::UserParts(parts) => {
+                map.serialize_entry("role", "user")?;
+                map.serialize_entry("content", &Parts(parts))?;
+            }
             ChatMessage::Assistant {
                 text,
                 reasoning,
@@ -129,13 +140,46 @@ impl Serialize for Message<'_> {
             } => {
                 map.serialize_entry("role", "tool")?;
                 map.serialize_entry("tool_call_id", call_id)?;
-                // Gemini refuses a result without the name of its tool.
-                map.serialize_entry("name", name)?;
+                if self.vendor.names_results {
+                    map.serialize_entry("name", name)?;
+                }
                 map.serialize_entry("content", content)?;
             }
         }
         map.end()
     }
+}
+
+struct Parts<'a>(&'a [UserPart]);
+
+impl Serialize for Parts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|part| match part {
+            UserPart::Text(text) => Part::Text { text },
+            UserPart::Image(image) => Part::ImageUrl {
+                image_url: ImageUrl {
+                    url: match image {
+                        Image::Address(url) => Cow::Borrowed(url.as_str()),
+                        Image::Inline { media_type, base64 } => {
+                            Cow::Owned(format!("data:{media_type};base64,{base64}"))
+                        }
+                    },
+                },
+            },
+        }))
+    }
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Part<'a> {
+    Text { text: &'a str },
+    ImageUrl { image_url: ImageUrl<'a> },
+}
+
+#[derive(Serialize)]
+struct ImageUrl<'a> {
+    url: Cow<'a, str>,
 }
 
 struct Calls<'a>(&'a [ToolCall]);
@@ -156,7 +200,8 @@ impl Serialize for Call<'_> {
         map.serialize_entry("type", "function")?;
         map.serialize_entry("function", &CalledFunction::of(call))?;
         for (key, value) in &call.extra {
-            if !matches!(key.as_str(), "id" | "type" | "function" | "index") {
+            let is_ours = matches!(key.as_str(), "id" | "type" | "function" | "index");
+            if !is_ours && !matches!(key.as_str(), anthropic::THINKING | gemini::SIGNATURE) {
                 map.serialize_entry(key, value)?;
             }
         }
@@ -228,8 +273,7 @@ mod tests {
 
     use super::*;
 
-    /// The body of a second round with a limit, as it goes to `host`.
-    fn second_round(host: &str, arguments: &str) -> Value {
+    fn request(messages: Vec<ChatMessage>, streams: bool) -> ChatRequest {
         let provider = Arc::new(Provider {
             name: "acme".into(),
             endpoint: Endpoint::Builtin,
@@ -240,8 +284,26 @@ mod tests {
             aliases: Vec::new(),
             provider,
             default_params: DefaultParams::default(),
-            streams: false,
+            streams,
         };
+        ChatRequest {
+            model: Arc::new(model),
+            messages,
+            temperature: Some(0.5),
+            max_tokens: Some(9),
+            tools: Arc::new([]),
+        }
+    }
+
+    /// The body as it goes to `host`.
+    fn body_for(host: &str, model_id: &str, request: &ChatRequest) -> Value {
+        let base_url = Url::parse(&format!("https://{host}/v1")).expect("a URL");
+        let body = body(request, model_id, Vendor::at(&base_url));
+        serde_json::from_slice(&body).expect("JSON")
+    }
+
+    /// The body of a second round.
+    fn second_round(host: &str, arguments: &str) -> Value {
         let called = |tool_calls| ChatMessage::Assistant {
             text: "Let me look.".to_owned(),
             reasoning: "Which city?".to_owned(),
@@ -254,16 +316,59 @@ mod tests {
             arguments: arguments.to_owned(),
             extra: extra.as_object().cloned().unwrap_or_default(),
         };
-        let request = ChatRequest {
-            model: Arc::new(model),
-            messages: vec![called(Vec::new()), called(vec![call])],
-            temperature: None,
-            max_tokens: Some(9),
-            tools: Arc::new([]),
+        let result = ChatMessage::ToolResult {
+            call_id: "a".to_owned(),
+            name: "clock".to_owned(),
+            content: "noon".to_owned(),
         };
-        let base_url = Url::parse(&format!("https://{host}/v1")).expect("a URL");
-        let body = body(&request, "m", Vendor::at(&base_url));
-        serde_json::from_slice(&body).expect("JSON")
+        let messages = vec![called(Vec::new()), called(vec![call]), result];
+        body_for(host, "m", &request(messages, false))
+    }
+
+    /// The body of a first round with a tool, which streams.
+    fn with_a_tool(host: &str, model_id: &str) -> Value {
+        let clock = ToolSpec {
+            name: "clock".to_owned(),
+            description: String::new(),
+            parameters: json!({}),
+        };
+        let request = ChatRequest {
+            tools: Arc::new([clock]),
+            ..request(Vec::new(), true)
+        };
+        body_for(host, model_id, &request)
+    }
+
+    #[test]
+    fn a_temperature_goes_to_the_models_that_take_one() {
+        let sent = |host, model_id| with_a_tool(host, model_id).get("temperature").is_some();
+        for model_id in ["gpt-4.1-mini", "gpt-4o", "ft:gpt-4o-mini:acme::1"] {
+            assert!(sent("api.openai.com", model_id), "{model_id}");
+        }
+        for model_id in ["o3", "gpt-5", "gpt-5.6", "something-new"] {
+            assert!(!sent("api.openai.com", model_id), "{model_id}");
+            assert!(sent("openrouter.ai", model_id), "{model_id}");
+        }
+    }
+
+    #[test]
+    fn models_that_reason_or_call_tools_are_told_not_to_reason_when_there_are_tools() {
+        let effort = |host, model_id| with_a_tool(host, model_id)["reasoning_effort"].clone();
+        assert_eq!(effort("api.openai.com", "gpt-5.6"), "none");
+        assert_eq!(effort("api.openai.com", "gpt-4.1"), Value::Null);
+        assert_eq!(effort("ollama", "gpt-5.6"), Value::Null);
+        let without = body_for("api.openai.com", "gpt-5.6", &request(Vec::new(), true));
+        assert_eq!(without.get("reasoning_effort"), None);
+    }
+
+    #[test]
+    fn nobody_is_sent_a_field_that_they_refuse() {
+        let name = |host| second_round(host, "{}")["messages"][2]["name"].clone();
+        assert_eq!(name("api.groq.com"), Value::Null);
+        assert_eq!(name("api.mistral.ai"), "clock");
+        let asks = |host| with_a_tool(host, "m").get("stream_options").is_some();
+        assert!(asks("api.groq.com"));
+        assert!(!asks("api.mistral.ai"));
     }
 
     #[test]

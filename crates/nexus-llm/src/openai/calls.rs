@@ -2,19 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use crate::{ChatMessage, ChatRequest, ToolCall};
-
-/// More calls in one turn than this are a broken model or a hostile provider.
-const CALL_LIMIT: usize = 128;
-
-/// How ids that Nexus makes begin. A number follows that is new in the conversation.
-const OWN_ID: &str = "nexus_call_";
+use crate::call_ids::{CALL_LIMIT, CallIds, too_many};
+use crate::{ChatRequest, ToolCall};
 
 /// The tool calls of a turn so far.
 #[derive(Debug)]
 pub(super) struct Calls {
     pieces: Vec<Pieces>,
-    next_own_id: u64,
+    own_ids: CallIds,
 }
 
 #[derive(Debug, Default)]
@@ -35,16 +30,9 @@ struct Entry {
 
 impl Calls {
     pub(super) fn new(request: &ChatRequest) -> Self {
-        let own_numbers = request.messages.iter().flat_map(|message| match message {
-            ChatMessage::Assistant { tool_calls, .. } => tool_calls.as_slice(),
-            _ => &[],
-        });
-        let last = own_numbers
-            .filter_map(|call| call.id.strip_prefix(OWN_ID)?.parse().ok())
-            .max();
         Self {
             pieces: Vec::new(),
-            next_own_id: last.map_or(1, |last: u64| last.saturating_add(1)),
+            own_ids: CallIds::new(request),
         }
     }
 
@@ -60,7 +48,7 @@ impl Calls {
                 self.merge(Entry::read(position, entry));
             }
             if self.pieces.len() > CALL_LIMIT {
-                return Err(format!("it asks for more than {CALL_LIMIT} tools at once"));
+                return Err(too_many());
             }
         }
         Ok(())
@@ -83,8 +71,7 @@ impl Calls {
                 (false, _) => {}
             }
             if id.is_empty() {
-                id = format!("{OWN_ID}{}", self.next_own_id);
-                self.next_own_id += 1;
+                id = self.own_ids.next();
             }
             calls.push(ToolCall {
                 id,

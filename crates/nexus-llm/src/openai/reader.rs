@@ -8,9 +8,10 @@ use nexus_core::event::Usage;
 use serde_json::Value;
 
 use super::calls::Calls;
-use super::report::Reported;
-use super::wire::{Choice, First, Frame, Object, Piece};
-use crate::protocol::{Fault, Step};
+use super::wire::{Choice, Frame, Piece};
+use crate::lenient::{First, Object};
+use crate::protocol::{Fault, Step, not_json};
+use crate::report::Reported;
 use crate::{ChatRequest, Delta, Finish, FinishReason};
 
 /// What is known of an answer so far.
@@ -127,10 +128,7 @@ impl Reader {
             "content_filter" => FinishReason::ContentFilter,
             "error" => {
                 let message = "it ended the answer with an error".to_owned();
-                return Err(Fault::Reported(Reported {
-                    code: None,
-                    message,
-                }));
+                return Err(Fault::Reported(Reported::saying(message)));
             }
             other => FinishReason::Other(other.to_owned()),
         };
@@ -149,12 +147,23 @@ impl Reader {
         if input_tokens.or(output_tokens).is_none() {
             return;
         }
+        let (input_tokens, mut output_tokens) = (
+            input_tokens.unwrap_or_default(),
+            output_tokens.unwrap_or_default(),
+        );
+        let reasoning_tokens = number("/completion_tokens_details/reasoning_tokens");
+        // xAI counts reasoning beside the answer, the others count it in:
+        // https://docs.x.ai/docs/guides/reasoning, where the three add up to the total.
+        let beside = output_tokens.saturating_add(reasoning_tokens.unwrap_or_default());
+        if number("/total_tokens") == Some(input_tokens.saturating_add(beside)) {
+            output_tokens = beside;
+        }
         self.usage = Some(Usage {
-            input_tokens: input_tokens.unwrap_or_default(),
-            output_tokens: output_tokens.unwrap_or_default(),
+            input_tokens,
+            output_tokens,
             cached_input_tokens: number("/prompt_tokens_details/cached_tokens")
                 .or_else(|| number("/prompt_cache_hit_tokens")),
-            reasoning_tokens: number("/completion_tokens_details/reasoning_tokens"),
+            reasoning_tokens,
         });
     }
 
@@ -178,12 +187,4 @@ impl Reader {
 
 fn first_filled<'a>(first: Cow<'a, str>, second: Cow<'a, str>) -> Cow<'a, str> {
     if first.is_empty() { second } else { first }
-}
-
-/// Where the JSON breaks. The parser's own words may quote the answer, so they are not used.
-fn not_json(error: &serde_json::Error) -> Fault {
-    let (line, column) = (error.line(), error.column());
-    Fault::Malformed(format!(
-        "it is not JSON from line {line}, column {column} on"
-    ))
 }

@@ -62,7 +62,7 @@ fn transport(rules: AddressRules, lookup: &Arc<Script>) -> Transport {
 }
 
 async fn get(transport: &Transport, url: &str) -> Result<(), String> {
-    let call = Call::get(&Url::parse(url).unwrap(), None).unwrap();
+    let call = Call::get(&Url::parse(url).unwrap(), Protocol::OpenAi, None).unwrap();
     match transport.send(&call).await {
         Ok(response) => {
             response.into_body().collect().await.unwrap();

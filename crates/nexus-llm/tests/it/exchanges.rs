@@ -6,45 +6,53 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nexus_core::Model;
-use nexus_llm::{ChatMessage, ChatRequest, ToolCall, ToolSpec};
+use nexus_core::catalog::Protocol;
+use nexus_llm::{ChatMessage, ChatRequest, Image, ToolCall, ToolSpec, UserPart};
 use serde_json::{Value, json};
 
 use crate::double::{self, Act, Double};
-use crate::support::{Pieces, ask, client, request, whole_request};
+use crate::support::{Pieces, ask, client, request, request_in};
 
-/// What is asked in each case; the answer is in its folder.
-fn cases(base_url: &str) -> Vec<(&'static str, ChatRequest)> {
-    let plain = || request(base_url);
-    let whole = || whole_request(base_url);
-    vec![
-        (
-            "openai-text",
-            ChatRequest {
-                temperature: Some(0.5),
-                max_tokens: Some(64),
-                ..guided(plain())
-            },
+/// What is asked in each case, by its folder.
+fn asked(case: &str, protocol: Protocol, base_url: &str) -> ChatRequest {
+    let plain = request_in(protocol, base_url);
+    match case {
+        "openai/openai-text" => ChatRequest {
+            temperature: Some(0.5),
+            max_tokens: Some(64),
+            ..guided(plain)
+        },
+        "openai/ollama-text" => ChatRequest {
+            temperature: Some(0.0),
+            ..guided(plain)
+        },
+        // More than the vendor takes.
+        "anthropic/text" | "gemini/text" => ChatRequest {
+            temperature: Some(2.5),
+            max_tokens: Some(64),
+            ..guided(plain)
+        },
+        "openai/openai-whole" => guided(in_one_piece(plain)),
+        "openai/llama-cpp-text" => guided(plain),
+        "openai/gemini-tools-second-round" => after_a_tool(
+            with_a_clock(plain),
+            &json!({"extra_content": {"google": {"thought_signature": "c2lnbmF0dXJl"}}}),
         ),
-        ("openai-tools", with_a_clock(plain())),
-        ("openai-whole", guided(whole())),
-        ("deepseek-reasoning", plain()),
-        ("deepseek-whole", whole()),
-        ("openrouter-text", plain()),
-        ("openrouter-error", plain()),
-        ("gemini-tools", with_a_clock(plain())),
-        (
-            "gemini-tools-second-round",
-            after_a_tool(with_a_clock(plain())),
+        "anthropic/tools-second-round" => {
+            let thinking = json!({"type": "thinking", "thinking": "", "signature": "Eq9B"});
+            let extra = json!({"anthropic_thinking": [thinking]});
+            after_a_tool(with_a_clock(plain), &extra)
+        }
+        "gemini/tools-second-round" => after_a_tool(
+            with_a_clock(plain),
+            &json!({"thoughtSignature": "c2lnbmF0dXJl"}),
         ),
-        (
-            "ollama-text",
-            ChatRequest {
-                temperature: Some(0.0),
-                ..guided(plain())
-            },
-        ),
-        ("llama-cpp-text", guided(plain())),
-    ]
+        "anthropic/whole-tools" => with_a_clock(in_one_piece(plain)),
+        _ if case.contains("tools") || case.ends_with("call") => with_a_clock(plain),
+        _ if case.ends_with("image") => with_images(plain),
+        _ if folder(case).join("response.json").exists() => in_one_piece(plain),
+        _ => plain,
+    }
 }
 
 fn guided(mut request: ChatRequest) -> ChatRequest {
@@ -52,6 +60,26 @@ fn guided(mut request: ChatRequest) -> ChatRequest {
         .messages
         .insert(0, ChatMessage::System("You are Nova, a calm guide.".into()));
     request
+}
+
+fn in_one_piece(mut request: ChatRequest) -> ChatRequest {
+    Arc::get_mut(&mut request.model)
+        .expect("the only one")
+        .streams = false;
+    request
+}
+
+fn with_images(request: ChatRequest) -> ChatRequest {
+    let image = |address| UserPart::Image(Image::parse(address).expect("an image"));
+    let parts = vec![
+        UserPart::Text("What do these show?".to_owned()),
+        image("https://example.com/a%20cat.png"),
+        image("data:image/png;base64,iVBORw0KGgo="),
+    ];
+    ChatRequest {
+        messages: vec![ChatMessage::UserParts(parts)],
+        ..request
+    }
 }
 
 fn with_a_clock(request: ChatRequest) -> ChatRequest {
@@ -66,18 +94,13 @@ fn with_a_clock(request: ChatRequest) -> ChatRequest {
     }
 }
 
-fn after_a_tool(mut request: ChatRequest) -> ChatRequest {
-    let Value::Object(extra) =
-        json!({"extra_content": {"google": {"thought_signature": "c2lnbmF0dXJl"}}})
-    else {
-        unreachable!("it is an object");
-    };
+fn after_a_tool(mut request: ChatRequest, extra: &Value) -> ChatRequest {
     let (id, name) = ("nexus_call_1".to_owned(), "clock".to_owned());
     let call = ToolCall {
         id: id.clone(),
         name: name.clone(),
         arguments: r#"{"city":"Oslo"}"#.into(),
-        extra,
+        extra: extra.as_object().cloned().expect("an object"),
     };
     request.messages.push(ChatMessage::Assistant {
         text: String::new(),
@@ -93,9 +116,20 @@ fn after_a_tool(mut request: ChatRequest) -> ChatRequest {
     request
 }
 
+/// The folders of one protocol, in order.
+fn cases(protocol: &str) -> Vec<String> {
+    let folders = fs::read_dir(folder(protocol)).expect("the folder");
+    let names = folders.map(|it| it.expect("a folder").file_name().into_string());
+    let mut cases: Vec<_> = names
+        .map(|name| format!("{protocol}/{}", name.expect("text")))
+        .collect();
+    cases.sort();
+    cases
+}
+
 fn folder(case: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/it/exchanges/openai")
+        .join("tests/it/exchanges")
         .join(case)
 }
 
@@ -122,33 +156,26 @@ fn lines(pieces: &Pieces) -> String {
     })
 }
 
-#[tokio::test]
-async fn recorded_exchanges_send_and_read_what_they_should() {
-    let every_folder = fs::read_dir(folder("")).expect("the folder").count();
-    assert_eq!(
-        cases("http://localhost").len(),
-        every_folder,
-        "a folder has no case"
-    );
-
-    for (number, (case, _)) in cases("http://localhost").into_iter().enumerate() {
-        let double = Double::start([recorded(case, usize::MAX)]).await;
-        let (_, request) = cases(&double.base_url()).swap_remove(number);
+async fn check_exchanges(protocol: Protocol, name: &str, path: &str, whole_path: &str) {
+    for case in cases(name) {
+        let double = Double::start([recorded(&case, usize::MAX)]).await;
+        let request = asked(&case, protocol, &double.base_url());
+        let path = if request.model.streams {
+            path
+        } else {
+            whole_path
+        };
         let pieces = ask(&client(), request).await;
 
         let sent = double.received().remove(0);
-        let expected = fs::read(folder(case).join("request.json")).expect("a request");
+        let expected = fs::read(folder(&case).join("request.json")).expect("a request");
         let expected: Value = serde_json::from_slice(&expected).expect("JSON");
         assert_eq!(sent.body, expected, "{case}");
-        assert!(
-            sent.head
-                .starts_with("post /v1/chat/completions http/1.1\r\n"),
-            "{}",
-            sent.head
-        );
+        let first_line = format!("post /v1{path} http/1.1\r\n");
+        assert!(sent.head.starts_with(&first_line), "{}", sent.head);
 
         let mut settings = insta::Settings::clone_current();
-        settings.set_snapshot_path(folder(case));
+        settings.set_snapshot_path(folder(&case));
         settings.set_prepend_module_to_snapshot(false);
         settings.set_omit_expression(true);
         settings.bind(|| insta::assert_snapshot!("expected", lines(&pieces)));
@@ -156,17 +183,41 @@ async fn recorded_exchanges_send_and_read_what_they_should() {
 }
 
 #[tokio::test]
+async fn exchanges_with_openai_send_and_read_what_they_should() {
+    let path = "/chat/completions";
+    check_exchanges(Protocol::OpenAi, "openai", path, path).await;
+}
+
+#[tokio::test]
+async fn exchanges_with_anthropic_send_and_read_what_they_should() {
+    check_exchanges(Protocol::Anthropic, "anthropic", "/messages", "/messages").await;
+}
+
+#[tokio::test]
+async fn exchanges_with_gemini_send_and_read_what_they_should() {
+    let stream = "/models/model-id:streamgeneratecontent?alt=sse";
+    let whole = "/models/model-id:generatecontent";
+    check_exchanges(Protocol::Gemini, "gemini", stream, whole).await;
+}
+
+#[tokio::test]
 async fn recorded_exchanges_read_the_same_byte_by_byte() {
-    for (number, (case, _)) in cases("http://localhost").into_iter().enumerate() {
-        let double = Double::start([1, 7, usize::MAX].map(|size| recorded(case, size))).await;
-        let client = client();
-        let mut answers = Vec::new();
-        for _ in 0..3 {
-            let (_, request) = cases(&double.base_url()).swap_remove(number);
-            answers.push(lines(&ask(&client, request).await));
+    for (protocol, name) in [
+        (Protocol::OpenAi, "openai"),
+        (Protocol::Anthropic, "anthropic"),
+        (Protocol::Gemini, "gemini"),
+    ] {
+        for case in cases(name) {
+            let double = Double::start([1, 7, usize::MAX].map(|size| recorded(&case, size))).await;
+            let client = client();
+            let mut answers = Vec::new();
+            for _ in 0..3 {
+                let request = asked(&case, protocol, &double.base_url());
+                answers.push(lines(&ask(&client, request).await));
+            }
+            assert_eq!(answers[0], answers[2], "{case}");
+            assert_eq!(answers[1], answers[2], "{case}");
         }
-        assert_eq!(answers[0], answers[2], "{case}");
-        assert_eq!(answers[1], answers[2], "{case}");
     }
 }
 

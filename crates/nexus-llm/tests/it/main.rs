@@ -12,8 +12,10 @@ mod double;
 mod egress;
 mod exchanges;
 mod faults;
+mod matrix;
 mod pool;
 mod reach;
 #[cfg(feature = "scripted")]
 mod scripted;
 mod support;
+mod vendors;

@@ -28,9 +28,17 @@ pub(crate) fn client_with(timers: Timers) -> LlmClient {
 }
 
 pub(crate) fn provider(base_url: &str, credential: Credential) -> Arc<Provider> {
+    speaking(Protocol::OpenAi, base_url, credential)
+}
+
+pub(crate) fn speaking(
+    protocol: Protocol,
+    base_url: &str,
+    credential: Credential,
+) -> Arc<Provider> {
     let base_url = Url::parse(base_url).expect("a URL");
     let endpoint = Endpoint::Remote {
-        protocol: Protocol::OpenAi,
+        protocol,
         base_url,
         credential,
     };
@@ -78,6 +86,12 @@ pub(crate) fn asking(model: Model) -> ChatRequest {
 /// A request for a stream.
 pub(crate) fn request(base_url: &str) -> ChatRequest {
     asking(model(keyed(base_url), "model-id"))
+}
+
+/// A request in one of the protocols.
+pub(crate) fn request_in(protocol: Protocol, base_url: &str) -> ChatRequest {
+    let provider = speaking(protocol, base_url, Credential::Key(key(base_url)));
+    asking(model(provider, "model-id"))
 }
 
 /// A request for an answer in one piece.

@@ -47,33 +47,35 @@ fn endpoint(row: &Node<'_>, secrets: &Secrets) -> Option<Endpoint> {
         |value| match value.as_str()? {
             "builtin" => Some(Kind::Builtin),
             "openai" => Some(Kind::Remote(Protocol::OpenAi)),
+            "anthropic" => Some(Kind::Remote(Protocol::Anthropic)),
+            "gemini" => Some(Kind::Remote(Protocol::Gemini)),
             _ => None,
         },
-        "openai (any OpenAI-compatible server) or builtin",
+        "openai (any OpenAI-compatible server), anthropic, gemini or builtin",
     );
     match kind {
         Some(Kind::Builtin) => Some(Endpoint::Builtin),
         None if protocol.is_present() => None,
-        None => remote(row, Protocol::OpenAi, secrets),
-        Some(Kind::Remote(protocol)) => remote(row, protocol, secrets),
+        None => remote(row, None, secrets),
+        Some(Kind::Remote(protocol)) => remote(row, Some(protocol), secrets),
     }
 }
 
-fn remote(row: &Node<'_>, protocol: Protocol, secrets: &Secrets) -> Option<Endpoint> {
+fn remote(row: &Node<'_>, protocol: Option<Protocol>, secrets: &Secrets) -> Option<Endpoint> {
     let address = credential::address(&row.get("base_url"), secrets);
     let credential = credential::credential(&row.get("api_key"), address.as_ref(), secrets);
-    match (address?, credential?) {
-        (Address::At(base_url), credential) => Some(Endpoint::Remote {
-            protocol,
-            base_url,
-            credential,
-        }),
-        (Address::Missing(variable), _) => Some(Endpoint::Remote {
-            protocol,
-            base_url: Url::parse("http://localhost/").ok()?,
-            credential: Credential::Missing { variable },
-        }),
-    }
+    let (base_url, credential) = match (address?, credential?) {
+        (Address::At(base_url), credential) => (base_url, credential),
+        (Address::Missing(variable), _) => (
+            Url::parse("http://localhost/").ok()?,
+            Credential::Missing { variable },
+        ),
+    };
+    Some(Endpoint::Remote {
+        protocol: protocol.unwrap_or_else(|| Protocol::at(&base_url)),
+        base_url,
+        credential,
+    })
 }
 
 /// The rows of `llm.catalog`.

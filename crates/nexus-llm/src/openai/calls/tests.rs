@@ -3,12 +3,12 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{CALL_LIMIT, Calls, ToolCall, Value};
+use super::{CALL_LIMIT, CallIds, Calls, ToolCall, Value};
 
 fn calls(lists: impl IntoIterator<Item = Value>) -> Result<Vec<ToolCall>, String> {
     let mut calls = Calls {
         pieces: Vec::new(),
-        next_own_id: 1,
+        own_ids: CallIds::default(),
     };
     for list in lists {
         calls.add(list)?;
