@@ -1,5 +1,7 @@
 //! Words errors: names the provider, blots out its key, keeps messages short.
 
+mod hint;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,12 +9,15 @@ use http::{HeaderMap, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::LlmError;
+use crate::error::RetryHint;
+use crate::openai::Reported;
 use crate::protocol::Fault;
 
 /// The longest message of a provider that is passed on, in characters.
 const MESSAGE_LIMIT: usize = 500;
-/// A provider that asks to wait for longer than this does not mean it.
-const LONGEST_WAIT: Duration = Duration::from_hours(24);
+/// Statuses that say that the request itself is wrong: it is never sent again, whatever else the
+/// provider says.
+const FINAL: [u16; 4] = [400, 404, 413, 422];
 
 /// Makes the errors of one provider.
 #[derive(Clone, Debug)]
@@ -53,6 +58,7 @@ impl Failures {
             provider: self.provider(),
             status,
             message,
+            hint: RetryHint::default(),
         }
     }
 
@@ -89,26 +95,32 @@ impl Failures {
             Fault::Malformed(reason) => self.malformed(&reason, any_piece),
             Fault::Unfinished => self.interrupted("it ended in the middle"),
             Fault::Reported(reported) if any_piece => self.interrupted(&reported.message),
-            Fault::Reported(reported) if reported.code == Some(429) => LlmError::RateLimited {
-                provider: self.provider(),
-                retry_after: None,
-            },
-            Fault::Reported(reported) => self.failed(StatusCode::OK, &reported.message),
+            Fault::Reported(reported) => self.reported(&reported),
+        }
+    }
+
+    /// An error in place of the first piece.
+    fn reported(&self, reported: &Reported) -> LlmError {
+        let status = reported
+            .code
+            .and_then(|code| StatusCode::from_u16(code).ok())
+            .filter(StatusCode::is_client_error);
+        match status {
+            Some(status) => self.status(status, &HeaderMap::new(), &reported.message),
+            None => self.failed(StatusCode::OK, &reported.message),
         }
     }
 
     /// The provider answered with a status that is not a success.
     pub(crate) fn status(&self, status: StatusCode, headers: &HeaderMap, said: &str) -> LlmError {
         let provider = self.provider();
+        let hint = hint::read(headers);
         match status.as_u16() {
             code @ (401 | 403) => LlmError::Unauthorized {
                 provider,
                 status: code,
             },
-            429 => LlmError::RateLimited {
-                provider,
-                retry_after: retry_after(headers),
-            },
+            429 => LlmError::RateLimited { provider, hint },
             code if status.is_redirection() => {
                 let message = "it redirects, and Nexus follows no redirects: \
                                set base_url to the final address";
@@ -118,7 +130,7 @@ impl Failures {
                     message: message.to_owned(),
                 }
             }
-            code if status.is_client_error() => LlmError::Rejected {
+            code if is_refusal(status, hint) => LlmError::Rejected {
                 provider,
                 status: code,
                 message: self.clean(said),
@@ -127,6 +139,7 @@ impl Failures {
                 provider,
                 status: code,
                 message: self.clean(said),
+                hint,
             },
         }
     }
@@ -156,31 +169,20 @@ impl Failures {
     }
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let seconds = number("retry-after-ms")
-        .map(|milliseconds| milliseconds / 1000.0)
-        .or_else(|| number("retry-after"))?;
-    Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|wait| *wait <= LONGEST_WAIT)
+/// Whether the request was refused, and not only at a bad moment: 408 and 425 (RFC 9110, RFC 8470)
+/// ask for another try, and so may others by their headers.
+fn is_refusal(status: StatusCode, hint: RetryHint) -> bool {
+    let code = status.as_u16();
+    let is_momentary = matches!(code, 408 | 425) || hint.again == Some(true);
+    status.is_client_error() && (FINAL.contains(&code) || !is_momentary)
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn failures(key: &str) -> Failures {
         Failures::new("acme".into(), Some(key.into()))
-    }
-
-    fn waits(name: &'static str, value: &'static str) -> Option<Duration> {
-        retry_after(&HeaderMap::from_iter([(
-            http::HeaderName::from_static(name),
-            HeaderValue::from_static(value),
-        )]))
     }
 
     #[test]
@@ -200,25 +202,33 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_read_when_it_makes_sense() {
-        assert_eq!(waits("retry-after", "7"), Some(Duration::from_secs(7)));
-        assert_eq!(
-            waits("retry-after", "0.5"),
-            Some(Duration::from_millis(500))
-        );
-        assert_eq!(
-            waits("retry-after-ms", "1500"),
-            Some(Duration::from_millis(1500))
-        );
-        for nonsense in [
-            "-5",
-            "NaN",
-            "inf",
-            "1e12",
-            "soon",
-            "Wed, 21 Oct 2015 07:28:00 GMT",
-        ] {
-            assert_eq!(waits("retry-after", nonsense), None, "{nonsense}");
+    fn a_status_says_whose_fault_it_is() {
+        let error = |code| {
+            let status = StatusCode::from_u16(code).expect("a status");
+            failures("key").status(status, &HeaderMap::new(), "")
+        };
+        for code in [400, 402, 404, 409, 413, 422, 301] {
+            assert!(matches!(error(code), LlmError::Rejected { .. }), "{code}");
         }
+        for code in [408, 425, 500, 502, 503, 504, 529] {
+            assert!(matches!(error(code), LlmError::Failed { .. }), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_provider_may_ask_for_another_try_but_not_of_a_wrong_request() {
+        let headers = HeaderMap::from_iter([(
+            http::HeaderName::from_static("x-should-retry"),
+            http::HeaderValue::from_static("true"),
+        )]);
+        let error = |code| failures("key").status(code, &headers, "");
+        assert!(matches!(
+            error(StatusCode::CONFLICT),
+            LlmError::Failed { .. }
+        ));
+        assert!(matches!(
+            error(StatusCode::BAD_REQUEST),
+            LlmError::Rejected { .. }
+        ));
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nexus_core::{Environment, Genesis, SystemClock};
-use nexus_llm::{LlmClient, Timers};
+use nexus_llm::{Jitter, LlmClient, Resilient, Timers};
 use nexus_run::live::{self, LiveTemplate};
 use nexus_run::{Gate, Orchestrator, ToolBox};
 use nexus_store::{EmbeddedStore, MongoOptions, MongoStore, OpenError, Store};
@@ -105,6 +105,7 @@ pub(crate) fn orchestrator(
     tasks: TaskTracker,
 ) -> Arc<Orchestrator> {
     let clock = Arc::new(SystemClock);
+    let model = Resilient::new(client, Timers::default(), Jitter::random());
     Arc::new(Orchestrator {
         gate: Arc::new(Gate::new(
             Arc::clone(&store),
@@ -112,7 +113,7 @@ pub(crate) fn orchestrator(
         )),
         store,
         template,
-        model: Arc::new(client),
+        model: Arc::new(model),
         tools: ToolBox::new(Vec::new()),
         clock,
         tasks,

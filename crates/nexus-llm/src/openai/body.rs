@@ -222,7 +222,7 @@ mod tests {
     use std::sync::Arc;
 
     use nexus_core::Model;
-    use nexus_core::catalog::{DefaultParams, Endpoint, Provider};
+    use nexus_core::catalog::{DefaultParams, Endpoint, Provider, Timeouts};
     use serde_json::json;
     use url::Url;
 
@@ -233,6 +233,7 @@ mod tests {
         let provider = Arc::new(Provider {
             name: "acme".into(),
             endpoint: Endpoint::Builtin,
+            timeouts: Timeouts::default(),
         });
         let model = Model {
             name: "m".into(),
@@ -241,6 +242,8 @@ mod tests {
             provider,
             default_params: DefaultParams::default(),
             streams: false,
+            reasons: false,
+            fallbacks: Vec::new(),
         };
         let called = |tool_calls| ChatMessage::Assistant {
             text: "Let me look.".to_owned(),
@@ -260,6 +263,7 @@ mod tests {
             temperature: None,
             max_tokens: Some(9),
             tools: Arc::new([]),
+            fallbacks: Vec::new(),
         };
         let base_url = Url::parse(&format!("https://{host}/v1")).expect("a URL");
         let body = body(&request, "m", Vendor::at(&base_url));

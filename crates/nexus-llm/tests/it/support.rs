@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use nexus_core::Model;
-use nexus_core::catalog::{Credential, DefaultParams, Endpoint, Protocol, Provider};
+use nexus_core::catalog::{Credential, DefaultParams, Endpoint, Protocol, Provider, Timeouts};
 use nexus_llm::{ChatMessage, ChatRequest, Delta, LanguageModel, LlmClient, LlmError, Timers};
 use url::Url;
 
@@ -30,6 +30,7 @@ pub(crate) fn provider(base_url: &str, credential: Credential) -> Arc<Provider> 
     Arc::new(Provider {
         name: "acme".into(),
         endpoint,
+        timeouts: Timeouts::default(),
     })
 }
 
@@ -45,6 +46,8 @@ pub(crate) fn model(provider: Arc<Provider>, id: &str) -> Model {
         provider,
         default_params: DefaultParams::default(),
         streams: true,
+        reasons: false,
+        fallbacks: Vec::new(),
     }
 }
 
@@ -55,6 +58,7 @@ pub(crate) fn asking(model: Model) -> ChatRequest {
         temperature: None,
         max_tokens: None,
         tools: Arc::new([]),
+        fallbacks: Vec::new(),
     }
 }
 

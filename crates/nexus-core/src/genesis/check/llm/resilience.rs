@@ -64,7 +64,15 @@ pub(super) fn timeouts(node: &Node<'_>) -> Timeouts {
 /// `reasoning`.
 pub(super) fn reasons(id: &str) -> bool {
     const PARTS: [&str; 9] = [
-        "reason", "think", "-r1", "r1-", "qwq", "gemini-2.5", "gemini-3", "gpt-5", "gpt-oss",
+        "reason",
+        "think",
+        "-r1",
+        "r1-",
+        "qwq",
+        "gemini-2.5",
+        "gemini-3",
+        "gpt-5",
+        "gpt-oss",
     ];
     const BEGINNINGS: [&str; 3] = ["o1", "o3", "o4"];
     let id = id.to_ascii_lowercase();
@@ -83,10 +91,22 @@ mod tests {
 
     #[test]
     fn models_that_think_are_known_by_their_ids() {
-        for id in ["o3", "o4-mini", "openai/o1-preview", "deepseek-reasoner", "Qwen3-4B-Thinking"] {
+        for id in [
+            "o3",
+            "o4-mini",
+            "openai/o1-preview",
+            "deepseek-reasoner",
+            "Qwen3-4B-Thinking",
+        ] {
             assert!(reasons(id), "{id}");
         }
-        for id in ["gpt-4o", "o200k", "deepseek-chat", "llama3.2", "claude-3-5-haiku-latest"] {
+        for id in [
+            "gpt-4o",
+            "o200k",
+            "deepseek-chat",
+            "llama3.2",
+            "claude-3-5-haiku-latest",
+        ] {
             assert!(!reasons(id), "{id}");
         }
     }
