@@ -196,7 +196,7 @@ async fn an_answer_without_end_is_cut_after_the_whole_turn() {
         matches!(last, Err(LlmError::Interrupted { .. })),
         "{last:?}"
     );
-    assert_eq!(said.len(), 18);
+    assert_eq!(said.len(), 20);
 }
 
 #[tokio::test(start_paused = true)]

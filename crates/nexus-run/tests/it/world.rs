@@ -13,6 +13,7 @@ use nexus_core::{
     Clock, Environment, Field, Identity, Message, OverrideWrite, Overrides, PublicKey, RunId,
     Session, Timestamp, TokenDigest,
 };
+use nexus_llm::LanguageModel;
 use nexus_llm::scripted::ScriptedModel;
 use nexus_run::{
     Gate, LiveTemplate, NewRun, OnDisconnect, Orchestrator, Question, RunStream, Tool, ToolBox,
@@ -69,6 +70,19 @@ impl World {
     }
 
     pub(crate) async fn with_tools(model: ScriptedModel, tools: Vec<Arc<dyn Tool>>) -> Self {
+        let mut world = Self::over(template(), Arc::new(model.clone()), tools, None).await;
+        world.model = model;
+        world
+    }
+
+    /// A world with a template and a model of one's own; every variable of the environment has the
+    /// value `variable`.
+    pub(crate) async fn over(
+        template: Value,
+        model: Arc<dyn LanguageModel>,
+        tools: Vec<Arc<dyn Tool>>,
+        variable: Option<&'static str>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(
             DateTime::from_timestamp_millis(1_760_000_000_000).unwrap(),
@@ -76,17 +90,17 @@ impl World {
         let store = Arc::new(WatchedStore::new(
             EmbeddedStore::open(folder.path()).unwrap(),
         ));
-        put_template(&*store, template(), None).await;
+        put_template(&*store, template, None).await;
         for key in [ALICE, BOB] {
             store.create_identity(key, clock.now()).await.unwrap();
         }
-        let template =
-            LiveTemplate::load(store.clone(), Environment::Development, Arc::new(|_| None)).await;
+        let variables = Arc::new(move |_: &str| variable.map(str::to_owned));
+        let template = LiveTemplate::load(store.clone(), Environment::Development, variables).await;
         let orchestrator = Arc::new(Orchestrator {
             store: store.clone(),
             gate: Arc::new(Gate::new(store.clone(), clock.clone())),
             template: Arc::new(template),
-            model: Arc::new(model.clone()),
+            model,
             tools: ToolBox::new(tools),
             clock: clock.clone(),
             tasks: TaskTracker::new(),
@@ -95,7 +109,7 @@ impl World {
         Self {
             orchestrator,
             store,
-            model,
+            model: ScriptedModel::default(),
             clock,
             _folder: folder,
         }
