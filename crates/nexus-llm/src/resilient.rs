@@ -134,7 +134,8 @@ impl<M: LanguageModel> Turn<M> {
         let route = self.shared.routes.of(&request.model);
         route.budget.count_request();
         let mut was_asked = false;
-        for tries in 0.. {
+        let mut tries = 0;
+        loop {
             let error = match route.admit(Instant::now()) {
                 Err(refusal) => refusal.into_error(&request.model.provider.name),
                 Ok(permit) => {
@@ -164,8 +165,8 @@ impl<M: LanguageModel> Turn<M> {
                 "trying again"
             );
             sleep(pause).await;
+            tries += 1;
         }
-        unreachable!("a pause is granted a limited number of times")
     }
 
     async fn first_piece(

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use nexus_core::catalog::{Credential, Endpoint, Protocol};
+use nexus_core::catalog::{Credential, Endpoint, Protocol, Timeouts};
 use nexus_core::genesis::{Checked, GenesisDoc, Problem, Problems};
-use nexus_core::{Clock as _, Provider, Timeouts};
+use nexus_core::{Clock as _, Provider};
 use nexus_llm::Reachability;
 use nexus_store::{NewTemplate, Store, StoreError, StoredTemplate};
 use url::Url;
