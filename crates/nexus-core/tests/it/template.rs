@@ -271,5 +271,15 @@ fn a_chain_that_leads_nowhere_or_back_is_a_mistake() {
     catalog["gemini-2.5-flash"]["fallbacks"] = json!(["deepseek-chat", "DeepSeek", 7]);
     catalog["deepseek-chat"]["fallbacks"] = json!("echo");
     document["llm"]["providers"]["google"]["timeouts"] = json!({ "idle": 0, "total": "long" });
-    insta::assert_snapshot!(problems(document), @"");
+    insta::assert_snapshot!(problems(document), @r#"
+    the template has 8 mistakes
+      /llm/providers/google/timeouts/idle: found 0, expected a whole number of seconds from 1 to 3600
+      /llm/providers/google/timeouts/total: found "long", expected a whole number of seconds from 1 to 3600
+      /llm/catalog/gemini-2.5-flash/fallbacks: found a list of 3, expected at most 2 models
+      /llm/catalog/gemini-2.5-flash/fallbacks/1: found "DeepSeek", expected a model that the list does not have already
+      /llm/catalog/gemini-2.5-flash/fallbacks/2: found 7, expected the name of another model of llm.catalog
+      /llm/catalog/deepseek-chat/fallbacks: found "echo", expected a list of names of other models of llm.catalog
+      /llm/catalog/echo/fallbacks/0: found "nobody", expected a key or an alias of llm.catalog
+      /llm/catalog/echo/fallbacks/1: found "echo", expected another model than the one that it stands in for
+    "#);
 }
