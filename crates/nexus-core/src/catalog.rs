@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -23,7 +24,15 @@ pub struct Model {
     pub default_params: DefaultParams,
     /// Whether to ask for a stream. A row says `stream: false` for a server that cannot.
     pub streams: bool,
+    /// Whether it thinks before it answers, so that its first piece takes longer.
+    pub reasons: bool,
+    /// The catalog names of the models that answer when this one cannot, in this order. At most
+    /// [`MAX_FALLBACKS`], each once, never this one. Their own fallbacks are not followed.
+    pub fallbacks: Vec<Arc<str>>,
 }
+
+/// How many models may stand in for one.
+pub const MAX_FALLBACKS: usize = 2;
 
 /// `default_params` of a catalog row.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -41,6 +50,19 @@ pub struct Provider {
     pub name: Arc<str>,
     /// How it is reached.
     pub endpoint: Endpoint,
+    /// How long it is waited for, where its row says so.
+    pub timeouts: Timeouts,
+}
+
+/// `timeouts` of a provider's row. `None` leaves a limit as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From the request to the first piece of a stream.
+    pub first_token: Option<Duration>,
+    /// Between two pieces.
+    pub idle: Option<Duration>,
+    /// From the request to the end of the answer, all attempts included.
+    pub total: Option<Duration>,
 }
 
 /// How a provider is reached.

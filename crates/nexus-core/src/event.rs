@@ -22,6 +22,8 @@ pub enum RunEvent {
         /// What it is a piece of.
         channel: Channel,
     },
+    /// Something that the person should know, such as that another model answers.
+    Notice(NoticeText),
     /// A tool is about to be called.
     ToolCallStarted {
         /// Names the call within the run.
@@ -71,6 +73,7 @@ impl RunEvent {
         match self {
             Self::RunStarted(_) => "run_started",
             Self::TextChunk { .. } => "text_chunk",
+            Self::Notice(_) => "notice",
             Self::ToolCallStarted { .. } => "tool_call_started",
             Self::ToolCallFinished { .. } => "tool_call_finished",
             Self::Error { .. } => "error",
@@ -121,7 +124,7 @@ pub struct RunStarted {
     pub notices: Vec<NoticeText>,
 }
 
-/// A notice of the merge, ready to show.
+/// A notice, ready to show.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NoticeText {
     /// A stable code.

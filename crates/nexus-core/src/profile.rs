@@ -2,6 +2,7 @@
 //! came from. This is the only resolver. Chat, settings page, `explain` and command line call it.
 
 mod explain;
+mod fallback;
 mod notice;
 mod resolve;
 
@@ -13,6 +14,7 @@ use crate::policy::{Policies, Policy};
 use crate::{Genesis, Model, Overrides, PromptName};
 
 pub use explain::{Explanation, Shadowed};
+pub use fallback::Fallback;
 pub use notice::Notice;
 
 /// One source of values. The order is the strength: later wins.

@@ -9,6 +9,8 @@ use crate::ToolCall;
 /// One piece of a turn.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Delta {
+    /// The catalog name of the fallback that answers. Comes first, or not at all.
+    Fallback(Arc<str>),
     /// A piece of the answer. Never empty.
     Text(String),
     /// A piece of what the model thinks before it answers. Never empty, never part of the answer.

@@ -2,6 +2,15 @@
 
 use std::time::Duration;
 
+/// What a provider says about sending the same request again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RetryHint {
+    /// Not before so long.
+    pub after: Option<Duration>,
+    /// Whether to send it again at all.
+    pub again: Option<bool>,
+}
+
 /// A turn that did not finish.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LlmError {
@@ -46,8 +55,19 @@ pub enum LlmError {
     RateLimited {
         /// The provider.
         provider: String,
-        /// When it says to come back.
-        retry_after: Option<Duration>,
+        /// What it says about asking again.
+        hint: RetryHint,
+    },
+    /// It has failed too often in the last seconds. It was not asked.
+    #[error(
+        "provider {provider} has failed too often in the last seconds: it is asked again in \
+         {retry_after:.0?}"
+    )]
+    Unavailable {
+        /// The provider.
+        provider: String,
+        /// When it may be asked again.
+        retry_after: Duration,
     },
     /// It refused the request.
     #[error("provider {provider} refused the request (HTTP {status}): {message}")]
@@ -68,6 +88,8 @@ pub enum LlmError {
         status: u16,
         /// What it said, shortened, with its key blotted out.
         message: String,
+        /// What it says about asking again.
+        hint: RetryHint,
     },
     /// It did not answer in time, or stopped in the middle for too long.
     #[error("provider {provider} did not answer in time: nothing came for {waited:?}")]
@@ -105,6 +127,7 @@ impl LlmError {
             Self::Unreachable { .. } => "provider_unreachable",
             Self::Unauthorized { .. } => "provider_unauthorized",
             Self::RateLimited { .. } => "provider_rate_limited",
+            Self::Unavailable { .. } => "provider_unavailable",
             Self::Rejected { .. } => "provider_rejected",
             Self::Failed { .. } => "provider_failed",
             Self::TimedOut { .. } => "provider_timed_out",
@@ -119,6 +142,7 @@ impl LlmError {
         match self {
             Self::Unreachable { .. }
             | Self::RateLimited { .. }
+            | Self::Unavailable { .. }
             | Self::Failed { .. }
             | Self::TimedOut { .. }
             | Self::Interrupted { .. } => true,
@@ -127,6 +151,16 @@ impl LlmError {
             | Self::Unauthorized { .. }
             | Self::Rejected { .. }
             | Self::Malformed { .. } => false,
+        }
+    }
+
+    /// When to ask again, where that is known.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { hint, .. } | Self::Failed { hint, .. } => hint.after,
+            Self::Unavailable { retry_after, .. } => Some(*retry_after),
+            _ => None,
         }
     }
 }

@@ -1,19 +1,23 @@
 //! Words errors: names the provider, blots out its key, keeps messages short.
 
+mod hint;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 use nexus_core::egress::PinnedKey;
 
+use crate::error::RetryHint;
 use crate::protocol::Fault;
 use crate::report::Reported;
 use crate::{Finish, FinishReason, LlmError};
 
 /// The longest message of a provider that is passed on, in characters.
 const MESSAGE_LIMIT: usize = 500;
-/// A provider that asks to wait for longer than this does not mean it.
-const LONGEST_WAIT: Duration = Duration::from_hours(24);
+/// Statuses that say that the request itself is wrong: it is never sent again, whatever else the
+/// provider says.
+const FINAL: [u16; 4] = [400, 404, 413, 422];
 
 /// Makes the errors of one provider.
 #[derive(Clone, Debug)]
@@ -63,6 +67,7 @@ impl Failures {
             provider: self.provider(),
             status,
             message,
+            hint: RetryHint::default(),
         }
     }
 
@@ -99,12 +104,17 @@ impl Failures {
             Fault::Malformed(reason) => self.malformed(&reason, any_piece),
             Fault::Unfinished => self.interrupted("it ended in the middle"),
             Fault::Reported(reported) if any_piece => self.interrupted(&reported.message),
-            Fault::Reported(reported) => match reported.code {
-                // A refusal with 403 is mostly about what was asked, once an answer has begun.
-                Some(403) => self.rejected(403, &reported.message),
-                Some(400..=499) => self.status(StatusCode::OK, &HeaderMap::new(), &reported),
-                _ => self.failed(StatusCode::OK, &reported.message),
-            },
+            Fault::Reported(reported) => self.reported(&reported),
+        }
+    }
+
+    /// An error in place of the first piece.
+    fn reported(&self, reported: &Reported) -> LlmError {
+        match reported.code {
+            // A refusal with 403 is mostly about what was asked, once an answer has begun.
+            Some(403) => self.rejected(403, &reported.message),
+            Some(400..=499) => self.status(StatusCode::OK, &HeaderMap::new(), reported),
+            _ => self.failed(StatusCode::OK, &reported.message),
         }
     }
 
@@ -116,6 +126,8 @@ impl Failures {
         said: &Reported,
     ) -> LlmError {
         let provider = self.provider();
+        let mut hint = hint::read(headers);
+        hint.after = hint.after.or(said.retry_after);
         // What it says is more precise where the two are at odds about the key.
         let code = match said.code {
             Some(code @ 401) if status.is_client_error() => code,
@@ -127,19 +139,19 @@ impl Failures {
                 provider,
                 status: code,
             },
-            429 => LlmError::RateLimited {
-                provider,
-                retry_after: retry_after(headers)
-                    .or(said.retry_after)
-                    .filter(|wait| *wait <= LONGEST_WAIT),
-            },
+            429 => LlmError::RateLimited { provider, hint },
             300..=399 => {
                 let message = "it redirects, and Nexus follows no redirects: \
                                set base_url to the final address";
                 self.rejected(code, message)
             }
-            400..=499 => self.rejected(code, &said.message),
-            _ => self.failed(status, &said.message),
+            code if is_refusal(code, hint) => self.rejected(code, &said.message),
+            code => LlmError::Failed {
+                provider,
+                status: code,
+                message: self.clean(&said.message),
+                hint,
+            },
         }
     }
 
@@ -196,18 +208,15 @@ impl Failures {
     }
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let seconds = number("retry-after-ms")
-        .map(|milliseconds| milliseconds / 1000.0)
-        .or_else(|| number("retry-after"))?;
-    Duration::try_from_secs_f64(seconds).ok()
+/// Whether the request was refused, and not only at a bad moment: 408 and 425 (RFC 9110, RFC 8470)
+/// ask for another try, and so may others by their headers.
+fn is_refusal(code: u16, hint: RetryHint) -> bool {
+    let is_momentary = matches!(code, 408 | 425) || hint.again == Some(true);
+    (400..=499).contains(&code) && (FINAL.contains(&code) || !is_momentary)
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn failures(key: &'static str) -> Failures {
@@ -215,18 +224,6 @@ mod tests {
         let secrets = nexus_core::egress::Secrets::new(|_| Some(key.to_owned()))
             .pin("ACME_KEY", ["acme.test".parse().unwrap()]);
         Failures::new("acme".into(), secrets.key("ACME_KEY", &base_url).unwrap())
-    }
-
-    fn waits(name: &'static str, value: &'static str) -> Option<Duration> {
-        let headers = HeaderMap::from_iter([(
-            http::HeaderName::from_static(name),
-            HeaderValue::from_static(value),
-        )]);
-        let said = Reported::default();
-        match failures("").status(StatusCode::TOO_MANY_REQUESTS, &headers, &said) {
-            LlmError::RateLimited { retry_after, .. } => retry_after,
-            other => panic!("{other}"),
-        }
     }
 
     #[test]
@@ -246,25 +243,33 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_read_when_it_makes_sense() {
-        assert_eq!(waits("retry-after", "7"), Some(Duration::from_secs(7)));
-        assert_eq!(
-            waits("retry-after", "0.5"),
-            Some(Duration::from_millis(500))
-        );
-        assert_eq!(
-            waits("retry-after-ms", "1500"),
-            Some(Duration::from_millis(1500))
-        );
-        for nonsense in [
-            "-5",
-            "NaN",
-            "inf",
-            "1e12",
-            "soon",
-            "Wed, 21 Oct 2015 07:28:00 GMT",
-        ] {
-            assert_eq!(waits("retry-after", nonsense), None, "{nonsense}");
+    fn a_status_says_whose_fault_it_is() {
+        let error = |code| {
+            let status = StatusCode::from_u16(code).expect("a status");
+            failures("key").status(status, &HeaderMap::new(), &Reported::default())
+        };
+        for code in [400, 402, 404, 409, 413, 422, 301] {
+            assert!(matches!(error(code), LlmError::Rejected { .. }), "{code}");
         }
+        for code in [408, 425, 500, 502, 503, 504, 529] {
+            assert!(matches!(error(code), LlmError::Failed { .. }), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_provider_may_ask_for_another_try_but_not_of_a_wrong_request() {
+        let headers = HeaderMap::from_iter([(
+            http::HeaderName::from_static("x-should-retry"),
+            http::HeaderValue::from_static("true"),
+        )]);
+        let error = |code| failures("key").status(code, &headers, &Reported::default());
+        assert!(matches!(
+            error(StatusCode::CONFLICT),
+            LlmError::Failed { .. }
+        ));
+        assert!(matches!(
+            error(StatusCode::BAD_REQUEST),
+            LlmError::Rejected { .. }
+        ));
     }
 }

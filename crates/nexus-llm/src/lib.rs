@@ -14,6 +14,7 @@
 //! | `transport` | the pooled HTTP client |
 //! | `addresses` | [`AddressRules`]: where it connects to, and where never |
 //! | `remote`, `answer` | one turn over HTTP, within limits of time and size |
+//! | [`Resilient`] | wraps a model: retries, breaker, fallbacks, one deadline over all of it |
 //! | `failures` | words errors, blots out keys |
 //! | `builtin` | the `echo` model, in this process |
 //! | `scripted` | a model that replays a script (feature `scripted`) |
@@ -37,7 +38,8 @@ mod protocol;
 mod remote;
 mod report;
 pub mod request;
-#[cfg(feature = "scripted")]
+mod resilient;
+#[cfg(any(test, feature = "scripted"))]
 pub mod scripted;
 mod sse;
 mod timers;
@@ -47,13 +49,15 @@ mod turns;
 use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
+use nexus_core::Model;
 
 pub use addresses::AddressRules;
 pub use client::LlmClient;
 pub use delta::{Delta, Finish, FinishReason};
-pub use error::LlmError;
+pub use error::{LlmError, RetryHint};
 pub use remote::Reachability;
 pub use request::{ChatMessage, ChatRequest, Image, ToolCall, ToolSpec, UserPart};
+pub use resilient::{Jitter, Resilient, Trouble};
 pub use timers::Timers;
 pub use transport::SetupError;
 
@@ -62,4 +66,9 @@ pub trait LanguageModel: Send + Sync {
     /// One turn. The stream yields any number of pieces, then exactly one [`Delta::Finished`] or
     /// one error, and then ends. Dropping it cancels the request to the provider.
     fn stream(&self, request: Arc<ChatRequest>) -> BoxStream<'static, Result<Delta, LlmError>>;
+
+    /// What is wrong with a model at the moment, as far as earlier requests have shown.
+    fn trouble(&self, _: &Model) -> Option<Trouble> {
+        None
+    }
 }

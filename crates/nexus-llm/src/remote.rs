@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
 pub use self::reachability::Reachability;
+pub(crate) use self::reachability::is_near;
 use crate::answer::{ANSWER_LIMIT, Answer, Clock};
 use crate::failures::Failures;
 use crate::protocol::{self, Outgoing, Reader};
@@ -105,13 +106,13 @@ impl Wire {
         request: &ChatRequest,
     ) -> Result<Answer<Incoming>, LlmError> {
         let clock = Clock {
-            timers: self.timers,
+            timers: self.timers.of(&request.model),
             started: Instant::now(),
         };
         let limit = if request.model.streams {
-            self.timers.first_event
+            clock.timers.first_event
         } else {
-            self.timers.whole_answer
+            clock.timers.whole_answer
         };
         timeout_at(clock.started + limit, self.open(remote, request, clock))
             .await

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use nexus_core::Model;
+use nexus_core::profile::Fallback;
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -19,6 +20,25 @@ pub struct ChatRequest {
     pub max_tokens: Option<u32>,
     /// What the model may call.
     pub tools: Arc<[ToolSpec]>,
+    /// Who is asked when the model cannot answer, in this order. Only models that this person may
+    /// use.
+    pub fallbacks: Vec<Fallback>,
+}
+
+impl ChatRequest {
+    /// The same turn with the fallback of this catalog name. The ones before it are not asked again.
+    pub fn fall_back(&mut self, name: &str) {
+        let named = |fallback: &Fallback| &*fallback.model.name == name;
+        let Some(place) = self.fallbacks.iter().position(named) else {
+            return;
+        };
+        let Some(chosen) = self.fallbacks.drain(..=place).next_back() else {
+            return;
+        };
+        self.model = chosen.model;
+        self.temperature = chosen.temperature;
+        self.max_tokens = chosen.max_tokens;
+    }
 }
 
 /// One message of the conversation.

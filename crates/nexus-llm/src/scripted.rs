@@ -17,6 +17,7 @@ use nexus_core::event::Usage;
 use serde_json::Map;
 use tokio::sync::Semaphore;
 
+use crate::error::RetryHint;
 use crate::{ChatRequest, Delta, Finish, FinishReason, LanguageModel, LlmError, ToolCall};
 
 /// Answers each request with the next turn of its script, and keeps what it was asked. Clones
@@ -92,6 +93,7 @@ impl LanguageModel for ScriptedModel {
                 provider,
                 status: 500,
                 message,
+                hint: RetryHint::default(),
             })
         });
         let playing = Playing {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nexus_core::event::{AnsweredBy, RunStarted};
+use nexus_core::event::RunStarted;
 use nexus_core::policy::Refusal;
 use nexus_core::profile::LayerValues;
 use nexus_core::text::{self, TextError};
@@ -132,17 +132,6 @@ impl RunContext {
                 .collect(),
         }
     }
-
-    /// Who answers, with the id that the provider says answered, if it does.
-    #[must_use]
-    pub fn answered_by(&self, id: Option<Arc<str>>) -> AnsweredBy {
-        let model = &self.profile.model.value;
-        AnsweredBy {
-            name: Arc::clone(&model.name),
-            provider: Arc::clone(&model.provider.name),
-            id: id.unwrap_or_else(|| Arc::clone(&model.id)),
-        }
-    }
 }
 
 /// What the model is shown: the joined prompts, the past, the question. Later rounds of the same
@@ -175,11 +164,14 @@ pub fn build(run: &RunContext, history: Vec<Message>, tools: Arc<[ToolSpec]>) ->
         temperature: profile.temperature.value,
         max_tokens: profile.max_tokens.value,
         tools,
+        fallbacks: profile.fallbacks(&run.genesis).collect(),
     }
 }
 
-/// Adds what the model said and what its tools answered: the next round of the same turn.
+/// Adds what the model said and what its tools answered: the next round of the same turn. It goes to
+/// whoever answered, because nobody else knows the calls.
 pub fn add_round(request: &mut ChatRequest, reply: Reply, results: Vec<ToolResult>) {
+    request.fall_back(&reply.model.name);
     request.messages.push(ChatMessage::Assistant {
         text: reply.text,
         reasoning: reply.reasoning,

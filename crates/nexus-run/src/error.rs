@@ -66,7 +66,9 @@ impl RunError {
             Self::Busy => ErrorKind::Conflict,
             Self::Store(StoreError::Corrupt { .. } | StoreError::TooNew { .. })
             | Self::Internal => ErrorKind::Internal,
-            Self::Template(_) | Self::Store(_) => ErrorKind::Unavailable,
+            Self::Template(_) | Self::Store(_) | Self::Provider(LlmError::Unavailable { .. }) => {
+                ErrorKind::Unavailable
+            }
             Self::Provider(LlmError::RateLimited { .. }) => ErrorKind::RateLimited,
             Self::Provider(LlmError::TimedOut { .. }) => ErrorKind::UpstreamTimeout,
             Self::Provider(_) => ErrorKind::Upstream,
@@ -98,14 +100,23 @@ impl RunError {
                 Self::Refused(refusal) => Some(refusal.field().to_string()),
                 _ => None,
             },
-            message: self.to_string(),
+            message: self.message(),
             retryable: self.is_retryable(),
             retry_after: match self {
-                Self::Provider(LlmError::RateLimited { retry_after, .. }) => {
-                    retry_after.map(|wait| wait.as_secs().max(1))
-                }
+                Self::Provider(error) => error.retry_after().map(|wait| wait.as_secs().max(1)),
                 _ => None,
             },
+        }
+    }
+
+    /// What the person is told. That a key is refused is for the people who run the server.
+    fn message(&self) -> String {
+        match self {
+            Self::Provider(LlmError::Unauthorized { provider, .. }) => format!(
+                "provider {provider} is not set up correctly here: the people who run this server \
+                 find the reason in its log"
+            ),
+            _ => self.to_string(),
         }
     }
 }

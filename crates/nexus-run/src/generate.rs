@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use nexus_core::event::{Channel, RunEvent, Usage};
-use nexus_core::{Message, MessageId, Metadata, Role, Timestamp};
+use nexus_core::event::{AnsweredBy, Channel, NoticeText, RunEvent, Usage};
+use nexus_core::{ConfigField, Field, Message, MessageId, Metadata, Model, Role, Timestamp};
 use nexus_llm::{ChatRequest, Delta, Finish, LanguageModel, LlmError, ToolCall};
 use serde_json::{Map, Value, json};
 
@@ -14,6 +14,8 @@ use crate::stream::Emitter;
 /// What a model said in one turn.
 #[derive(Debug)]
 pub struct Reply {
+    /// Who was asked last: the model of the request, or the fallback that took over.
+    pub model: Arc<Model>,
     /// The answer, as far as it came.
     pub text: String,
     /// What the model thought before.
@@ -43,6 +45,7 @@ pub async fn generate(
     events: &mut Emitter,
 ) -> Reply {
     let mut reply = Reply {
+        model: Arc::clone(&request.model),
         text: String::new(),
         reasoning: String::new(),
         tool_calls: Vec::new(),
@@ -57,6 +60,15 @@ pub async fn generate(
             delta = deltas.next() => delta,
         };
         match delta {
+            Some(Ok(Delta::Fallback(name))) => {
+                let mut fallbacks = request.fallbacks.iter();
+                if let Some(fallback) = fallbacks.find(|it| it.model.name == name) {
+                    events
+                        .emit(fallback_notice(&reply.model, &fallback.model))
+                        .await;
+                    reply.model = Arc::clone(&fallback.model);
+                }
+            }
             Some(Ok(Delta::Text(chunk))) => {
                 reply.text.push_str(&chunk);
                 events
@@ -85,13 +97,23 @@ pub async fn generate(
                 return reply;
             }
             None => {
-                let provider = run.profile.model.value.provider.name.to_string();
+                let provider = reply.model.provider.name.to_string();
                 let reason = "it ended without saying so".to_owned();
                 reply.ending = Ending::Broken(LlmError::Interrupted { provider, reason });
                 return reply;
             }
         }
     }
+}
+
+/// People learn who answers, and not why: the reasons are for the log.
+fn fallback_notice(asked: &Model, answers: &Model) -> RunEvent {
+    let (asked, answers) = (&asked.name, &answers.name);
+    RunEvent::Notice(NoticeText {
+        code: "fallback",
+        field: Field::from(ConfigField::Model).to_string(),
+        message: format!("{asked} cannot answer at the moment: {answers} answers in its place"),
+    })
 }
 
 impl Reply {
@@ -101,12 +123,18 @@ impl Reply {
         self.text.is_empty() && self.reasoning.is_empty() && self.tool_calls.is_empty()
     }
 
-    /// What the provider calls the model that answered.
+    /// Who answered, with the id that the provider says answered, if it does.
     #[must_use]
-    pub fn model_id(&self) -> Option<Arc<str>> {
-        match &self.ending {
-            Ending::Finished(finish) => finish.model_id.clone(),
+    pub fn answered_by(&self) -> AnsweredBy {
+        let model = &self.model;
+        let said = match &self.ending {
+            Ending::Finished(finish) => finish.model_id.as_ref(),
             Ending::Cancelled | Ending::Broken(_) => None,
+        };
+        AnsweredBy {
+            name: Arc::clone(&model.name),
+            provider: Arc::clone(&model.provider.name),
+            id: Arc::clone(said.unwrap_or(&model.id)),
         }
     }
 
@@ -135,7 +163,11 @@ impl Reply {
 
     fn metadata(&self, run: &RunContext) -> Metadata {
         let mut facts = Map::new();
-        facts.insert("model".into(), json!(run.answered_by(self.model_id())));
+        facts.insert("model".into(), json!(self.answered_by()));
+        let asked = &run.profile.model.value.name;
+        if *asked != self.model.name {
+            facts.insert("fallback_for".into(), json!(asked));
+        }
         facts.insert(
             "template_version".into(),
             run.profile.template_version.into(),

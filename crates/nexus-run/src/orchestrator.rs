@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use nexus_core::event::{Channel, RunEvent, RunStarted, RunStatus};
-use nexus_core::{Admission, Clock, Message, Overrides, PublicKey, RunId};
+use nexus_core::{Admission, Clock, Message, Model, Overrides, PublicKey, RunId};
 use nexus_llm::LanguageModel;
 use nexus_store::Store;
 use tokio_util::sync::CancellationToken;
@@ -90,6 +90,13 @@ impl Orchestrator {
         )
     }
 
+    /// Why a model cannot answer at the moment, for people, as far as that is known without asking.
+    #[must_use]
+    pub fn unavailable(&self, model: &Model) -> Option<String> {
+        let missing = model.provider.unavailable().map(|key| key.to_string());
+        missing.or_else(|| self.model.trouble(model).map(|trouble| trouble.to_string()))
+    }
+
     /// One run, in the order in which it happens.
     async fn run(
         &self,
@@ -156,7 +163,7 @@ impl Orchestrator {
         }
         self.append(run, reply.to_message(run, self.clock.now()), events)
             .await?;
-        events.answered(run.answered_by(reply.model_id()), reply.usage());
+        events.answered(reply.answered_by(), reply.usage());
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nexus_core::{Environment, Genesis, SystemClock};
-use nexus_llm::{LlmClient, Timers};
+use nexus_llm::{Jitter, LlmClient, Resilient, Timers};
 use nexus_run::live::{self, LiveTemplate};
 use nexus_run::{Commands, Gate, Orchestrator, Registration, SignIn, ToolBox};
 use nexus_server::AppState;
@@ -150,6 +150,7 @@ pub(crate) fn orchestrator(
     tasks: TaskTracker,
 ) -> Arc<Orchestrator> {
     let clock = Arc::new(SystemClock);
+    let model = Resilient::new(client, Timers::default(), Jitter::random());
     Arc::new(Orchestrator {
         gate: Arc::new(Gate::new(
             Arc::clone(&store),
@@ -157,7 +158,7 @@ pub(crate) fn orchestrator(
         )),
         store,
         template,
-        model: Arc::new(client),
+        model: Arc::new(model),
         tools: ToolBox::new(Vec::new()),
         clock,
         tasks,

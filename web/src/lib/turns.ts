@@ -102,6 +102,9 @@ export function apply(turn: Turn, event: RunEvent, now: Date): void {
       turn.runId = event.data.run_id;
       turn.notices = event.data.notices ?? [];
       break;
+    case "notice":
+      turn.notices.push(event.data);
+      break;
     case "text_chunk":
       turn.state = "streaming";
       append(turn, event.data.channel, event.data.chunk);

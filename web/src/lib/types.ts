@@ -106,6 +106,7 @@ export interface RunFinished {
 /** One Server-Sent Event of a run: its name and its payload. */
 export type RunEvent =
   | { event: "run_started"; data: { run_id: string; model?: string; notices?: Notice[] } }
+  | { event: "notice"; data: Notice }
   | { event: "text_chunk"; data: { chunk: string; channel: "answer" | "reasoning" | "guidance" } }
   | { event: "tool_call_started"; data: { call_id: string; tool_name: string; args: unknown } }
   | {

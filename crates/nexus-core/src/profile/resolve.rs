@@ -291,7 +291,7 @@ fn system_prompt(genesis: &Genesis, prompts: &[ResolvedPrompt]) -> Arc<str> {
     clippy::cast_sign_loss,
     reason = "`as` saturates, and limits keep it in range"
 )]
-fn count(number: f64) -> u32 {
+pub(super) fn count(number: f64) -> u32 {
     number.round() as u32
 }
 

@@ -191,3 +191,41 @@ fn explain_tells_value_layer_what_it_hides_and_what_applied() {
     insta::assert_snapshot!(explained[1], @r#"{"field":"config.temperature","value":0.3,"layer":"identity","shadowed":[{"layer":"genesis","value":0.8},{"layer":"catalog","value":0.7}],"editable":true,"bounds":{"min":0.0,"max":1.5,"steps":[{"size":0.1,"origin":0.0}]}}"#);
     insta::assert_snapshot!(explained[3], @r#"{"field":"config.history_context_size","value":20,"layer":"genesis","shadowed":[{"layer":"builtin","value":20}],"editable":false,"lock":"not_editable","bounds":{"min":0.0,"max":100.0,"steps":[{"size":1.0,"origin":0.0}]}}"#);
 }
+
+#[test]
+fn a_fallback_brings_its_own_defaults_and_keeps_what_somebody_set() {
+    let mut document = document();
+    document["llm"]["catalog"]["gemini-2.5-flash"]["fallbacks"] = json!(["deepseek-chat", "echo"]);
+    let config = document["user_defaults"]["config"].as_object_mut().unwrap();
+    config.remove("temperature");
+    config.remove("max_tokens");
+    let genesis = genesis(document);
+    let person = overrides(&json!({ "max_tokens": 512 }), &json!({}));
+    let profile = resolve(&genesis, &person, &none());
+    assert_eq!(profile.temperature.value, Some(0.7));
+    let fallbacks: Vec<_> = profile.fallbacks(&genesis).collect();
+    let [deepseek, echo] = &fallbacks[..] else {
+        panic!("{fallbacks:?}")
+    };
+    assert_eq!(&*deepseek.model.name, "deepseek-chat");
+    assert_eq!(
+        (deepseek.temperature, deepseek.max_tokens),
+        (Some(1.3), Some(512))
+    );
+    assert_eq!((echo.temperature, echo.max_tokens), (None, Some(512)));
+}
+
+#[test]
+fn a_fallback_that_a_person_may_not_use_is_left_out() {
+    let mut document = document();
+    document["llm"]["catalog"]["gemini-2.5-flash"]["fallbacks"] = json!(["deepseek-chat", "echo"]);
+    document["ui"]["field_options"]["config.model"] =
+        json!({ "options": ["gemini-2.5-flash", "echo"] });
+    let genesis = genesis(document);
+    let profile = resolve(&genesis, &none(), &none());
+    let names: Vec<_> = profile
+        .fallbacks(&genesis)
+        .map(|fallback| fallback.model.name.to_string())
+        .collect();
+    assert_eq!(names, ["echo"]);
+}

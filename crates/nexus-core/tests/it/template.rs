@@ -278,3 +278,43 @@ fn a_write_that_could_never_take_effect_is_refused_with_the_reason() {
     field_locked: prompts.other cannot be changed: the template has no prompt of this name
     "#);
 }
+
+#[test]
+fn a_model_has_fallbacks_that_exist_and_a_provider_has_its_limits() {
+    let mut document = document();
+    document["llm"]["catalog"]["echo"]["fallbacks"] = json!(["DeepSeek", "gemini-2.5-flash"]);
+    document["llm"]["catalog"]["deepseek-chat"]["fallbacks"] = json!(["echo"]);
+    document["llm"]["catalog"]["deepseek-chat"]["reasoning"] = json!(true);
+    document["llm"]["providers"]["google"]["timeouts"] = json!({ "first_token": 90, "total": 900 });
+    let checked = check(document).unwrap();
+    assert_eq!(checked.warnings, []);
+    let model = |name| checked.genesis.model(name).unwrap();
+    let names: Vec<_> = model("echo").fallbacks.iter().map(|it| &**it).collect();
+    assert_eq!(names, ["deepseek-chat", "gemini-2.5-flash"]);
+    assert!(model("deepseek-chat").reasons && !model("echo").reasons);
+    let timeouts = model("gemini-2.5-flash").provider.timeouts;
+    assert_eq!(timeouts.first_token.map(|it| it.as_secs()), Some(90));
+    assert_eq!(timeouts.total.map(|it| it.as_secs()), Some(900));
+    assert_eq!(timeouts.idle, None);
+}
+
+#[test]
+fn a_chain_that_leads_nowhere_or_back_is_a_mistake() {
+    let mut document = document();
+    let catalog = &mut document["llm"]["catalog"];
+    catalog["echo"]["fallbacks"] = json!(["nobody", "echo"]);
+    catalog["gemini-2.5-flash"]["fallbacks"] = json!(["deepseek-chat", "DeepSeek", 7]);
+    catalog["deepseek-chat"]["fallbacks"] = json!("echo");
+    document["llm"]["providers"]["google"]["timeouts"] = json!({ "idle": 0, "total": "long" });
+    insta::assert_snapshot!(problems(document), @r#"
+    the template has 8 mistakes
+      /llm/providers/google/timeouts/idle: found 0, expected a whole number of seconds from 1 to 3600
+      /llm/providers/google/timeouts/total: found "long", expected a whole number of seconds from 1 to 3600
+      /llm/catalog/gemini-2.5-flash/fallbacks: found a list of 3, expected at most 2 models
+      /llm/catalog/gemini-2.5-flash/fallbacks/1: found "DeepSeek", expected a model that the list does not have already
+      /llm/catalog/gemini-2.5-flash/fallbacks/2: found 7, expected the name of another model of llm.catalog
+      /llm/catalog/deepseek-chat/fallbacks: found "echo", expected a list of names of other models of llm.catalog
+      /llm/catalog/echo/fallbacks/0: found "nobody", expected a key or an alias of llm.catalog
+      /llm/catalog/echo/fallbacks/1: found "echo", expected another model than the one that it stands in for
+    "#);
+}

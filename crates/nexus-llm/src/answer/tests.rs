@@ -10,7 +10,7 @@ use futures_util::{Stream, StreamExt, stream};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use nexus_core::Model;
-use nexus_core::catalog::{DefaultParams, Endpoint, Protocol, Provider};
+use nexus_core::catalog::{DefaultParams, Endpoint, Protocol, Provider, Timeouts};
 use tokio::time::{Instant, sleep};
 
 mod recorded;
@@ -60,6 +60,7 @@ fn reader(protocol: Protocol) -> Reader {
     let provider = Arc::new(Provider {
         name: "acme".into(),
         endpoint: Endpoint::Builtin,
+        timeouts: Timeouts::default(),
     });
     let model = Arc::new(Model {
         name: "m".into(),
@@ -68,6 +69,8 @@ fn reader(protocol: Protocol) -> Reader {
         provider,
         default_params: DefaultParams::default(),
         streams: true,
+        reasons: false,
+        fallbacks: Vec::new(),
     });
     let tools = Arc::new([]);
     let request = ChatRequest {
@@ -76,6 +79,7 @@ fn reader(protocol: Protocol) -> Reader {
         temperature: None,
         max_tokens: None,
         tools,
+        fallbacks: Vec::new(),
     };
     Reader::new(protocol, &request)
 }
@@ -119,16 +123,16 @@ async fn a_provider_that_stays_silent_times_out_after_the_first_event_limit() {
     let started = Instant::now();
     let pieces: Pieces = events(stream::pending()).collect().await;
     assert!(
-        matches!(pieces[..], [Err(LlmError::TimedOut { waited, .. })] if waited.as_secs() == 120)
+        matches!(pieces[..], [Err(LlmError::TimedOut { waited, .. })] if waited.as_secs() == 30)
     );
-    assert_eq!(started.elapsed().as_secs(), 120);
+    assert_eq!(started.elapsed().as_secs(), 30);
 }
 
 #[tokio::test(start_paused = true)]
 async fn comments_do_not_count_as_a_first_event() {
     let (pieces, waited) = replay_slowly(&[], COMMENT, Duration::from_secs(7)).await;
     assert!(matches!(pieces[..], [Err(LlmError::TimedOut { .. })]));
-    assert_eq!(waited.as_secs(), 120);
+    assert_eq!(waited.as_secs(), 30);
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,14 +158,14 @@ async fn comments_keep_a_connection_but_not_an_answer_alive() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_without_end_is_cut_after_the_whole_turn() {
-    let (pieces, waited) = replay_slowly(&[], HELLO, Duration::from_secs(32)).await;
+    let (pieces, waited) = replay_slowly(&[], HELLO, Duration::from_secs(29)).await;
     assert_eq!(waited.as_secs(), 600);
     let (last, said) = pieces.split_last().expect("pieces");
     assert!(
         matches!(last, Err(LlmError::Interrupted { .. })),
         "{last:?}"
     );
-    assert_eq!(said.len(), 18);
+    assert_eq!(said.len(), 20);
 }
 
 #[tokio::test(start_paused = true)]

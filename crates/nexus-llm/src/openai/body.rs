@@ -267,7 +267,7 @@ mod tests {
     use std::sync::Arc;
 
     use nexus_core::Model;
-    use nexus_core::catalog::{DefaultParams, Endpoint, Provider};
+    use nexus_core::catalog::{DefaultParams, Endpoint, Provider, Timeouts};
     use serde_json::json;
     use url::Url;
 
@@ -277,6 +277,7 @@ mod tests {
         let provider = Arc::new(Provider {
             name: "acme".into(),
             endpoint: Endpoint::Builtin,
+            timeouts: Timeouts::default(),
         });
         let model = Model {
             name: "m".into(),
@@ -285,6 +286,8 @@ mod tests {
             provider,
             default_params: DefaultParams::default(),
             streams,
+            reasons: false,
+            fallbacks: Vec::new(),
         };
         ChatRequest {
             model: Arc::new(model),
@@ -292,6 +295,7 @@ mod tests {
             temperature: Some(0.5),
             max_tokens: Some(9),
             tools: Arc::new([]),
+            fallbacks: Vec::new(),
         }
     }
 

@@ -77,7 +77,7 @@ impl Wire {
 }
 
 /// On this machine or in this house.
-fn is_near(url: &Url) -> bool {
+pub(crate) fn is_near(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => is_near_v4(address),
         Some(Host::Ipv6(address)) => is_near_v6(address),
@@ -92,11 +92,11 @@ fn is_near(url: &Url) -> bool {
     }
 }
 
-fn is_near_v4(address: Ipv4Addr) -> bool {
+pub(crate) fn is_near_v4(address: Ipv4Addr) -> bool {
     address.is_loopback() || address.is_private() || address.is_link_local()
 }
 
-fn is_near_v6(address: Ipv6Addr) -> bool {
+pub(crate) fn is_near_v6(address: Ipv6Addr) -> bool {
     address.is_loopback()
         || address.is_unique_local()
         || address.is_unicast_link_local()

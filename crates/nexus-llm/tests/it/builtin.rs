@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nexus_core::Model;
-use nexus_core::catalog::{Endpoint, Provider};
+use nexus_core::catalog::{Endpoint, Provider, Timeouts};
 use nexus_llm::{ChatMessage, ChatRequest, Delta, FinishReason, ToolSpec};
 
 use crate::support::{ask, asking, client, model, text};
@@ -12,6 +12,7 @@ fn echo() -> ChatRequest {
     let provider = Arc::new(Provider {
         name: "builtin".into(),
         endpoint: Endpoint::Builtin,
+        timeouts: Timeouts::default(),
     });
     asking(Model {
         name: "echo".into(),

@@ -29,6 +29,7 @@ async fn turn(client: &LlmClient, request: &ChatRequest) -> Seen {
             Delta::Text(piece) => text.push_str(&piece),
             Delta::Reasoning(piece) => reasoning.push_str(&piece),
             Delta::ToolCall(call) => calls.push(call),
+            Delta::Fallback(_) => panic!("there is no fallback"),
             Delta::Finished(finish) => {
                 return Seen {
                     text,

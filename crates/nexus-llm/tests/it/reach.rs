@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nexus_core::catalog::{Credential, Endpoint, Provider};
+use nexus_core::catalog::{Credential, Endpoint, Provider, Timeouts};
 use nexus_llm::{LlmError, Reachability};
 
 use crate::double::{Act, Double, answer, json, stream};
@@ -78,6 +78,7 @@ async fn a_probe_asks_nobody_when_that_is_pointless() {
     let builtin = Provider {
         name: "builtin".into(),
         endpoint: Endpoint::Builtin,
+        timeouts: Timeouts::default(),
     };
     assert_eq!(client().probe(&builtin).await, Reachability::Builtin);
     assert!(double.received().is_empty());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use nexus_core::catalog::{Endpoint, Provider};
+use nexus_core::catalog::{Endpoint, Provider, Timeouts};
 use nexus_core::event::Usage;
 use nexus_llm::scripted::{Gate, ScriptedModel, Turn};
 use nexus_llm::{ChatRequest, Delta, Finish, FinishReason, LanguageModel, LlmError};
@@ -14,6 +14,7 @@ fn request() -> ChatRequest {
     let provider = Arc::new(Provider {
         name: "builtin".into(),
         endpoint: Endpoint::Builtin,
+        timeouts: Timeouts::default(),
     });
     asking(model(provider, "m"))
 }

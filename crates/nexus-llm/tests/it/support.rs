@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use nexus_core::Model;
-use nexus_core::catalog::{Credential, DefaultParams, Endpoint, Protocol, Provider};
+use nexus_core::catalog::{Credential, DefaultParams, Endpoint, Protocol, Provider, Timeouts};
 use nexus_core::egress::{PinnedKey, Secrets, authority};
 use nexus_llm::{
     AddressRules, ChatMessage, ChatRequest, Delta, LanguageModel, LlmClient, LlmError, Timers,
@@ -45,6 +45,7 @@ pub(crate) fn speaking(
     Arc::new(Provider {
         name: "acme".into(),
         endpoint,
+        timeouts: Timeouts::default(),
     })
 }
 
@@ -70,6 +71,8 @@ pub(crate) fn model(provider: Arc<Provider>, id: &str) -> Model {
         provider,
         default_params: DefaultParams::default(),
         streams: true,
+        reasons: false,
+        fallbacks: Vec::new(),
     }
 }
 
@@ -80,6 +83,7 @@ pub(crate) fn asking(model: Model) -> ChatRequest {
         temperature: None,
         max_tokens: None,
         tools: Arc::new([]),
+        fallbacks: Vec::new(),
     }
 }
 

@@ -132,10 +132,10 @@ async fn gemini_says_in_the_body_what_others_say_with_a_status_and_a_header() {
     let body = json!({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED",
         "message": "Quota exceeded.", "details": details}});
     let error = refused(Protocol::Gemini, "429 Too Many Requests", &body).await;
-    let LlmError::RateLimited { retry_after, .. } = error else {
+    let LlmError::RateLimited { hint, .. } = error else {
         panic!("{error}")
     };
-    assert_eq!(retry_after, Some(Duration::from_secs(34)));
+    assert_eq!(hint.after, Some(Duration::from_secs(34)));
 }
 
 #[tokio::test]

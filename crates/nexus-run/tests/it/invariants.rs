@@ -4,7 +4,7 @@ use futures_util::StreamExt;
 use nexus_core::event::{Channel, RunEvent, RunStatus};
 use nexus_core::{Clock, IdentityWrite, Overrides, Role, Standing};
 use nexus_llm::scripted::{Gate, ScriptedModel, Turn};
-use nexus_llm::{ChatMessage, LlmError};
+use nexus_llm::{ChatMessage, LlmError, RetryHint};
 use nexus_run::{NewRun, OnDisconnect};
 use nexus_store::{IdentityStore, MessageStore};
 use serde_json::json;
@@ -24,6 +24,7 @@ fn outage() -> LlmError {
         provider: "scripted".into(),
         status: 503,
         message: "down".into(),
+        hint: RetryHint::default(),
     }
 }
 

@@ -1,11 +1,13 @@
 //! Runs, from the outside: the invariants that DESIGN names, each with its own test.
 
 #![expect(
+    clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test fails by panicking"
 )]
 
+mod chaos;
 mod invariants;
 mod live;
 mod personal;

@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex};
 use chrono::DateTime;
 use futures_util::StreamExt;
 use nexus_core::clock::ManualClock;
+use nexus_core::egress::Secrets;
 use nexus_core::event::{Channel, RunEvent, RunFinished};
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::{Clock, Environment, Field, Overrides, PublicKey, Standing};
+use nexus_llm::LanguageModel;
 use nexus_llm::scripted::ScriptedModel;
 use nexus_run::{
     Gate, LiveTemplate, NewRun, OnDisconnect, Orchestrator, Question, RunStream, Tool, ToolBox,
@@ -67,26 +69,38 @@ impl World {
     }
 
     pub(crate) async fn with_tools(model: ScriptedModel, tools: Vec<Arc<dyn Tool>>) -> Self {
+        let mut world =
+            Self::over(template(), Arc::new(model.clone()), tools, Arc::default()).await;
+        world.model = model;
+        world
+    }
+
+    /// A world with a template, a model and secrets of one's own.
+    pub(crate) async fn over(
+        template: Value,
+        model: Arc<dyn LanguageModel>,
+        tools: Vec<Arc<dyn Tool>>,
+        secrets: Arc<Secrets>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(
             DateTime::from_timestamp_millis(1_760_000_000_000).unwrap(),
         ));
         let store = EmbeddedStore::open(folder.path()).unwrap();
         let store = Arc::new(Observed::new(store, Watch::default()));
-        put_template(&*store, template(), None).await;
+        put_template(&*store, template, None).await;
         for key in [ALICE, BOB] {
             store
                 .create_identity(key, Standing::Active, clock.now())
                 .await
                 .unwrap();
         }
-        let template =
-            LiveTemplate::load(store.clone(), Environment::Development, Arc::default()).await;
+        let template = LiveTemplate::load(store.clone(), Environment::Development, secrets).await;
         let orchestrator = Arc::new(Orchestrator {
             store: store.clone(),
             gate: Arc::new(Gate::new(store.clone(), clock.clone())),
             template: Arc::new(template),
-            model: Arc::new(model.clone()),
+            model,
             tools: ToolBox::new(tools),
             clock: clock.clone(),
             tasks: TaskTracker::new(),
@@ -95,7 +109,7 @@ impl World {
         Self {
             orchestrator,
             store,
-            model,
+            model: ScriptedModel::default(),
             clock,
             _folder: folder,
         }
@@ -150,6 +164,7 @@ pub(crate) fn new_run(owner: PublicKey, question: &str) -> NewRun {
         owner,
         question: Question::parse(question.to_owned()).unwrap(),
         request: Overrides::default(),
+        models: None,
         on_disconnect: OnDisconnect::Finish,
         cancel: CancellationToken::new(),
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use nexus_core::{ConfigField, Genesis, Model};
+use nexus_run::Orchestrator;
 use serde::Serialize;
 
 use crate::{ApiError, AppState, Caller};
@@ -22,7 +23,7 @@ struct Row {
     id: Arc<str>,
     aliases: Vec<Arc<str>>,
     provider: Arc<str>,
-    /// Whether its provider has what it needs to be asked.
+    /// Whether its provider has what it needs to be asked, and answers as far as is known.
     available: bool,
     /// Why not, if not.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,32 +46,34 @@ pub(crate) async fn list_models(
     _: Caller,
 ) -> Result<Json<Answer>, ApiError> {
     let genesis = state.orchestrator.template.current()?;
-    Ok(Json(answer(&genesis)))
+    Ok(Json(answer(&genesis, &state.orchestrator)))
 }
 
-fn answer(genesis: &Genesis) -> Answer {
+fn answer(genesis: &Genesis, orchestrator: &Orchestrator) -> Answer {
     let is_locked = genesis.lock(&ConfigField::Model.into()).is_some();
     let choosable: HashSet<_> = if is_locked {
         HashSet::new()
     } else {
         genesis.choosable_models().into_iter().collect()
     };
-    let row = |model: &Arc<Model>| row(model, choosable.contains(&*model.name));
+    let row = |model: &Arc<Model>| {
+        let reason = orchestrator.unavailable(model);
+        row(model, reason, choosable.contains(&*model.name))
+    };
     Answer {
         default: Arc::clone(&genesis.default_model().name),
         models: genesis.catalog().iter().map(row).collect(),
     }
 }
 
-fn row(model: &Model, choosable: bool) -> Row {
-    let reason = model.provider.unavailable();
+fn row(model: &Model, reason: Option<String>, choosable: bool) -> Row {
     Row {
         name: Arc::clone(&model.name),
         id: Arc::clone(&model.id),
         aliases: model.aliases.clone(),
         provider: Arc::clone(&model.provider.name),
         available: reason.is_none(),
-        reason: reason.map(|reason| reason.to_string()),
+        reason,
         choosable,
         default_params: Params {
             temperature: model.default_params.temperature,

@@ -3,8 +3,8 @@
 use http_body_util::BodyExt as _;
 use insta::assert_snapshot;
 use nexus_core::event::Usage;
-use nexus_llm::LlmError;
 use nexus_llm::scripted::{Gate, ScriptedModel, Turn};
+use nexus_llm::{LlmError, RetryHint};
 use serde_json::json;
 
 use crate::client::{Call, redacted};
@@ -130,7 +130,10 @@ async fn an_answer_is_stored_when_its_reader_leaves() {
 async fn a_provider_that_fails_is_an_event_of_a_run_that_has_begun() {
     let failure = LlmError::RateLimited {
         provider: "builtin".into(),
-        retry_after: Some(std::time::Duration::from_secs(7)),
+        hint: RetryHint {
+            after: Some(std::time::Duration::from_secs(7)),
+            again: None,
+        },
     };
     let world = World::new(ScriptedModel::new([Turn::new().error(failure)])).await;
     let token = world.token(ALICE).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use nexus_core::catalog::{Credential, Endpoint, Protocol};
+use nexus_core::catalog::{Credential, Endpoint, Protocol, Timeouts};
 use nexus_core::genesis::{Checked, GenesisDoc, Problem, Problems};
 use nexus_core::{Clock as _, Provider};
 use nexus_llm::Reachability;
@@ -197,6 +197,7 @@ async fn serves_models(client: &Client, address: &str) -> bool {
             base_url,
             credential: Credential::NotNeeded,
         },
+        timeouts: Timeouts::default(),
     };
     matches!(client.probe(&provider).await, Reachability::Ready { models } if !models.is_empty())
 }

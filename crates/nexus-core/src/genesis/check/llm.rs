@@ -1,5 +1,7 @@
 //! `llm.providers` and `llm.catalog`.
 
+mod resilience;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -23,10 +25,12 @@ pub(super) fn providers(node: &Node<'_>, secrets: &Secrets) -> Vec<Arc<Provider>
     let rows = node
         .members("an object of providers, each with base_url and, where one is needed, api_key");
     let read = |(name, row): &(&str, Node<'_>)| {
-        row.warn_unknown(&["api_key", "base_url", "protocol"]);
+        row.warn_unknown(&["api_key", "base_url", "protocol", "timeouts"]);
+        let timeouts = resilience::timeouts(&row.get("timeouts"));
         Some(Arc::new(Provider {
             name: (*name).into(),
             endpoint: endpoint(row, secrets)?,
+            timeouts,
         }))
     };
     rows.iter().filter_map(read).collect()
@@ -89,10 +93,13 @@ pub(super) fn catalog(llm: &Node<'_>, providers: &[Arc<Provider>]) -> Vec<Arc<Mo
     {
         node.problem("at least one model");
     }
-    refuse_shared_names(&rows);
+    let owners = owners(&rows);
     rows.iter()
-        .filter_map(|(name, row)| model(name, row, &llm.get("providers"), providers))
-        .map(Arc::new)
+        .filter_map(|(name, row)| {
+            let fallbacks = resilience::fallbacks(name, &row.get("fallbacks"), &owners);
+            let model = model(name, row, &llm.get("providers"), providers)?;
+            Some(Arc::new(Model { fallbacks, ..model }))
+        })
         .collect()
 }
 
@@ -106,7 +113,15 @@ fn model(
         row.problem("an object with provider and id");
         return None;
     }
-    row.warn_unknown(&["provider", "id", "aliases", "default_params", "stream"]);
+    row.warn_unknown(&[
+        "provider",
+        "id",
+        "aliases",
+        "default_params",
+        "stream",
+        "reasoning",
+        "fallbacks",
+    ]);
     let id = id(&row.get("id"));
     let reference = row.get("provider");
     let provider = reference.text("a key of llm.providers");
@@ -120,17 +135,18 @@ fn model(
     });
     let aliases = aliases(row);
     let default_params = default_params(&row.get("default_params"));
-    let streams = row
-        .get("stream")
-        .optional(Value::as_bool, "true or false")
-        .unwrap_or(true);
+    let is = |key| row.get(key).optional(Value::as_bool, "true or false");
+    let (streams, reasons) = (is("stream").unwrap_or(true), is("reasoning"));
+    let id = id?;
     Some(Model {
         name: name.into(),
-        id: id?.into(),
+        id: id.into(),
         aliases,
         provider: Arc::clone(provider?),
         default_params,
         streams,
+        reasons: reasons.unwrap_or_else(|| resilience::reasons(id)),
+        fallbacks: Vec::new(),
     })
 }
 
@@ -174,8 +190,9 @@ fn default_params(node: &Node<'_>) -> DefaultParams {
     }
 }
 
-/// A name leads to one model: an alias is neither the key nor the alias of another row.
-fn refuse_shared_names(rows: &[(&str, Node<'_>)]) {
+/// Which row a name leads to: a key or an alias, which is neither the key nor the alias of another
+/// row.
+fn owners<'a>(rows: &[(&'a str, Node<'a>)]) -> HashMap<&'a str, &'a str> {
     let mut owners: HashMap<&str, &str> = rows.iter().map(|(name, _)| (*name, *name)).collect();
     for (name, row) in rows {
         let aliases = row.get("aliases");
@@ -196,4 +213,5 @@ fn refuse_shared_names(rows: &[(&str, Node<'_>)]) {
             }
         }
     }
+    owners
 }
