@@ -139,6 +139,8 @@ async fn t17_a_key_is_in_no_error_no_log_and_no_list_whatever_a_provider_says() 
     let client = client_with(Timers {
         connect: brief,
         first_event: brief,
+        slow_first_event: brief,
+        whole_turn: brief,
         whole_answer: brief,
         ..Timers::default()
     });

@@ -21,7 +21,7 @@ async fn f04_nobody_at_the_address() {
     let no_tls = no_tls.base_url().replace("http:", "https:");
     for base_url in [
         format!("http://{address}/v1"),
-        "http://nexus.invalid/v1".to_owned(),
+        "https://nexus.invalid/v1".to_owned(),
         no_tls,
     ] {
         for model in BOTH {
