@@ -150,6 +150,7 @@ pub(crate) fn new_run(owner: PublicKey, question: &str) -> NewRun {
         owner,
         question: Question::parse(question.to_owned()).unwrap(),
         request: Overrides::default(),
+        models: None,
         on_disconnect: OnDisconnect::Finish,
         cancel: CancellationToken::new(),
     }
