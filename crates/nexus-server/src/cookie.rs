@@ -77,10 +77,10 @@ mod tests {
             set.to_str().unwrap(),
             format!("__Host-nexus={text}; Path=/; Max-Age=60; HttpOnly; SameSite=Strict; Secure")
         );
-        let sent = headers(&[format!("a=b; __Host-nexus={text}")]);
-        assert_eq!(read(&sent, &origin).unwrap().reveal(), text);
+        let returned = headers(&[format!("a=b; __Host-nexus={text}")]);
+        assert_eq!(read(&returned, &origin).unwrap().reveal(), text);
         let local: Origin = "http://localhost:8000".parse().unwrap();
-        assert!(read(&sent, &local).is_none());
+        assert!(read(&returned, &local).is_none());
     }
 
     #[test]
