@@ -95,6 +95,7 @@ impl Gate {
     /// When the store cannot be asked. Never "yes" in doubt.
     pub async fn authenticate(&self, token: &Token) -> Result<Option<Credential>, StoreError> {
         let now = self.clock.now();
+        let as_of = self.as_of();
         let credential = match token.kind() {
             TokenKind::Development | TokenKind::Session => {
                 let session = self.session(token.digest(), now).await?;
@@ -104,12 +105,13 @@ impl Gate {
         };
         let credential = credential.filter(|credential| credential.is_live(now));
         if let Some(credential) = &credential {
-            self.note_use(credential, now).await;
+            self.note_use(credential, now, as_of).await;
         }
         Ok(credential)
     }
 
-    /// Whether a credential that was shown some time ago would still be accepted.
+    /// Whether a credential that was shown some time ago would still be accepted, and whoever it
+    /// speaks for was not locked out since.
     ///
     /// # Errors
     /// When the store cannot be asked.
@@ -125,7 +127,11 @@ impl Gate {
                 found.map(|found| Credential::ApiKey(Arc::new(found)))
             }
         };
-        Ok(found.is_some_and(|found| found.is_live(now)))
+        if !found.is_some_and(|found| found.is_live(now)) {
+            return Ok(false);
+        }
+        let admission = self.admit(credential.owner_key()).await?;
+        Ok(!matches!(admission, Admission::Disabled))
     }
 
     async fn session(
@@ -160,8 +166,9 @@ impl Gate {
         Ok(found.filter(is_same).map(Arc::new))
     }
 
-    /// That it cannot be noted is no reason to refuse.
-    async fn note_use(&self, credential: &Credential, now: Timestamp) {
+    /// That it cannot be noted is no reason to refuse. What is remembered is as old as `as_of`, the
+    /// moment before the credential was read: a revocation since then must not be forgotten.
+    async fn note_use(&self, credential: &Credential, now: Timestamp, as_of: u64) {
         let noted = match credential {
             Credential::Session(session) => {
                 if now - session.last_seen_at < SESSION_NOTED {
@@ -181,7 +188,6 @@ impl Gate {
                 last_seen_at: now,
                 ..session.clone()
             };
-            let as_of = self.as_of();
             self.sessions
                 .insert(session.digest, Remembered { value: seen, as_of });
         }

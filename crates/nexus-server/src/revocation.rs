@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 const PERIOD: Duration = Duration::from_millis(500);
 
 pin_project! {
-    /// Events of a run. When the credential is revoked, the run is told to stop, and its last
-    /// events say so: who was signed out hears no more of the answer.
+    /// Events of a run. When the credential is revoked, the run is told to stop, and only its last
+    /// event gets through: who was signed out hears no more of the answer.
     pub(crate) struct WhileAccepted<S> {
         #[pin]
         run: S,
@@ -59,13 +59,21 @@ impl<S: Stream<Item = RunEvent>> Stream for WhileAccepted<S> {
     type Item = RunEvent;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<RunEvent>> {
-        let this = self.project();
+        let mut this = self.project();
         if let Some(revoked) = this.revoked
             && revoked.poll_unpin(cx).is_ready()
         {
             *this.revoked = None;
             this.cancel.cancel();
         }
-        this.run.poll_next(cx)
+        loop {
+            let event = ready!(this.run.as_mut().poll_next(cx));
+            // What was waiting for its reader is not for them any more.
+            let is_withheld =
+                this.revoked.is_none() && !matches!(event, None | Some(RunEvent::RunFinished(_)));
+            if !is_withheld {
+                return Poll::Ready(event);
+            }
+        }
     }
 }
