@@ -1,45 +1,34 @@
 //! The gate: whose token this is, and whether that key is a member.
 
+use std::hash::Hash;
 use std::sync::Arc;
 
 use nexus_core::{Admission, Clock, Identity, PublicKey, Session, Token, TokenDigest};
-use nexus_store::{Store, StoreError};
+use nexus_store::{AsOf, Freshness, Store, StoreError, Subject};
 use quick_cache::sync::Cache;
-use tokio::sync::watch;
 
 /// How many identities, and how many sessions, are kept in memory.
 const CACHED: usize = 10_000;
 
-/// Answers from memory as long as the store says that nothing changed.
-///
-/// What is remembered carries the store's change number as it was *before* it was read. It counts
-/// only while that number stands: a write here is seen by the next request, a write of another
-/// process as soon as the store notices it.
+/// Answers from memory as long as the store vouches that this very identity or session has not
+/// changed. It does not when it is in doubt, and then everything is read.
 pub struct Gate {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    changes: watch::Receiver<u64>,
-    identities: Cache<PublicKey, Remembered<Arc<Identity>>>,
-    sessions: Cache<TokenDigest, Remembered<Session>>,
-}
-
-#[derive(Clone)]
-struct Remembered<T> {
-    value: T,
-    as_of: u64,
+    identities: Memory<PublicKey, Arc<Identity>>,
+    sessions: Memory<TokenDigest, Session>,
 }
 
 impl Gate {
     /// A gate that remembers nothing yet.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        let changes = store.changes();
+        let freshness = store.freshness();
         Self {
             store,
             clock,
-            changes,
-            identities: Cache::new(CACHED),
-            sessions: Cache::new(CACHED),
+            identities: Memory::new(freshness.clone()),
+            sessions: Memory::new(freshness),
         }
     }
 
@@ -49,23 +38,8 @@ impl Gate {
     /// When the store cannot be asked. Never "yes" in doubt.
     pub async fn authenticate(&self, token: &Token) -> Result<Option<Session>, StoreError> {
         let digest = token.digest();
-        let as_of = self.as_of();
-        let session = match self.sessions.get(&digest) {
-            Some(remembered) if remembered.as_of == as_of => Some(remembered.value),
-            _ => {
-                let found = self.store.session(digest).await?;
-                if let Some(session) = &found {
-                    self.sessions.insert(
-                        digest,
-                        Remembered {
-                            value: session.clone(),
-                            as_of,
-                        },
-                    );
-                }
-                found
-            }
-        };
+        let read = async || self.store.session(digest).await;
+        let session = self.sessions.recall(digest, read).await?;
         let now = self.clock.now();
         Ok(session.filter(|session| session.is_live(now)))
     }
@@ -75,29 +49,48 @@ impl Gate {
     /// # Errors
     /// When the store cannot be asked. Never "yes" in doubt.
     pub async fn admit(&self, key: PublicKey) -> Result<Admission<Arc<Identity>>, StoreError> {
-        let as_of = self.as_of();
-        if let Some(remembered) = self
-            .identities
-            .get(&key)
-            .filter(|remembered| remembered.as_of == as_of)
-        {
-            return Ok(Admission::Member(remembered.value));
+        let read = async || Ok(self.store.identity(key).await?.map(Arc::new));
+        let identity = self.identities.recall(key, read).await?;
+        Ok(identity.map_or(Admission::Visitor, Admission::Member))
+    }
+}
+
+/// What was read, and as of when. What was not there is not remembered.
+struct Memory<K, V> {
+    freshness: Freshness,
+    read: Cache<K, (V, AsOf)>,
+}
+
+impl<K, V> Memory<K, V>
+where
+    K: Copy + Eq + Hash + Into<Subject>,
+    V: Clone,
+{
+    fn new(freshness: Freshness) -> Self {
+        Self {
+            freshness,
+            read: Cache::new(CACHED),
         }
-        let Some(identity) = self.store.identity(key).await? else {
-            return Ok(Admission::Visitor);
-        };
-        let identity = Arc::new(identity);
-        self.identities.insert(
-            key,
-            Remembered {
-                value: Arc::clone(&identity),
-                as_of,
-            },
-        );
-        Ok(Admission::Member(identity))
     }
 
-    fn as_of(&self) -> u64 {
-        *self.changes.borrow()
+    /// What is remembered, or else what `read` gives.
+    async fn recall(
+        &self,
+        key: K,
+        read: impl AsyncFnOnce() -> Result<Option<V>, StoreError>,
+    ) -> Result<Option<V>, StoreError> {
+        if let Some((value, as_of)) = self.read.get(&key)
+            && self.freshness.holds(key, as_of)
+        {
+            return Ok(Some(value));
+        }
+        // Before the reading: a change in the middle of it must not be missed.
+        let as_of = self.freshness.as_of();
+        let found = read().await?;
+        match &found {
+            Some(value) => self.read.insert(key, (value.clone(), as_of)),
+            None => _ = self.read.remove(&key),
+        }
+        Ok(found)
     }
 }

@@ -25,13 +25,14 @@ use nexus_core::{
 };
 use tokio::sync::watch;
 
-use self::changes::{Changes, Lookout};
+use self::changes::{Change, Changes, Lookout};
 use self::fault::conflict;
 use self::readers::Readers;
 use self::writer::Writer;
 use crate::{
-    ConfigStore, Created, Cursor, Erased, IdentityPage, IdentityStore, MessagePage, MessageStore,
-    NewTemplate, SessionStore, Store, StoreError, StoreFacts, StoredTemplate, TemplateVersion,
+    ConfigStore, Created, Cursor, Erased, Freshness, IdentityPage, IdentityStore, MessagePage,
+    MessageStore, NewTemplate, SessionStore, Store, StoreError, StoreFacts, StoredTemplate,
+    TemplateVersion,
 };
 
 pub use self::open::OpenError;
@@ -119,7 +120,10 @@ impl ConfigStore for EmbeddedStore {
         expected: Option<u64>,
     ) -> Result<StoredTemplate, StoreError> {
         self.writer
-            .write(move |file| write::put_template(file, &new, expected))
+            .change(
+                move |file| write::put_template(file, &new, expected),
+                |_| vec![Change::Template],
+            )
             .await
     }
 }
@@ -134,7 +138,10 @@ impl IdentityStore for EmbeddedStore {
 
     async fn create_identity(&self, key: PublicKey, at: Timestamp) -> Result<Created, StoreError> {
         self.writer
-            .write(move |file| write::create_identity(file, key, at))
+            .change(
+                move |file| write::create_identity(file, key, at),
+                move |created| created.is_new.then_some(key.into()).into_iter().collect(),
+            )
             .await
     }
 
@@ -155,14 +162,22 @@ impl IdentityStore for EmbeddedStore {
     ) -> Result<Identity, StoreError> {
         let (identity, write) = (identity.clone(), write.clone());
         self.writer
-            .write(move |file| write::write_override(file, &identity, &write))
+            .change(
+                move |file| write::write_override(file, &identity, &write),
+                |written| vec![written.public_key.into()],
+            )
             .await
     }
 
     async fn erase_identity(&self, key: PublicKey) -> Result<Erased, StoreError> {
-        self.writer
-            .erase(move |file| write::erase_identity(file, key))
-            .await
+        let erased = self.writer.erase(
+            move |file| write::erase_identity(file, key),
+            move |(_, sessions)| {
+                let sessions = sessions.iter().copied().map(Change::from);
+                sessions.chain([key.into()]).collect()
+            },
+        );
+        Ok(erased.await?.0)
     }
 }
 
@@ -206,8 +221,12 @@ impl MessageStore for EmbeddedStore {
 #[async_trait]
 impl SessionStore for EmbeddedStore {
     async fn create_session(&self, session: Session) -> Result<(), StoreError> {
+        let digest = session.digest;
         self.writer
-            .write(move |file| write::create_session(file, &session))
+            .change(
+                move |file| write::create_session(file, &session),
+                move |()| vec![digest.into()],
+            )
             .await
     }
 
@@ -220,8 +239,12 @@ impl SessionStore for EmbeddedStore {
 
 #[async_trait]
 impl Store for EmbeddedStore {
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+    fn template_changes(&self) -> watch::Receiver<u64> {
+        self.changes.templates()
+    }
+
+    fn freshness(&self) -> Freshness {
+        self.changes.freshness().clone()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

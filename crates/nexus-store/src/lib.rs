@@ -8,10 +8,12 @@
 //! | [`embedded`] | [`EmbeddedStore`]: one SQLite file, the default |
 //! | `mongo` | `MongoStore`: a MongoDB database, for several nodes (feature `mongo`) |
 //! | [`error`] | [`StoreError`] |
+//! | [`freshness`] | [`Freshness`]: whether what was read earlier may still be used |
 //! | [`types`] | what is asked and answered: template versions, pages, counts |
 
 pub mod embedded;
 pub mod error;
+pub mod freshness;
 #[cfg(feature = "mongo")]
 pub mod mongo;
 pub mod types;
@@ -25,6 +27,7 @@ use tokio::sync::watch;
 
 pub use embedded::{EmbeddedStore, OpenError};
 pub use error::StoreError;
+pub use freshness::{AsOf, Freshness, Subject};
 #[cfg(feature = "mongo")]
 pub use mongo::{ConnectError, MongoOptions, MongoStore};
 pub use types::{
@@ -145,9 +148,12 @@ pub trait SessionStore: Send + Sync {
 /// Everything that Nexus keeps.
 #[async_trait]
 pub trait Store: ConfigStore + IdentityStore + MessageStore + SessionStore {
-    /// A number that grows whenever a template, an identity or a session may have changed, here or
-    /// in another process. What was read before may be stale after; messages do not count.
-    fn changes(&self) -> watch::Receiver<u64>;
+    /// A number that grows whenever a template may have changed, here or in another process: at once
+    /// and within a second. While changes are not heard, it grows all the time.
+    fn template_changes(&self) -> watch::Receiver<u64>;
+
+    /// Whether what was read of an identity or a session may still be used.
+    fn freshness(&self) -> Freshness;
 
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;

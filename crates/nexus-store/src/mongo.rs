@@ -10,7 +10,9 @@ mod data;
 mod documents;
 mod fault;
 mod json;
+mod pulse;
 mod read;
+mod stream;
 mod write;
 
 use std::sync::Arc;
@@ -29,9 +31,11 @@ use self::calls::Calls;
 use self::changes::Changes;
 use self::data::Data;
 use self::fault::conflict;
+use self::pulse::Pulse;
 use crate::{
-    ConfigStore, Created, Cursor, Erased, IdentityPage, IdentityStore, MessagePage, MessageStore,
-    NewTemplate, SessionStore, Store, StoreError, StoreFacts, StoredTemplate, TemplateVersion,
+    ConfigStore, Created, Cursor, Erased, Freshness, IdentityPage, IdentityStore, MessagePage,
+    MessageStore, NewTemplate, SessionStore, Store, StoreError, StoreFacts, StoredTemplate,
+    TemplateVersion,
 };
 
 pub use self::connect::{ConnectError, MongoOptions};
@@ -151,7 +155,12 @@ async fn keep(data: Arc<Data>, changes: Changes, state: watch::Sender<Readiness>
             is_news
         });
     };
-    changes::follow(&data, &changes, listening).await;
+    let pulse = Pulse::new(changes.clone());
+    tokio::join!(
+        stream::follow(&data, &changes, &pulse, listening),
+        pulse.beat(&data),
+        pulse.doubt_templates(),
+    );
 }
 
 #[async_trait]
@@ -160,7 +169,7 @@ impl ConfigStore for MongoStore {
         &self,
         environment: Environment,
     ) -> Result<Option<StoredTemplate>, StoreError> {
-        self.call(async move |data, _| data.template(environment).await)
+        self.call(async move |data, changes| data.template(&changes, environment).await)
             .await
     }
 
@@ -196,7 +205,7 @@ impl ConfigStore for MongoStore {
 #[async_trait]
 impl IdentityStore for MongoStore {
     async fn identity(&self, key: PublicKey) -> Result<Option<Identity>, StoreError> {
-        self.call(async move |data, _| data.identity(key).await)
+        self.call(async move |data, changes| data.identity(&changes, key).await)
             .await
     }
 
@@ -272,15 +281,19 @@ impl SessionStore for MongoStore {
     }
 
     async fn session(&self, digest: TokenDigest) -> Result<Option<Session>, StoreError> {
-        self.call(async move |data, _| data.session(digest).await)
+        self.call(async move |data, changes| data.session(&changes, digest).await)
             .await
     }
 }
 
 #[async_trait]
 impl Store for MongoStore {
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+    fn template_changes(&self) -> watch::Receiver<u64> {
+        self.changes.templates()
+    }
+
+    fn freshness(&self) -> Freshness {
+        self.changes.freshness().clone()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

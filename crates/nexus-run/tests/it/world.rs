@@ -19,9 +19,9 @@ use nexus_run::{
     personal,
 };
 use nexus_store::{
-    ConfigStore, Created, Cursor, EmbeddedStore, Erased, IdentityPage, IdentityStore, MessagePage,
-    MessageStore, NewTemplate, SessionStore, Store, StoreError, StoreFacts, StoredTemplate,
-    TemplateVersion,
+    ConfigStore, Created, Cursor, EmbeddedStore, Erased, Freshness, IdentityPage, IdentityStore,
+    MessagePage, MessageStore, NewTemplate, SessionStore, Store, StoreError, StoreFacts,
+    StoredTemplate, TemplateVersion,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -59,7 +59,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<WatchedStore>,
     pub(crate) model: ScriptedModel,
     pub(crate) clock: Arc<ManualClock>,
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl World {
@@ -97,7 +97,7 @@ impl World {
             store,
             model,
             clock,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -202,6 +202,7 @@ pub(crate) struct WatchedStore {
     inner: EmbeddedStore,
     writes: AtomicUsize,
     identity_reads: AtomicUsize,
+    session_reads: AtomicUsize,
     /// The append that fails, counted from 1. 0: none.
     failing_append: AtomicU32,
     appends: AtomicU32,
@@ -222,6 +223,7 @@ impl WatchedStore {
             inner,
             writes: AtomicUsize::new(0),
             identity_reads: AtomicUsize::new(0),
+            session_reads: AtomicUsize::new(0),
             failing_append: AtomicU32::new(0),
             appends: AtomicU32::new(0),
             failing: watch::Sender::new(None),
@@ -238,6 +240,10 @@ impl WatchedStore {
 
     pub(crate) fn identity_reads(&self) -> usize {
         self.identity_reads.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn session_reads(&self) -> usize {
+        self.session_reads.load(Ordering::SeqCst)
     }
 
     pub(crate) fn fail_append(&self, number: u32) {
@@ -374,14 +380,19 @@ impl SessionStore for WatchedStore {
     }
 
     async fn session(&self, digest: TokenDigest) -> Result<Option<Session>, StoreError> {
+        self.session_reads.fetch_add(1, Ordering::SeqCst);
         self.inner.session(digest).await
     }
 }
 
 #[async_trait]
 impl Store for WatchedStore {
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.inner.changes()
+    fn template_changes(&self) -> watch::Receiver<u64> {
+        self.inner.template_changes()
+    }
+
+    fn freshness(&self) -> Freshness {
+        self.inner.freshness()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

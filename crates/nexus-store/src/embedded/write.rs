@@ -1,7 +1,9 @@
 //! What changes the file. Each function runs inside a transaction of the writer, and what it
 //! checks still holds when it writes.
 
-use nexus_core::{Field, Identity, Message, OverrideWrite, PublicKey, Session, Timestamp};
+use nexus_core::{
+    Field, Identity, Message, OverrideWrite, PublicKey, Session, Timestamp, TokenDigest,
+};
 use rusqlite::{Connection, Params};
 
 use super::fault::{conflict, is_duplicate};
@@ -87,16 +89,22 @@ pub(super) fn write_override(
     read::identity(connection, key)?.ok_or_else(|| gone(key))
 }
 
+/// Gives the digests of the sessions that were removed, too.
 pub(super) fn erase_identity(
     connection: &Connection,
     key: PublicKey,
-) -> Result<Erased, StoreError> {
+) -> Result<(Erased, Vec<TokenDigest>), StoreError> {
     let key = key.to_string();
-    Ok(Erased {
-        messages: execute(connection, sql::ERASE_MESSAGES, [&key])?,
-        sessions: execute(connection, sql::ERASE_SESSIONS, [&key])?,
+    let messages = execute(connection, sql::ERASE_MESSAGES, [&key])?;
+    let sessions = read::all(connection, sql::ERASE_SESSIONS, [&key], |row| {
+        Ok(TokenDigest::from_bytes(row.get(0)?))
+    })?;
+    let erased = Erased {
+        messages,
+        sessions: sessions.len() as u64,
         identities: execute(connection, sql::ERASE_IDENTITY, [&key])?,
-    })
+    };
+    Ok((erased, sessions))
 }
 
 pub(super) fn append(

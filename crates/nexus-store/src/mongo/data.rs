@@ -1,20 +1,24 @@
 //! The collections, their indexes, and the order of messages.
 
+use std::time::Duration;
+
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::error::Error;
 use mongodb::options::{IndexOptions, ReturnDocument};
-use mongodb::{Client, Collection, Database, IndexModel};
+use mongodb::{Client, ClientSession, Collection, Database, IndexModel};
 
+use super::changes::Changes;
 use super::fault;
 
-/// The collections that [`changes`](super::changes) listens to.
-pub(super) const WATCHED: [&str; 3] = [CONFIGURATIONS, IDENTITIES, SESSIONS];
-
-const CONFIGURATIONS: &str = "configurations";
+pub(super) const CONFIGURATIONS: &str = "configurations";
 const VERSIONS: &str = "configuration_versions";
-const IDENTITIES: &str = "identities";
+pub(super) const IDENTITIES: &str = "identities";
 const MESSAGES: &str = "messages";
-const SESSIONS: &str = "sessions";
+pub(super) const SESSIONS: &str = "sessions";
+pub(super) const NODES: &str = "nodes";
+
+/// How long the document of a node that is gone is kept.
+const LAST_SEEN: Duration = Duration::from_secs(3600);
 
 /// The data, as the specification lays it out.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub(super) struct Data {
     pub(super) identities: Collection<RawDocumentBuf>,
     pub(super) messages: Collection<RawDocumentBuf>,
     pub(super) sessions: Collection<RawDocumentBuf>,
+    /// Each node's [`pulse`](super::pulse).
+    pub(super) nodes: Collection<RawDocumentBuf>,
 }
 
 impl Data {
@@ -39,9 +45,19 @@ impl Data {
             identities: database.collection(IDENTITIES),
             messages: database.collection(MESSAGES),
             sessions: database.collection(SESSIONS),
+            nodes: database.collection(NODES),
             database,
             client,
         }
+    }
+
+    /// A session whose reads include every change that is known here, whichever member answers.
+    pub(super) async fn session_after(&self, changes: &Changes) -> Result<ClientSession, Error> {
+        let mut session = self.client.start_session().await?;
+        if let Some(known) = changes.known() {
+            session.advance_operation_time(known);
+        }
+        Ok(session)
     }
 
     /// Creates the indexes that are missing. Any number of nodes may do this at once.
@@ -60,6 +76,7 @@ impl Data {
                 vec![plain(newest_first(doc! {"owner_key": 1}))],
             ),
             (&self.sessions, vec![plain(doc! {"owner_key": 1})]),
+            (&self.nodes, vec![expiring("at", LAST_SEEN)]),
         ];
         for (collection, indexes) in wanted {
             collection
@@ -86,6 +103,13 @@ pub(super) const AS_IT_IS_NOW: ReturnDocument = ReturnDocument::After;
 
 fn unique(keys: Document) -> IndexModel {
     let options = IndexOptions::builder().unique(true).build();
+    IndexModel::builder().keys(keys).options(options).build()
+}
+
+/// Documents go some time after the moment in this field. That may take a minute longer.
+fn expiring(field: &str, after: Duration) -> IndexModel {
+    let options = IndexOptions::builder().expire_after(after).build();
+    let keys = doc! {field: 1};
     IndexModel::builder().keys(keys).options(options).build()
 }
 

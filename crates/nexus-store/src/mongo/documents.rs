@@ -6,7 +6,7 @@ use std::fmt::Display;
 use chrono::DateTime;
 use mongodb::bson::raw::{RawBsonRef, RawDocument};
 use mongodb::bson::spec::BinarySubtype;
-use mongodb::bson::{self, Binary};
+use mongodb::bson::{self, Binary, Bson, RawDocumentBuf};
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::{
     Environment, Identity, Message, MessageId, Metadata, Overrides, PublicKey, Role, RunId, Scope,
@@ -138,6 +138,25 @@ pub(super) fn session_id(digest: TokenDigest) -> Binary {
         subtype: BinarySubtype::Generic,
         bytes: digest.as_bytes().to_vec(),
     }
+}
+
+/// The name of any document.
+pub(super) fn id(document: &RawDocumentBuf) -> Option<Bson> {
+    document.get("_id").ok()??.try_into().ok()
+}
+
+/// The digest of a session, if its document's name is one.
+pub(super) fn digest(document: &RawDocumentBuf) -> Option<TokenDigest> {
+    match document.get("_id").ok()?? {
+        RawBsonRef::Binary(name) => digest_of(name.subtype, name.bytes),
+        _ => None,
+    }
+}
+
+/// The digest that a session is named by.
+pub(super) fn digest_of(subtype: BinarySubtype, bytes: &[u8]) -> Option<TokenDigest> {
+    let bytes = bytes.try_into().ok()?;
+    (subtype == BinarySubtype::Generic).then_some(TokenDigest::from_bytes(bytes))
 }
 
 /// A moment as MongoDB keeps it, in milliseconds.

@@ -5,6 +5,7 @@ use mongodb::Collection;
 use mongodb::bson::{Document, RawDocumentBuf, Timestamp, doc};
 use nexus_core::{Environment, Identity, Message, PublicKey, RunId, Session, TokenDigest};
 
+use super::changes::Changes;
 use super::data::{Data, newest_first};
 use super::documents;
 use crate::{Cursor, IdentityPage, MessagePage, StoreError, StoredTemplate, TemplateVersion};
@@ -20,9 +21,13 @@ impl Data {
 
     pub(super) async fn template(
         &self,
+        changes: &Changes,
         environment: Environment,
     ) -> Result<Option<StoredTemplate>, StoreError> {
-        let found = self.current(environment).await?;
+        let mut session = self.session_after(changes).await?;
+        let filter = doc! {"environment": environment.as_str()};
+        let found = self.configurations.find_one(filter);
+        let found = found.session(&mut session).await?;
         found
             .map(|document| documents::template(&document, environment))
             .transpose()
@@ -88,9 +93,15 @@ impl Data {
         Ok(self.configurations.find_one(filter).await?)
     }
 
-    pub(super) async fn identity(&self, key: PublicKey) -> Result<Option<Identity>, StoreError> {
+    pub(super) async fn identity(
+        &self,
+        changes: &Changes,
+        key: PublicKey,
+    ) -> Result<Option<Identity>, StoreError> {
+        let mut session = self.session_after(changes).await?;
         let filter = doc! {"public_key": key.to_string()};
-        let found = self.identities.find_one(filter).await?;
+        let found = self.identities.find_one(filter);
+        let found = found.session(&mut session).await?;
         found
             .map(|document| documents::identity(&document))
             .transpose()
@@ -181,9 +192,15 @@ impl Data {
         })
     }
 
-    pub(super) async fn session(&self, digest: TokenDigest) -> Result<Option<Session>, StoreError> {
+    pub(super) async fn session(
+        &self,
+        changes: &Changes,
+        digest: TokenDigest,
+    ) -> Result<Option<Session>, StoreError> {
+        let mut session = self.session_after(changes).await?;
         let filter = doc! {"_id": documents::session_id(digest)};
-        let found = self.sessions.find_one(filter).await?;
+        let found = self.sessions.find_one(filter);
+        let found = found.session(&mut session).await?;
         found
             .map(|document| documents::session(&document, digest))
             .transpose()

@@ -1,6 +1,7 @@
 //! What changes the database. No transactions: each step is safe to stop after, and the steps are
 //! in the order that makes it so.
 
+use futures_util::TryStreamExt;
 use mongodb::ClientSession;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, Timestamp, doc};
 use nexus_core::{
@@ -13,6 +14,9 @@ use super::documents::{self, moment};
 use super::fault::{conflict, is_duplicate};
 use super::json::{to_bson, to_document};
 use crate::{Created, Erased, NewTemplate, StoreError, StoredTemplate};
+
+/// How many sessions are removed at once.
+const PORTION: i64 = 1000;
 
 impl Data {
     /// The current document is what decides between several writers. Before it is replaced it is
@@ -55,7 +59,7 @@ impl Data {
                 added_once(added.session(&mut session).await, what)?;
             }
         }
-        changes.tell(session.operation_time());
+        changes.tell_template(session.operation_time());
         self.archive(&document, next).await?;
         Ok(stored)
     }
@@ -93,10 +97,12 @@ impl Data {
             Err(error) => return Err(error.into()),
         };
         let identity = if is_new {
-            changes.tell(session.operation_time());
+            changes.tell(key, session.operation_time());
             documents::identity(&new)?
         } else {
-            self.identity(key).await?.ok_or_else(|| gone(key))?
+            self.identity(changes, key)
+                .await?
+                .ok_or_else(|| gone(key))?
         };
         Ok(Created { identity, is_new })
     }
@@ -127,7 +133,7 @@ impl Data {
             .session(&mut session)
             .await?
             .ok_or_else(|| gone(identity.public_key))?;
-        changes.tell(session.operation_time());
+        changes.tell(identity.public_key, session.operation_time());
         documents::identity(&written)
     }
 
@@ -140,34 +146,54 @@ impl Data {
         key: PublicKey,
     ) -> Result<Erased, StoreError> {
         let mut session = self.client.start_session().await?;
-        let mine = doc! {"owner_key": key.to_string()};
         let mut erased = Erased::default();
-        self.erase_belongings(&mut session, &mine, &mut erased)
+        self.erase_belongings(changes, &mut session, key, &mut erased)
             .await?;
         let identity = doc! {"public_key": key.to_string()};
         let deleted = self.identities.delete_one(identity).session(&mut session);
         erased.identities = deleted.await?.deleted_count;
-        changes.tell(session.operation_time());
-        self.erase_belongings(&mut session, &mine, &mut erased)
+        changes.tell(key, session.operation_time());
+        self.erase_belongings(changes, &mut session, key, &mut erased)
             .await?;
-        changes.tell(session.operation_time());
         Ok(erased)
     }
 
     async fn erase_belongings(
         &self,
+        changes: &Changes,
         session: &mut ClientSession,
-        mine: &Document,
+        key: PublicKey,
         erased: &mut Erased,
     ) -> Result<(), StoreError> {
-        for (collection, count) in [
-            (&self.sessions, &mut erased.sessions),
-            (&self.messages, &mut erased.messages),
-        ] {
-            let deleted = collection.delete_many(mine.clone()).session(&mut *session);
-            *count += deleted.await?.deleted_count;
-        }
+        let mine = doc! {"owner_key": key.to_string()};
+        erased.sessions += self.erase_sessions(changes, session, &mine).await?;
+        let deleted = self.messages.delete_many(mine).session(session);
+        erased.messages += deleted.await?.deleted_count;
         Ok(())
+    }
+
+    /// Only sessions that were seen are removed, so that this node forgets each of them at once.
+    async fn erase_sessions(
+        &self,
+        changes: &Changes,
+        session: &mut ClientSession,
+        mine: &Document,
+    ) -> Result<u64, StoreError> {
+        let mut erased = 0;
+        loop {
+            let found = self.sessions.find(mine.clone()).projection(doc! {"_id": 1});
+            let mut found = found.limit(PORTION).session(&mut *session).await?;
+            let found: Vec<_> = found.stream(session).try_collect().await?;
+            let ids: Vec<_> = found.iter().filter_map(documents::id).collect();
+            if ids.is_empty() {
+                return Ok(erased);
+            }
+            let these = doc! {"_id": {"$in": ids}};
+            let deleted = self.sessions.delete_many(these).session(&mut *session);
+            erased += deleted.await?.deleted_count;
+            let digests = found.iter().filter_map(documents::digest);
+            digests.for_each(|digest| changes.tell(digest, session.operation_time()));
+        }
     }
 
     /// Stores first and asks for the identity after: an erasure that this asking does not see yet
@@ -219,7 +245,7 @@ impl Data {
         let added = self.sessions.insert_one(document);
         let what = || conflict(format!("the session of {}", new.owner_key));
         added_once(added.session(&mut session).await, what)?;
-        changes.tell(session.operation_time());
+        changes.tell(new.digest, session.operation_time());
         Ok(())
     }
 }

@@ -35,6 +35,7 @@ macro_rules! contract {
     ($place:expr) => {
         $crate::contract::contract! { @ $place;
             changes: own_changes_are_known_when_the_write_returns;
+            changes: a_change_leaves_everybody_else_fresh;
             changes: messages_are_no_change;
             changes: another_process_is_noticed_within_a_second;
             changes: what_another_process_wrote_is_read_at_once;

@@ -8,9 +8,9 @@ use nexus_core::{
     TokenDigest,
 };
 use nexus_store::{
-    ConfigStore, Created, Cursor, EmbeddedStore, Erased, IdentityPage, IdentityStore, MessagePage,
-    MessageStore, NewTemplate, SessionStore, Store, StoreError, StoreFacts, StoredTemplate,
-    TemplateVersion,
+    ConfigStore, Created, Cursor, EmbeddedStore, Erased, Freshness, IdentityPage, IdentityStore,
+    MessagePage, MessageStore, NewTemplate, SessionStore, Store, StoreError, StoreFacts,
+    StoredTemplate, TemplateVersion,
 };
 use tokio::sync::watch;
 
@@ -172,8 +172,12 @@ impl SessionStore for FragileStore {
 
 #[async_trait]
 impl Store for FragileStore {
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.inner.changes()
+    fn template_changes(&self) -> watch::Receiver<u64> {
+        self.inner.template_changes()
+    }
+
+    fn freshness(&self) -> Freshness {
+        self.inner.freshness()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
