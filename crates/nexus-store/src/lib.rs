@@ -141,7 +141,7 @@ pub trait SessionStore: Send + Sync {
     /// [`StoreError::Conflict`] when there is one with its digest.
     async fn create_session(&self, session: Session) -> Result<(), StoreError>;
 
-    /// The session with this digest, live or not.
+    /// The session with this digest, live or not. One that has ended may be gone after a while.
     async fn session(&self, digest: TokenDigest) -> Result<Option<Session>, StoreError>;
 }
 

@@ -32,6 +32,7 @@ use self::changes::Changes;
 use self::data::Data;
 use self::fault::conflict;
 use self::pulse::Pulse;
+use self::stream::Listener;
 use crate::{
     ConfigStore, Created, Cursor, Erased, Freshness, IdentityPage, IdentityStore, MessagePage,
     MessageStore, NewTemplate, SessionStore, Store, StoreError, StoreFacts, StoredTemplate,
@@ -65,19 +66,18 @@ enum Readiness {
     /// The indexes are there.
     Ready,
     /// They are not, and this is why. It is tried again.
-    Waiting(String),
+    Waiting(StoreError),
 }
 
 impl Readiness {
     fn check(&self) -> Result<(), StoreError> {
-        let reason = match self {
-            Self::Ready => return Ok(()),
-            Self::Starting => "the indexes of the database are being made",
-            Self::Waiting(reason) => reason,
-        };
-        Err(StoreError::Unavailable {
-            reason: reason.to_owned(),
-        })
+        match self {
+            Self::Ready => Ok(()),
+            Self::Waiting(error) => Err(error.clone()),
+            Self::Starting => Err(StoreError::Unavailable {
+                reason: "the indexes of the database are being made".to_owned(),
+            }),
+        }
     }
 }
 
@@ -98,7 +98,8 @@ impl MongoStore {
         let calls = Calls::new(options.deadline);
         let changes = Changes::new();
         let (state, ready) = watch::channel(Readiness::Starting);
-        let keeper = calls.keep(keep(Arc::clone(&data), changes.clone(), state));
+        let keeping = keep(Arc::clone(&data), changes.clone(), calls.clone(), state);
+        let keeper = calls.keep(keeping);
         let mut store = Self {
             location: connect::location(uri, &database),
             data,
@@ -135,32 +136,43 @@ impl Drop for MongoStore {
     }
 }
 
-/// Creates the indexes as soon as the database is there, then listens to its changes.
-async fn keep(data: Arc<Data>, changes: Changes, state: watch::Sender<Readiness>) {
-    while let Err(reason) = data.prepare().await {
+/// Prepares the database as soon as it is there, listens to its changes, and prepares it again
+/// when somebody has changed what that made.
+async fn keep(data: Arc<Data>, changes: Changes, calls: Calls, state: watch::Sender<Readiness>) {
+    let pulse = Arc::new(Pulse::new(changes.clone()));
+    let listener = Listener::new(Arc::clone(&data), changes, Arc::clone(&pulse), calls);
+    prepare(&data, &state).await;
+    let listening = async {
+        loop {
+            let ready = || {
+                state.send_if_modified(|state| {
+                    let is_news = !matches!(state, Readiness::Ready);
+                    *state = Readiness::Ready;
+                    is_news
+                });
+            };
+            listener.follow(ready).await;
+            prepare(&data, &state).await;
+        }
+    };
+    tokio::join!(listening, pulse.beat(&data), pulse.doubt_templates());
+}
+
+/// Tries until it is done.
+async fn prepare(data: &Data, state: &watch::Sender<Readiness>) {
+    while let Err(error) = data.prepare().await {
+        let reason = error.to_string();
         let is_news = state.send_if_modified(|state| {
-            let is_news = !matches!(state, Readiness::Waiting(known) if *known == reason);
-            *state = Readiness::Waiting(reason.clone());
+            let is_news =
+                !matches!(state, Readiness::Waiting(known) if known.to_string() == reason);
+            *state = Readiness::Waiting(error);
             is_news
         });
         if is_news {
-            tracing::warn!(reason, "the database is not available: trying again");
+            tracing::warn!(reason, "the database cannot be used: trying again");
         }
         tokio::time::sleep(AGAIN).await;
     }
-    let listening = || {
-        state.send_if_modified(|state| {
-            let is_news = !matches!(state, Readiness::Ready);
-            *state = Readiness::Ready;
-            is_news
-        });
-    };
-    let pulse = Pulse::new(changes.clone());
-    tokio::join!(
-        stream::follow(&data, &changes, &pulse, listening),
-        pulse.beat(&data),
-        pulse.doubt_templates(),
-    );
 }
 
 #[async_trait]

@@ -5,7 +5,7 @@
 //! [`pulse`](super::pulse).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use mongodb::bson::Timestamp;
@@ -26,6 +26,9 @@ struct Known {
     template_at: AtomicU64,
     /// Until when the stream counts as one that answers.
     answering: Until,
+    answers: AtomicU64,
+    /// The database is a single server, without a stream.
+    alone: AtomicBool,
 }
 
 impl Changes {
@@ -35,6 +38,8 @@ impl Changes {
             templates: watch::Sender::new(1),
             template_at: AtomicU64::new(0),
             answering: Until::never(),
+            answers: AtomicU64::new(0),
+            alone: AtomicBool::new(false),
         }))
     }
 
@@ -88,7 +93,23 @@ impl Changes {
 
     /// The stream has answered.
     pub(super) fn answered(&self) {
+        self.0.answers.fetch_add(1, Ordering::Relaxed);
         self.0.answering.extend(Instant::now() + PATIENCE);
+    }
+
+    /// How often the stream has answered.
+    pub(super) fn answers(&self) -> u64 {
+        self.0.answers.load(Ordering::Relaxed)
+    }
+
+    /// There is one server and no stream, or there is more.
+    pub(super) fn set_alone(&self, alone: bool) {
+        self.0.alone.store(alone, Ordering::Release);
+    }
+
+    /// Whether there is no other server that could be the primary.
+    pub(super) fn is_alone(&self) -> bool {
+        self.0.alone.load(Ordering::Acquire)
     }
 
     /// The stream is broken.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::error::Error;
 use mongodb::options::{IndexOptions, ReturnDocument};
-use mongodb::{Client, ClientSession, Collection, Database, IndexModel};
+use mongodb::{Client, Collection, Database, IndexModel};
 
-use super::changes::Changes;
-use super::fault;
+use super::{documents, fault};
+use crate::StoreError;
 
 pub(super) const CONFIGURATIONS: &str = "configurations";
 const VERSIONS: &str = "configuration_versions";
@@ -16,6 +16,13 @@ pub(super) const IDENTITIES: &str = "identities";
 const MESSAGES: &str = "messages";
 pub(super) const SESSIONS: &str = "sessions";
 pub(super) const NODES: &str = "nodes";
+pub(super) const META: &str = "meta";
+
+/// The newest form of the data that this program knows.
+const SCHEMA: i64 = 1;
+
+/// How long a session is kept after its end. Only to save room: whether it is live is always asked.
+const EXPIRED: Duration = Duration::from_secs(24 * 3600);
 
 /// How long the document of a node that is gone is kept.
 const LAST_SEEN: Duration = Duration::from_secs(3600);
@@ -34,6 +41,8 @@ pub(super) struct Data {
     pub(super) sessions: Collection<RawDocumentBuf>,
     /// Each node's [`pulse`](super::pulse).
     pub(super) nodes: Collection<RawDocumentBuf>,
+    /// One document, `schema`: the version of the form that all of this has.
+    meta: Collection<RawDocumentBuf>,
 }
 
 impl Data {
@@ -46,24 +55,35 @@ impl Data {
             messages: database.collection(MESSAGES),
             sessions: database.collection(SESSIONS),
             nodes: database.collection(NODES),
+            meta: database.collection(META),
             database,
             client,
         }
     }
 
-    /// A session whose reads include every change that is known here, whichever member answers.
-    pub(super) async fn session_after(&self, changes: &Changes) -> Result<ClientSession, Error> {
-        let mut session = self.client.start_session().await?;
-        if let Some(known) = changes.known() {
-            session.advance_operation_time(known);
+    /// Refuses a database that a newer Nexus has taken over, and creates the indexes that are
+    /// missing. Any number of nodes may do this at once.
+    pub(super) async fn prepare(&self) -> Result<(), StoreError> {
+        let schema = doc! {"_id": "schema"};
+        let found = self.meta.find_one(schema.clone()).await?;
+        let found = found.map_or(Ok(0), |found| documents::schema(&found))?;
+        if found > SCHEMA {
+            return Err(StoreError::TooNew {
+                found,
+                known: SCHEMA,
+            });
         }
-        Ok(session)
+        self.create_indexes().await?;
+        if found < SCHEMA {
+            // Never lower than what somebody else has written meanwhile.
+            let raised = doc! {"$max": {"version": SCHEMA}};
+            self.meta.update_one(schema, raised).upsert(true).await?;
+        }
+        Ok(())
     }
 
-    /// Creates the indexes that are missing. Any number of nodes may do this at once.
-    ///
     /// Unique ones begin with what a collection would be sharded by, as MongoDB demands.
-    pub(super) async fn prepare(&self) -> Result<(), String> {
+    async fn create_indexes(&self) -> Result<(), StoreError> {
         let wanted = [
             (&self.configurations, vec![unique(doc! {"environment": 1})]),
             (
@@ -75,14 +95,20 @@ impl Data {
                 &self.messages,
                 vec![plain(newest_first(doc! {"owner_key": 1}))],
             ),
-            (&self.sessions, vec![plain(doc! {"owner_key": 1})]),
+            (
+                &self.sessions,
+                vec![
+                    plain(doc! {"owner_key": 1}),
+                    expiring("expires_at", EXPIRED),
+                ],
+            ),
             (&self.nodes, vec![expiring("at", LAST_SEEN)]),
         ];
         for (collection, indexes) in wanted {
             collection
                 .create_indexes(indexes)
                 .await
-                .map_err(|error| not_prepared(collection.name(), &error))?;
+                .map_err(|error| not_prepared(collection.name(), error))?;
         }
         Ok(())
     }
@@ -117,13 +143,13 @@ fn plain(keys: Document) -> IndexModel {
     IndexModel::builder().keys(keys).build()
 }
 
-fn not_prepared(collection: &str, error: &Error) -> String {
-    if fault::is_duplicate(error) {
-        format!(
-            "the collection {collection} holds two documents where there may be one (the same \
-             environment or public key twice): remove one of them"
-        )
-    } else {
-        fault::reason(error)
+fn not_prepared(collection: &str, error: Error) -> StoreError {
+    if !fault::is_duplicate(&error) {
+        return error.into();
     }
+    let reason = format!(
+        "the collection {collection} holds two documents where there may be one (the same \
+         environment or public key twice): remove one of them"
+    );
+    StoreError::Unavailable { reason }
 }

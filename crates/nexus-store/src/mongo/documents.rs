@@ -140,6 +140,16 @@ pub(super) fn session_id(digest: TokenDigest) -> Binary {
     }
 }
 
+/// The version of the form of the data.
+pub(super) fn schema(document: &RawDocument) -> Result<i64, StoreError> {
+    let read = Read {
+        document,
+        what: &"the schema version",
+    };
+    let version = read.version()?;
+    i64::try_from(version).map_err(|error| read.corrupt(error))
+}
+
 /// The name of any document.
 pub(super) fn id(document: &RawDocumentBuf) -> Option<Bson> {
     document.get("_id").ok()??.try_into().ok()

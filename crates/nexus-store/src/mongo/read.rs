@@ -1,8 +1,11 @@
 //! What is asked of the database. Each is one query.
 
+use std::time::Duration;
+
 use futures_util::TryStreamExt;
 use mongodb::Collection;
 use mongodb::bson::{Document, RawDocumentBuf, Timestamp, doc};
+use mongodb::options::ReadConcern;
 use nexus_core::{Environment, Identity, Message, PublicKey, RunId, Session, TokenDigest};
 
 use super::changes::Changes;
@@ -13,10 +16,36 @@ use crate::{Cursor, IdentityPage, MessagePage, StoreError, StoredTemplate, Templ
 /// Roles that a model is shown, also as the original Python NEXUS wrote them.
 const SPOKEN: [&str; 6] = ["human", "ai", "HUMAN", "AI", "Human", "Ai"];
 
+/// How long a server may take to prove that it is the primary.
+const PROOF: Duration = Duration::from_secs(5);
+
 impl Data {
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
         self.database.run_command(doc! {"ping": 1}).await?;
         Ok(())
+    }
+
+    /// A document as it is now: with every change that was acknowledged longer than a second ago.
+    ///
+    /// While it is proven that changes are heard, it is enough that the answer holds those that
+    /// were. Otherwise the server has to prove that it is still the primary: one that is cut off
+    /// from its majority answers with what was true once.
+    async fn find(
+        &self,
+        changes: &Changes,
+        collection: &Collection<RawDocumentBuf>,
+        filter: Document,
+    ) -> Result<Option<RawDocumentBuf>, StoreError> {
+        let found = collection.find_one(filter);
+        if !changes.is_alone() && !changes.freshness().is_vouched() {
+            let found = found.read_concern(ReadConcern::linearizable());
+            return Ok(found.max_time(PROOF).await?);
+        }
+        let mut session = self.client.start_session().await?;
+        if let Some(known) = changes.known() {
+            session.advance_operation_time(known);
+        }
+        Ok(found.session(&mut session).await?)
     }
 
     pub(super) async fn template(
@@ -24,10 +53,8 @@ impl Data {
         changes: &Changes,
         environment: Environment,
     ) -> Result<Option<StoredTemplate>, StoreError> {
-        let mut session = self.session_after(changes).await?;
         let filter = doc! {"environment": environment.as_str()};
-        let found = self.configurations.find_one(filter);
-        let found = found.session(&mut session).await?;
+        let found = self.find(changes, &self.configurations, filter).await?;
         found
             .map(|document| documents::template(&document, environment))
             .transpose()
@@ -98,10 +125,8 @@ impl Data {
         changes: &Changes,
         key: PublicKey,
     ) -> Result<Option<Identity>, StoreError> {
-        let mut session = self.session_after(changes).await?;
         let filter = doc! {"public_key": key.to_string()};
-        let found = self.identities.find_one(filter);
-        let found = found.session(&mut session).await?;
+        let found = self.find(changes, &self.identities, filter).await?;
         found
             .map(|document| documents::identity(&document))
             .transpose()
@@ -197,10 +222,8 @@ impl Data {
         changes: &Changes,
         digest: TokenDigest,
     ) -> Result<Option<Session>, StoreError> {
-        let mut session = self.session_after(changes).await?;
         let filter = doc! {"_id": documents::session_id(digest)};
-        let found = self.sessions.find_one(filter);
-        let found = found.session(&mut session).await?;
+        let found = self.find(changes, &self.sessions, filter).await?;
         found
             .map(|document| documents::session(&document, digest))
             .transpose()

@@ -1,5 +1,7 @@
 //! Listens to the database's change stream, and starts again where it broke.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mongodb::bson::{Bson, Document, Timestamp, doc};
@@ -8,16 +10,20 @@ use mongodb::change_stream::event::{ChangeStreamEvent, OperationType, ResumeToke
 use mongodb::error::Error;
 use mongodb::options::FullDocumentType;
 use nexus_core::{PublicKey, TokenDigest};
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
+use super::calls::Calls;
 use super::changes::Changes;
-use super::data::{CONFIGURATIONS, Data, IDENTITIES, NODES, SESSIONS};
+use super::data::{CONFIGURATIONS, Data, IDENTITIES, META, NODES, SESSIONS};
 use super::documents;
 use super::fault;
 use super::pulse::Pulse;
 
 /// How long an idle database may take to say that there is nothing.
 const SILENCE: Duration = Duration::from_millis(500);
+/// A stream that has not answered for so long is given up.
+const HANGING: Duration = Duration::from_secs(4);
 /// How long to wait before a stream is asked for again.
 const AGAIN: Duration = Duration::from_millis(250);
 
@@ -30,71 +36,189 @@ type Stream = ChangeStream<ChangeStreamEvent<Document>>;
 
 /// Why a stream is listened to no longer.
 enum End {
-    /// A collection is gone, and its indexes with it.
-    Dropped,
+    /// What was prepared may be gone: a collection with its indexes, or the data's own form.
+    Unprepared,
     Broken(Error),
+    /// It does not answer. Nobody waits for it any more.
+    Hanging,
 }
 
-/// Listens for as long as it is polled. `tried` is called each time that a stream was asked for.
-pub(super) async fn follow(data: &Data, changes: &Changes, pulse: &Pulse, mut tried: impl FnMut()) {
-    let mut token = None;
-    let mut silent = false;
-    loop {
-        let opened = open(data, changes, pulse, token.clone()).await;
-        // In this order: whoever reads again because of this must find the store ready.
-        tried();
-        changes.doubt_template();
-        let end = match opened {
-            Ok(mut stream) => {
-                if std::mem::take(&mut silent) {
-                    tracing::info!("changes of other nodes are heard again");
+/// Listens for the store.
+#[derive(Clone, Debug)]
+pub(super) struct Listener {
+    data: Arc<Data>,
+    changes: Changes,
+    pulse: Arc<Pulse>,
+    calls: Calls,
+    /// Where to go on.
+    token: Arc<Mutex<Option<ResumeToken>>>,
+    /// Nobody waits for this task any more.
+    left_alone: Arc<AtomicBool>,
+}
+
+impl Listener {
+    pub(super) fn new(data: Arc<Data>, changes: Changes, pulse: Arc<Pulse>, calls: Calls) -> Self {
+        Self {
+            data,
+            changes,
+            pulse,
+            calls,
+            token: Arc::default(),
+            left_alone: Arc::default(),
+        }
+    }
+
+    /// Listens until the database has to be prepared again. `tried` is called each time that a
+    /// stream was asked for.
+    pub(super) async fn follow(&self, tried: impl Fn()) {
+        let mut silent = false;
+        loop {
+            let opened = self
+                .apart(async move |listener| listener.open().await)
+                .await;
+            let is_alone = matches!(
+                &opened,
+                Some(Err(error)) if fault::code(error) == Some(NOT_A_REPLICA_SET)
+            );
+            self.changes.set_alone(is_alone);
+            // In this order: whoever reads again because of this must find the store ready.
+            tried();
+            self.changes.doubt_template();
+            let end = match opened {
+                Some(Ok(stream)) => {
+                    if std::mem::take(&mut silent) {
+                        tracing::info!("changes of other nodes are heard again");
+                    }
+                    self.listen(stream).await
                 }
-                listen(&mut stream, changes, pulse, &mut token).await
+                Some(Err(error)) => End::Broken(error),
+                None => End::Hanging,
+            };
+            self.changes.stopped();
+            let reason = match end {
+                End::Unprepared => return,
+                End::Broken(_) if is_alone => {
+                    tracing::warn!(
+                        "the database is not a replica set: Nexus cannot hear of changes and reads \
+                         everything again and again; start mongod with --replSet"
+                    );
+                    return std::future::pending().await;
+                }
+                End::Broken(error) => {
+                    if fault::code(&error).is_some_and(|code| LOST.contains(&code)) {
+                        *self.token() = None;
+                    }
+                    fault::reason(&error)
+                }
+                End::Hanging => "the database does not answer".to_owned(),
+            };
+            if !std::mem::replace(&mut silent, true) {
+                tracing::warn!(reason, "changes of other nodes are not heard at the moment");
             }
-            Err(error) => End::Broken(error),
+            sleep(AGAIN).await;
+        }
+    }
+
+    async fn open(&self) -> Result<Stream, Error> {
+        let stream = self
+            .data
+            .database
+            .watch()
+            .pipeline(pipeline(&self.pulse))
+            .full_document(FullDocumentType::UpdateLookup)
+            .max_await_time(SILENCE);
+        let token = self.token().clone();
+        if token.is_some() {
+            return stream.resume_after(token).await;
+        }
+        // What happened up to the beginning is found by whoever reads from now on: reads include
+        // it, even if no majority has confirmed it yet. What happens after it is heard.
+        let mut session = self.data.client.start_session().await?;
+        let ping = self.data.database.run_command(doc! {"ping": 1});
+        ping.session(&mut session).await?;
+        let Some(beginning) = session.operation_time() else {
+            return stream.await;
         };
-        changes.stopped();
-        match end {
-            End::Dropped => {
-                tracing::warn!(
-                    "somebody dropped or renamed a collection: making the indexes again"
-                );
-                while let Err(reason) = data.prepare().await {
-                    tracing::warn!(reason, "the indexes cannot be made: trying again");
-                    sleep(AGAIN).await;
-                }
-            }
-            End::Broken(error) if fault::code(&error) == Some(NOT_A_REPLICA_SET) => {
-                tracing::warn!(
-                    "the database is not a replica set: Nexus cannot hear of changes and reads \
-                     everything again and again; start mongod with --replSet"
-                );
-                return std::future::pending().await;
-            }
-            End::Broken(error) => {
-                if fault::code(&error).is_some_and(|code| LOST.contains(&code)) {
-                    token = None;
-                }
-                if !std::mem::replace(&mut silent, true) {
-                    let reason = fault::reason(&error);
-                    tracing::warn!(reason, "changes of other nodes are not heard at the moment");
+        let stream = stream.start_at_operation_time(beginning).await?;
+        doubt(&self.changes, Some(beginning));
+        Ok(stream)
+    }
+
+    /// Tells what is heard until the stream ends.
+    async fn listen(&self, stream: Stream) -> End {
+        self.changes.answered();
+        let heard = self.apart(async move |listener| listener.hear(stream).await);
+        heard.await.unwrap_or(End::Hanging)
+    }
+
+    /// Does `work` in a task of its own, which is left alone when the database does not answer any
+    /// more: the driver must not be stopped in the middle of a call.
+    async fn apart<T: Send + 'static, Work>(&self, work: impl FnOnce(Self) -> Work) -> Option<T>
+    where
+        Work: Future<Output = T> + Send + 'static,
+    {
+        let left_alone = Arc::new(AtomicBool::new(false));
+        let listener = Self {
+            left_alone: Arc::clone(&left_alone),
+            ..self.clone()
+        };
+        let (done, mut is_done) = oneshot::channel();
+        let work = work(listener);
+        self.calls.keep(async move {
+            _ = done.send(work.await);
+        });
+        loop {
+            let answers = self.changes.answers();
+            tokio::select! {
+                done = &mut is_done => return done.ok(),
+                () = sleep(HANGING) => if self.changes.answers() == answers {
+                    left_alone.store(true, Ordering::Release);
+                    return None;
                 }
             }
         }
-        sleep(AGAIN).await;
+    }
+
+    async fn hear(&self, mut stream: Stream) -> End {
+        while stream.is_alive() {
+            let heard = match stream.next_if_any().await {
+                Ok(heard) => heard,
+                Err(error) => return End::Broken(error),
+            };
+            if self.left_alone.load(Ordering::Acquire) {
+                return End::Hanging;
+            }
+            self.changes.answered();
+            // What is told now is not told again.
+            let token = stream.resume_token();
+            let Some(event) = heard else {
+                *self.token() = token;
+                continue;
+            };
+            tell(&event, &self.changes, &self.pulse);
+            *self.token() = token;
+            match event.operation_type {
+                OperationType::Drop | OperationType::Rename => return End::Unprepared,
+                OperationType::DropDatabase => break,
+                _ if collection(&event) == Some(META) => return End::Unprepared,
+                _ => {}
+            }
+        }
+        // The stream of a database ends with it: there is nothing to go on after.
+        *self.token() = None;
+        End::Unprepared
+    }
+
+    fn token(&self) -> MutexGuard<'_, Option<ResumeToken>> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn open(
-    data: &Data,
-    changes: &Changes,
-    pulse: &Pulse,
-    token: Option<ResumeToken>,
-) -> Result<Stream, Error> {
-    // Only what happened to whom: the documents themselves are not sent.
-    let pipeline = [
+/// Only what happened to whom: the documents themselves are not sent.
+fn pipeline(pulse: &Pulse) -> [Document; 2] {
+    [
         doc! {"$match": {"$or": [
-            {"ns.coll": {"$in": [CONFIGURATIONS, IDENTITIES, SESSIONS]}},
+            {"ns.coll": {"$in": [CONFIGURATIONS, IDENTITIES, SESSIONS, META]}},
             {"ns.coll": NODES, "documentKey._id": pulse.node()},
             {"operationType": {"$in": ["drop", "rename", "dropDatabase", "invalidate"]}},
         ]}},
@@ -108,61 +232,16 @@ async fn open(
             "updateDescription.updatedFields.beat": 1,
             "updateDescription.removedFields": 1,
         }},
-    ];
-    let stream = data
-        .database
-        .watch()
-        .pipeline(pipeline)
-        .full_document(FullDocumentType::UpdateLookup)
-        .max_await_time(SILENCE);
-    if token.is_some() {
-        return stream.resume_after(token).await;
-    }
-    // What happened up to the beginning is found by whoever reads from now on: reads include it,
-    // even if no majority has confirmed it yet. What happens after it is heard.
-    let mut session = data.client.start_session().await?;
-    let ping = data.database.run_command(doc! {"ping": 1});
-    ping.session(&mut session).await?;
-    let Some(beginning) = session.operation_time() else {
-        return stream.await;
-    };
-    let stream = stream.start_at_operation_time(beginning).await?;
-    doubt(changes, Some(beginning));
-    Ok(stream)
+    ]
 }
 
-/// Tells what is heard until the stream ends.
-async fn listen(
-    stream: &mut Stream,
-    changes: &Changes,
-    pulse: &Pulse,
-    token: &mut Option<ResumeToken>,
-) -> End {
-    while stream.is_alive() {
-        // Never dropped halfway: the driver may be in the middle of starting the stream again.
-        let heard = match stream.next_if_any().await {
-            Ok(heard) => heard,
-            Err(error) => return End::Broken(error),
-        };
-        changes.answered();
-        *token = stream.resume_token();
-        let Some(event) = heard else { continue };
-        tell(&event, changes, pulse);
-        match event.operation_type {
-            OperationType::Drop | OperationType::Rename => return End::Dropped,
-            OperationType::DropDatabase => break,
-            _ => {}
-        }
-    }
-    // The stream of a database ends with it: there is nothing to go on after.
-    *token = None;
-    End::Dropped
+fn collection(event: &ChangeStreamEvent<Document>) -> Option<&str> {
+    event.ns.as_ref()?.coll.as_deref()
 }
 
 /// Tells whose document was changed, or that it cannot be told.
 fn tell(event: &ChangeStreamEvent<Document>, changes: &Changes, pulse: &Pulse) {
     let at = event.cluster_time;
-    let collection = event.ns.as_ref().and_then(|ns| ns.coll.as_deref());
     let is_one = matches!(
         event.operation_type,
         OperationType::Insert
@@ -170,7 +249,7 @@ fn tell(event: &ChangeStreamEvent<Document>, changes: &Changes, pulse: &Pulse) {
             | OperationType::Replace
             | OperationType::Delete
     );
-    match collection.filter(|_| is_one) {
+    match collection(event).filter(|_| is_one) {
         Some(CONFIGURATIONS) => changes.tell_template(at),
         // What has no digest for its name, nobody can have asked for.
         Some(SESSIONS) => {
@@ -183,6 +262,7 @@ fn tell(event: &ChangeStreamEvent<Document>, changes: &Changes, pulse: &Pulse) {
             None => doubt(changes, at),
         },
         Some(NODES) => pulse.heard(event),
+        Some(META) => {}
         _ => {
             doubt(changes, at);
             changes.tell_template(at);

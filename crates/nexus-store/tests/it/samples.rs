@@ -52,7 +52,8 @@ pub(crate) fn session(number: u64, owner_key: PublicKey) -> Session {
         owner_key,
         scope: Scope::Personal,
         created_at: moment(1),
-        expires_at: moment(2),
+        // Long enough: a store may remove what has ended.
+        expires_at: moment(2_000_000),
     }
 }
 

@@ -100,18 +100,18 @@ async fn a_database_that_is_not_there_at_the_start_is_waited_for() {
     Load::start(store).await.finish().await.check(deadline());
 }
 
-async fn started(size: usize) -> ReplicaSet {
+pub(crate) async fn started(size: usize) -> ReplicaSet {
     let mut set = ReplicaSet::new(size);
     set.start().await;
     set
 }
 
-async fn connect(set: &ReplicaSet) -> Arc<dyn Store> {
+pub(crate) async fn connect(set: &ReplicaSet) -> Arc<dyn Store> {
     let store = MongoStore::connect(&set.uri(), "faults", MongoOptions::default()).await;
     Arc::new(store.unwrap())
 }
 
-fn deadline() -> Duration {
+pub(crate) fn deadline() -> Duration {
     MongoOptions::default().deadline
 }
 
