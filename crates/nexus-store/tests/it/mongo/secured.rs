@@ -44,15 +44,17 @@ async fn over_tls_it_talks_to_a_server_that_its_authority_vouches_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_named_and_not_shown() {
-    let server = Standalone::start_with(|_| vec!["--auth".to_owned()]);
+    let mut server = Standalone::start();
     let address = server.address();
     let client = Client::with_uri_str(server.uri()).await.unwrap();
     let user = doc! {
         "createUser": "nexus",
         "pwd": "s3cret",
         "roles": [{"role": "readWrite", "db": "secured"}],
+        "writeConcern": {"w": 1, "j": true},
     };
     client.database("admin").run_command(user).await.unwrap();
+    server.restart_with(&["--auth"]);
 
     let right = format!("mongodb://nexus:s3cret@{address}/secured?authSource=admin");
     let store = reach(&right).await;

@@ -88,6 +88,13 @@ impl Standalone {
         Self(member)
     }
 
+    /// The same data with more on the command line.
+    pub(crate) fn restart_with(&mut self, more: &[&str]) {
+        self.0.kill();
+        self.0.more = more.iter().map(|&word| word.to_owned()).collect();
+        self.0.start();
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.0.folder.path()
     }
