@@ -106,7 +106,7 @@ async fn sign_in(world: &World, owner_key: PublicKey) -> Token {
         owner_key,
         scope: Scope::Personal,
         created_at: now,
-        expires_at: now + Duration::from_secs(3600),
+        expires_at: now + Duration::from_hours(1),
     };
     world.store.create_session(session).await.unwrap();
     token

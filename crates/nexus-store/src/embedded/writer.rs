@@ -145,9 +145,9 @@ where
     fn answer(self: Box<Self>, commit: Result<(), StoreError>, changes: &Changes) {
         let result = commit.and(self.result.unwrap_or_else(|| Err(stopped())));
         if let Ok(done) = &result {
-            (self.changed)(done)
-                .into_iter()
-                .for_each(|change| changes.tell(change));
+            for change in (self.changed)(done) {
+                changes.tell(change);
+            }
         }
         // Whoever does not wait any more does not need to know.
         _ = self.reply.send(result);

@@ -148,7 +148,7 @@ proptest! {
 
 fn vouching() -> Freshness {
     let freshness = Freshness::new();
-    freshness.vouch(Instant::now() + Duration::from_secs(3600));
+    freshness.vouch(Instant::now() + Duration::from_hours(1));
     freshness
 }
 

@@ -22,10 +22,10 @@ pub(super) const META: &str = "meta";
 const SCHEMA: i64 = 1;
 
 /// How long a session is kept after its end. Only to save room: whether it is live is always asked.
-const EXPIRED: Duration = Duration::from_secs(24 * 3600);
+const EXPIRED: Duration = Duration::from_hours(24);
 
 /// How long the document of a node that is gone is kept.
-const LAST_SEEN: Duration = Duration::from_secs(3600);
+const LAST_SEEN: Duration = Duration::from_hours(1);
 
 /// The data, as the specification lays it out.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ use crate::freshness::Until;
 const PERIOD: Duration = Duration::from_millis(250);
 
 /// When nobody asks for so long, it rests: an idle database is left alone.
-const REST: Duration = Duration::from_secs(60);
+const REST: Duration = Duration::from_mins(1);
 
 /// How long a write may take. What is confirmed later proves nothing.
 const LATE: Duration = Duration::from_secs(2);

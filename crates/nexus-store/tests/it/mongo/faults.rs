@@ -261,6 +261,9 @@ async fn a_database_that_is_dropped_gets_its_indexes_back() {
         {
             changes.changed().await.unwrap();
         }
+        while store.ping().await.is_err() {
+            changes.changed().await.unwrap();
+        }
     };
     timeout(Duration::from_secs(10), back).await.unwrap();
     assert!(store.create_identity(key(1), at(0)).await.unwrap().is_new);

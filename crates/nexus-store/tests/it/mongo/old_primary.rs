@@ -9,7 +9,7 @@ use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReadConcern;
 use nexus_core::{Session, TokenDigest};
-use nexus_store::{AsOf, MongoOptions, MongoStore, Store};
+use nexus_store::{MongoOptions, MongoStore, Store};
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, sleep, timeout};
 
@@ -27,7 +27,7 @@ async fn a_primary_that_freezes_loses_nothing_and_lets_nobody_in() {
     let (store, other) = (connect(&set).await, connect(&set).await);
     let load = Load::start(Arc::clone(&store)).await;
     let watched = Watched::new(&store, &other).await;
-    let door = watched.stand_at(Arc::clone(&store));
+    let door = watched.stand_at(Arc::clone(&store)).await;
     let frozen = set.primary().await;
     set.freeze(frozen);
     let since = Instant::now();
@@ -55,7 +55,7 @@ async fn a_primary_that_is_cut_off_lets_nobody_in_whose_session_has_ended() {
     let member = set.member(old).await;
     let deaf = |mode: &str| doc! {"configureFailPoint": "blockHeartbeatStepdown", "mode": mode};
     member.run_command(deaf("alwaysOn")).await.unwrap();
-    let door = watched.stand_at(Arc::clone(&store));
+    let door = watched.stand_at(Arc::clone(&store)).await;
     // While it is frozen, the others find a new primary. Then it goes on, and does not step down.
     set.freeze(old);
     let another = key(OWNERS + SESSIONS);
@@ -123,16 +123,22 @@ impl Watched {
                 ended.insert(session.digest, Instant::now());
             }
         };
-        timeout(Duration::from_secs(60), ending).await.unwrap();
+        timeout(Duration::from_mins(1), ending).await.unwrap();
     }
 
     /// Remembers as the gate does.
-    fn stand_at(&self, store: Arc<dyn Store>) -> Door {
+    async fn stand_at(&self, store: Arc<dyn Store>) -> Door {
+        let as_of = vouched(&store).await;
+        let mut memory = HashMap::new();
+        for session in &self.sessions {
+            if store.session(session.digest).await.unwrap().is_some() {
+                memory.insert(session.digest, as_of);
+            }
+        }
         let (stop, stopped) = watch::channel(false);
         let (sessions, ended) = (self.sessions.clone(), Arc::clone(&self.ended));
         let asking = async move {
             let mut answers = Answers::default();
-            let mut memory: HashMap<TokenDigest, AsOf> = HashMap::new();
             let freshness = store.freshness();
             for session in sessions.iter().cycle() {
                 if *stopped.borrow() {
