@@ -73,7 +73,7 @@ impl LiveTemplate {
             problems: Vec::new(),
         };
         let live = Self {
-            changes: store.changes(),
+            changes: store.template_changes(),
             store,
             environment,
             secrets,
@@ -115,7 +115,7 @@ impl LiveTemplate {
         }
     }
 
-    /// Reloads whenever the store says that something changed, until `stop`. A usable edit in the
+    /// Reloads whenever the store says that a template may have changed, until `stop`. A usable edit in the
     /// database becomes a version of its own.
     pub async fn watch(self: Arc<Self>, clock: Arc<dyn Clock>, stop: CancellationToken) {
         let mut changes = self.changes.clone();

@@ -8,6 +8,7 @@
 )]
 
 mod chaos;
+mod gate;
 mod invariants;
 mod live;
 mod personal;

@@ -59,7 +59,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<WatchedStore>,
     pub(crate) model: ScriptedModel,
     pub(crate) clock: Arc<ManualClock>,
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl World {
@@ -111,7 +111,7 @@ impl World {
             store,
             model: ScriptedModel::default(),
             clock,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -219,6 +219,8 @@ pub(crate) type WatchedStore = Observed<Watch>;
 pub(crate) struct Watch {
     writes: AtomicUsize,
     identity_reads: AtomicUsize,
+    session_reads: AtomicUsize,
+    api_key_reads: AtomicUsize,
     /// The append that fails, counted from 1. 0: none.
     failing_append: AtomicU32,
     appends: AtomicU32,
@@ -246,6 +248,14 @@ impl Watch {
         self.identity_reads.load(Ordering::SeqCst)
     }
 
+    pub(crate) fn session_reads(&self) -> usize {
+        self.session_reads.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn api_key_reads(&self) -> usize {
+        self.api_key_reads.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn fail_append(&self, number: u32) {
         self.failing_append.store(number, Ordering::SeqCst);
     }
@@ -262,6 +272,14 @@ impl Observer for Watch {
             "identity" => {
                 self.identity_reads.fetch_add(1, Ordering::SeqCst);
                 failing == Some(Fault::Identity)
+            }
+            "session" => {
+                self.session_reads.fetch_add(1, Ordering::SeqCst);
+                false
+            }
+            "api_key" => {
+                self.api_key_reads.fetch_add(1, Ordering::SeqCst);
+                false
             }
             "history" => {
                 assert_ne!(failing, Some(Fault::Panic), "told to panic");

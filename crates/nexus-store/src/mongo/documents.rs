@@ -7,7 +7,7 @@ use std::str::FromStr;
 use chrono::{DateTime, TimeDelta};
 use mongodb::bson::raw::{RawBsonRef, RawDocument};
 use mongodb::bson::spec::BinarySubtype;
-use mongodb::bson::{self, Binary};
+use mongodb::bson::{self, Binary, Bson, RawDocumentBuf};
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::{
     Environment, Identity, Label, Message, MessageId, Metadata, Overrides, PublicKey, Role, RunId,
@@ -15,8 +15,9 @@ use nexus_core::{
 };
 use serde_json::{Map, Value};
 
+use super::data::{API_KEYS, SESSIONS};
 use super::json;
-use crate::{StoreError, StoredTemplate, TemplateVersion};
+use crate::{StoreError, StoredTemplate, Subject, TemplateVersion};
 
 /// What a store adds to the top level of a template.
 const BOOKKEEPING: [&str; 5] = ["_id", "version", "author", "created_at", "hash"];
@@ -174,6 +175,34 @@ pub(super) fn binary(bytes: &[u8]) -> Binary {
     Binary {
         subtype: BinarySubtype::Generic,
         bytes: bytes.to_vec(),
+    }
+}
+
+/// The version of the form of the data.
+pub(super) fn schema(document: &RawDocument) -> Result<i64, StoreError> {
+    let read = Read {
+        document,
+        what: &"the schema version",
+    };
+    let version = read.version()?;
+    i64::try_from(version).map_err(|error| read.corrupt(error))
+}
+
+/// The name of any document.
+pub(super) fn id(document: &RawDocumentBuf) -> Option<Bson> {
+    document.get("_id").ok()??.try_into().ok()
+}
+
+/// What is remembered of the session or the API key with this name. A name that neither has, nobody
+/// can have asked for.
+pub(super) fn subject(collection: &str, id: &Bson) -> Option<Subject> {
+    match (collection, id) {
+        (SESSIONS, Bson::Binary(name)) if name.subtype == BinarySubtype::Generic => {
+            let digest = name.bytes.as_slice().try_into().ok()?;
+            Some(Subject::Session(TokenDigest::from_bytes(digest)))
+        }
+        (API_KEYS, Bson::String(name)) => name.parse().ok().map(Subject::ApiKey),
+        _ => None,
     }
 }
 

@@ -21,6 +21,11 @@ impl From<Error> for StoreError {
 /// Why the database did not do it.
 pub(super) fn reason(error: &Error) -> String {
     match &*error.kind {
+        ErrorKind::ServerSelection { message, .. } if message.contains("certificate") => {
+            "the certificate of the database is not trusted: name the file with the certificate of \
+             its authority in the address, as in tlsCAFile=/etc/nexus/ca.pem"
+                .to_owned()
+        }
         ErrorKind::ServerSelection { .. } => {
             "no primary of the database can be reached: check that it runs, that its address is \
              right, and that a majority of its members is there"

@@ -3,9 +3,12 @@
 mod failover;
 mod faults;
 mod load;
+mod old_primary;
 mod original;
 mod plans;
 mod scale;
+mod schema;
+mod secured;
 mod server;
 
 use std::collections::BTreeMap;

@@ -34,32 +34,35 @@ pub(in crate::embedded) fn sessions(
     Ok(sessions)
 }
 
+/// Gives the digest of the session that was removed.
 pub(in crate::embedded) fn revoke_session(
     connection: &Connection,
     owner: PublicKey,
     id: SessionId,
-) -> Result<bool, StoreError> {
+) -> Result<Option<TokenDigest>, StoreError> {
     // Their digests only: a session that cannot be read can still be revoked.
-    let read = |row: &Row<'_>| Ok(TokenDigest::from_bytes(row.get(0)?));
-    let mut digests = all(connection, sql::SESSION_DIGESTS, [owner.to_string()], read)?.into_iter();
+    let owner = owner.to_string();
+    let mut digests = all(connection, sql::SESSION_DIGESTS, [&owner], digest)?.into_iter();
     let Some(digest) = digests.find(|digest| SessionId::of(digest) == id) else {
-        return Ok(false);
+        return Ok(None);
     };
-    let parameters = (digest.as_bytes(), owner.to_string());
-    Ok(execute(connection, sql::REVOKE_SESSION, parameters)? == 1)
+    let is_gone = execute(connection, sql::REVOKE_SESSION, (digest.as_bytes(), owner))? == 1;
+    Ok(is_gone.then_some(digest))
 }
 
+/// Gives the digests of the sessions that were removed.
 pub(in crate::embedded) fn revoke_sessions(
     connection: &Connection,
     owner: PublicKey,
     except: Option<TokenDigest>,
-) -> Result<u64, StoreError> {
+) -> Result<Vec<TokenDigest>, StoreError> {
     let except = except.as_ref().map(TokenDigest::as_bytes);
-    execute(
-        connection,
-        sql::REVOKE_SESSIONS,
-        (owner.to_string(), except),
-    )
+    let parameters = (owner.to_string(), except);
+    all(connection, sql::REVOKE_SESSIONS, parameters, digest)
+}
+
+fn digest(row: &Row<'_>) -> Result<TokenDigest, StoreError> {
+    Ok(TokenDigest::from_bytes(row.get(0)?))
 }
 
 pub(in crate::embedded) fn touch_session(
