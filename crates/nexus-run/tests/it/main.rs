@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod administration;
 mod invariants;
 mod live;
 mod personal;

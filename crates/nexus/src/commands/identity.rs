@@ -5,7 +5,7 @@ mod token;
 
 use std::io::{self, BufRead, IsTerminal};
 
-use nexus_core::{Clock as _, Environment, Identity, PublicKey, Scope, Standing};
+use nexus_core::{Environment, Identity, PublicKey, Scope};
 use nexus_store::{Store, StoreError};
 use serde_json::{Value, json};
 
@@ -13,8 +13,7 @@ use self::token::NewToken;
 use crate::cli::{self, TokenLife};
 use crate::failure::Failure;
 use crate::output::columns;
-use crate::wire::{self, Clock};
-use crate::{Shell, view};
+use crate::{Shell, here, view, wire};
 
 /// How many identities are read at a time.
 const PAGE: u32 = 500;
@@ -49,9 +48,7 @@ pub(crate) async fn register(
             (key, Some(file))
         }
     };
-    let created = store
-        .create_identity(key, Standing::Active, Clock::default().now())
-        .await?;
+    let created = here::administration(store).register(key).await?;
     Ok(Registered {
         key,
         file,
@@ -217,7 +214,7 @@ async fn delete(shell: &Shell, key: PublicKey, yes: bool) -> Result<(), Failure>
         output.note("nothing was erased");
         return Ok(());
     }
-    let erased = store.erase_identity(key).await?;
+    let erased = here::administration(&*store).erase(key).await?;
     if output.json {
         output.data(&erased);
     } else {

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use nexus_core::{ConfigField, Field, Genesis, Identity, PromptName, Role};
 use nexus_run::{RunError, personal};
-use serde_json::Value;
 
 use super::Chat;
 use crate::commands::config;
 use crate::failure::Failure;
 use crate::output::{columns, printable};
-use crate::view;
+use crate::{here, view};
 
 /// Name, arguments, what it does.
 pub(super) const COMMANDS: [(&str, &str, &str); 6] = [
@@ -180,11 +179,12 @@ impl Chat<'_> {
     async fn change(&self, field: &Field, value: &str) -> Result<(), Failure> {
         let (genesis, identity) = self.person().await?;
         let before = personal::profile(&genesis, &identity);
-        let store = &*self.orchestrator.store;
-        let changed = match value {
-            "reset" => personal::unset(store, self.key, field).await?,
-            _ => personal::set(store, &genesis, self.key, field, &Value::from(value)).await?,
+        let command = match value {
+            "reset" => here::unset(field),
+            _ => here::set(field, value.into()),
         };
+        here::execute(&self.commands, self.key, command).await?;
+        let (_, changed) = self.person().await?;
         let now = personal::profile(&genesis, &changed);
         config::report(self.shell, field, &before, &now);
         Ok(())
