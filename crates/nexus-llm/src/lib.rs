@@ -45,7 +45,7 @@ pub use error::LlmError;
 pub use remote::Reachability;
 pub use request::{ChatMessage, ChatRequest, ToolCall, ToolSpec};
 pub use timers::Timers;
-pub use transport::SetupError;
+pub use transport::{SetupError, describe as describe_failure, tls as client_tls};
 
 /// Something that answers a [`ChatRequest`].
 pub trait LanguageModel: Send + Sync {
