@@ -132,7 +132,8 @@ pub(crate) enum Command {
     /// Tell who is signed in, and where
     Whoami(Remote),
     /// Execute a command at the server, such as `config.set temperature 0.3`
-    Command(Execute),
+    #[command(name = "command")]
+    Execute(Execute),
     /// Make, list and end API keys at the server
     Key(Key),
     /// List and end sessions at the server

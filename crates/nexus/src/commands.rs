@@ -39,7 +39,7 @@ pub(crate) async fn run(shell: &Shell, command: Command) -> Result<(), Failure> 
         Command::Login(arguments) => login::login(shell, arguments).await,
         Command::Logout(remote) => login::logout(shell, &remote).await,
         Command::Whoami(remote) => login::whoami(shell, &remote).await,
-        Command::Command(arguments) => execute::line(shell, &arguments).await,
+        Command::Execute(arguments) => execute::line(shell, &arguments).await,
         Command::Key(arguments) => execute::key(shell, arguments).await,
         Command::Session(arguments) => execute::session(shell, arguments).await,
         Command::Export(arguments) => export::run(shell, arguments).await,

@@ -134,9 +134,10 @@ fn key(
 ) -> Result<(SigningKey, PathBuf), Failure> {
     let passphrases = arguments.remote.passphrases();
     if arguments.new {
-        let passphrase = match arguments.no_passphrase {
-            true => None,
-            false => Some(passphrases.choose()?),
+        let passphrase = if arguments.no_passphrase {
+            None
+        } else {
+            Some(passphrases.choose()?)
         };
         let folder = remote::folder()?.join("keys");
         let (key, file) = keys::make(&folder, passphrase.as_ref())?;
