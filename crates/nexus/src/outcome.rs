@@ -24,7 +24,7 @@ pub(crate) fn print(output: &Output, outcome: &Value) {
         (_, Value::Array(rows)) => table(output, columns_of(command), rows),
         ("key.create", Value::Object(made)) => {
             // The secret alone is data: a script takes it from here.
-            output.line(made["token"].as_str().unwrap_or_default());
+            output.line(printable(made["token"].as_str().unwrap_or_default()));
             output.note(&message);
             let key = &made["key"];
             let facts = [("id", "/id"), ("may", "/scopes"), ("until", "/expires_at")];

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cli::Export;
 use crate::failure::Failure;
-use crate::output::columns;
+use crate::output::{columns, printable};
 use crate::remote::{Call, Remote};
 use crate::{Shell, private};
 
@@ -146,7 +146,10 @@ fn check(path: &Path) -> Result<Whole, Failure> {
     if signer != Ok(end.signer) {
         return Err(refuse("its signature does not fit".to_owned()));
     }
-    let text = |name: &str| header[name].as_str().unwrap_or_default().to_owned();
+    let text = |name: &str| {
+        let text = header[name].as_str().unwrap_or_default();
+        printable(text).into_owned()
+    };
     Ok(Whole {
         file: path.to_owned(),
         public_key: text("public_key"),

@@ -15,7 +15,7 @@ use crate::Shell;
 use crate::cli::{Login, Remote as Arguments};
 use crate::failure::Failure;
 use crate::keys;
-use crate::output::columns;
+use crate::output::{columns, printable};
 use crate::remote::{self, Call, CallError, Connection, Profile, ProfileFile, Remote};
 
 const DEFAULT_SERVER: &str = "http://127.0.0.1:8000";
@@ -228,7 +228,7 @@ pub(crate) async fn whoami(shell: &Shell, arguments: &Arguments) -> Result<(), F
     let mut rows = vec![
         row("server", server),
         row("address", answer.public_key.to_checksummed()),
-        row("standing", answer.standing.clone()),
+        row("standing", printable(&answer.standing).into_owned()),
         row("key", profile.key_file.display().to_string()),
         row(
             "until",
