@@ -59,7 +59,7 @@ pub use remote::Reachability;
 pub use request::{ChatMessage, ChatRequest, Image, ToolCall, ToolSpec, UserPart};
 pub use resilient::{Jitter, Resilient, Trouble};
 pub use timers::Timers;
-pub use transport::SetupError;
+pub use transport::{SetupError, describe as describe_failure, tls as client_tls};
 
 /// Something that answers a [`ChatRequest`].
 pub trait LanguageModel: Send + Sync {

@@ -175,7 +175,12 @@ impl Transport {
     }
 }
 
-fn tls() -> Result<ClientConfig, SetupError> {
+/// The TLS of a client: it trusts the certificates of the machine, or Mozilla's where the machine
+/// has none.
+///
+/// # Errors
+/// When the library does not accept its own defaults.
+pub fn tls() -> Result<ClientConfig, SetupError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
@@ -244,7 +249,8 @@ pub(crate) fn refused_address(error: &ClientError) -> Option<&AddressRefused> {
 
 /// Why a connection failed, for people. The libraries' own words may hold addresses, so only what
 /// is known not to is repeated.
-pub(crate) fn describe(error: &(dyn StdError + 'static)) -> String {
+#[must_use]
+pub fn describe(error: &(dyn StdError + 'static)) -> String {
     for cause in causes(error) {
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
             return match tls {

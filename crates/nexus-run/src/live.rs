@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use nexus_core::audit::Actor;
 use nexus_core::egress::Secrets;
 use nexus_core::genesis::{Checked, GenesisDoc};
 use nexus_core::{Clock, Environment, Genesis};
 use nexus_store::{ConfigStore, NewTemplate, Store, StoreError, StoredTemplate};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
+
+use crate::commands::Administration;
 
 /// The author of a version that began as an edit in the database: nobody knows more.
 pub const EDITED_BY: &str = "an edit in the database";
@@ -169,7 +172,17 @@ impl LiveTemplate {
             author: EDITED_BY.to_owned(),
             created_at: clock.now(),
         };
-        match self.store.put_template(new, Some(stored.version)).await {
+        let administration = Administration {
+            store: &*self.store,
+            at: new.created_at,
+            // Whoever made the edit did not tell.
+            actor: Actor::System,
+            signature: None,
+        };
+        // The document before the edit is gone; its hash is not.
+        let before = stored.hash.parse().ok();
+        let put = administration.put_template(new, Some(stored.version), before);
+        match put.await {
             Ok(now) => {
                 tracing::info!(
                     version = now.version,

@@ -5,9 +5,14 @@
 mod cli;
 mod commands;
 mod failure;
+mod here;
+mod keys;
 mod logs;
+mod outcome;
 mod output;
+mod private;
 mod probe;
+mod remote;
 mod report;
 mod settings;
 mod signals;

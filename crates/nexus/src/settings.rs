@@ -217,6 +217,21 @@ pub(crate) fn user() -> Option<String> {
     Some(name.chars().filter(|c| !c.is_control()).take(100).collect())
 }
 
+/// What opens the key of whoever is at the terminal, for scripts.
+pub(crate) fn passphrase() -> Option<SecretString> {
+    variable("NEXUS_PASSPHRASE").map(SecretString::from)
+}
+
+/// Where the person at the terminal keeps settings of theirs: the XDG base directories.
+/// <https://specifications.freedesktop.org/basedir-spec/latest/>
+pub(crate) fn personal_folder() -> Option<PathBuf> {
+    let folder = variable("XDG_CONFIG_HOME").map(PathBuf::from);
+    // The specification: a relative one is to be ignored.
+    let folder = folder.filter(|folder| folder.is_absolute());
+    let folder = folder.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".config")))?;
+    Some(folder.join("nexus"))
+}
+
 /// <https://no-color.org>
 pub(crate) fn colours_are_unwanted() -> bool {
     variable("NO_COLOR").is_some() || variable("TERM").as_deref() == Some("dumb")

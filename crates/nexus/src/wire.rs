@@ -142,6 +142,19 @@ pub(crate) fn commands(orchestrator: &Orchestrator, registration: Registration) 
     }
 }
 
+/// What executes commands on this machine, beside a server or without one.
+pub(crate) async fn commands_here(settings: &Settings, store: &Arc<dyn Store>) -> Commands {
+    let clock: Arc<dyn nexus_core::Clock> = Arc::new(SystemClock);
+    Commands {
+        store: Arc::clone(store),
+        gate: Arc::new(Gate::new(Arc::clone(store), Arc::clone(&clock))),
+        template: live(settings, store).await,
+        clock,
+        // Whoever is at the machine registers whom they like.
+        registration: Registration::Open,
+    }
+}
+
 /// Everything that a chat needs.
 pub(crate) fn orchestrator(
     store: Arc<dyn Store>,

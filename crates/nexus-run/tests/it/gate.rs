@@ -6,11 +6,11 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use nexus_core::token::TokenKind;
 use nexus_core::{
-    Admission, ApiKey, ApiScope, Clock, Field, IdentityWrite, Label, Member, PublicKey, Scope,
-    Session, Standing, Token,
+    Admission, ApiKey, ApiScope, Clock, Field, IdentityWrite, Label, Member, Overrides, PublicKey,
+    Scope, Session, Standing, Token,
 };
 use nexus_llm::scripted::ScriptedModel;
-use nexus_run::{Credential, Gate, personal};
+use nexus_run::{Credential, Gate};
 use nexus_store::{ApiKeyStore, EmbeddedStore, IdentityStore, SessionStore, Store};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -156,9 +156,9 @@ async fn what_another_process_changes_is_seen_soon() {
     let other = EmbeddedStore::open(world.folder.path()).unwrap();
     let genesis = world.orchestrator.template.current().unwrap();
     let field: Field = "config.temperature".parse().unwrap();
-    personal::set(&other, &genesis, ALICE, &field, &json!(0.25))
-        .await
-        .unwrap();
+    let write = Overrides::set(&genesis, &field, &json!(0.25)).unwrap();
+    let identity = other.identity(ALICE).await.unwrap().unwrap();
+    other.write_override(&identity, &write).await.unwrap();
     eventually(async || temperature_of(gate, ALICE).await == Some(json!(0.25))).await;
     other.erase_identity(ALICE).await.unwrap();
     eventually(async || gate.authenticate(&token).await.unwrap().is_none()).await;

@@ -12,12 +12,12 @@ use nexus_core::clock::ManualClock;
 use nexus_core::egress::Secrets;
 use nexus_core::event::{Channel, RunEvent, RunFinished};
 use nexus_core::genesis::GenesisDoc;
-use nexus_core::{Clock, Environment, Field, Overrides, PublicKey, Standing};
+use nexus_core::{Clock, Command, Environment, Field, Label, Overrides, PublicKey, Standing};
 use nexus_llm::LanguageModel;
 use nexus_llm::scripted::ScriptedModel;
 use nexus_run::{
-    Gate, LiveTemplate, NewRun, OnDisconnect, Orchestrator, Question, RunStream, Tool, ToolBox,
-    personal,
+    Authority, CommandFailure, Commands, Gate, LiveTemplate, NewRun, OnDisconnect, Orchestrator,
+    Order, Outcome, Question, Registration, RunStream, Tool, ToolBox,
 };
 use nexus_store::{
     EmbeddedStore, IdentityStore as _, MessageStore as _, NewTemplate, Store, StoreError,
@@ -125,11 +125,35 @@ impl World {
     }
 
     pub(crate) async fn set(&self, owner: PublicKey, field: &str, value: Value) {
-        let genesis = self.orchestrator.template.current().unwrap();
-        let field: Field = field.parse().unwrap();
-        personal::set(&*self.store, &genesis, owner, &field, &value)
-            .await
-            .unwrap();
+        let command = match field.parse().unwrap() {
+            Field::Config(field) => Command::ConfigSet { field, value },
+            Field::Prompt(name) => {
+                let content = value.as_str().unwrap().to_owned();
+                Command::PromptSet { name, content }
+            }
+        };
+        self.execute(owner, command).await.unwrap();
+    }
+
+    /// Executes a command as somebody at the machine.
+    pub(crate) async fn execute(
+        &self,
+        subject: PublicKey,
+        command: Command,
+    ) -> Result<Outcome, CommandFailure> {
+        let commands = Commands {
+            store: self.store.clone(),
+            gate: self.orchestrator.gate.clone(),
+            template: self.orchestrator.template.clone(),
+            clock: self.clock.clone(),
+            registration: Registration::Closed,
+        };
+        let order = Order {
+            subject,
+            authority: Authority::Operator(Label::cut("test")),
+            command,
+        };
+        commands.execute(order).await
     }
 
     /// What is stored of somebody, oldest first: role and text.

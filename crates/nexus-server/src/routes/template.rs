@@ -7,10 +7,11 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use http::StatusCode;
+use nexus_core::audit::Actor;
 use nexus_core::genesis::{GenesisDoc, Problem, Problems};
 use nexus_core::plan::Plan;
 use nexus_core::{Environment, Genesis, Timestamp};
-use nexus_run::{Destination, Proposal, ProposalError, TemplateHealth};
+use nexus_run::{Administration, Destination, Proposal, ProposalError, TemplateHealth};
 use nexus_store::{StoreError, TemplateVersion};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -155,8 +156,14 @@ pub(crate) async fn change_template(
     let (plan, warnings) = (proposal.plan.clone(), proposal.warnings.clone());
     let is_stored = !options.dry_run && proposal.changes_something();
     let version = if is_stored {
-        let now = state.orchestrator.clock.now();
-        let stored = proposal.store(store, &author.to_string(), now).await?;
+        let administration = Administration {
+            store,
+            at: state.orchestrator.clock.now(),
+            actor: Actor::Key(author),
+            signature: None,
+        };
+        let author = author.to_string();
+        let stored = proposal.store(&administration, &author).await?;
         // Whoever changed it sees it in force with their next request.
         live.reload().await;
         stored.version

@@ -14,11 +14,9 @@ use nexus_core::clock::ManualClock;
 use nexus_core::egress::Secrets;
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::token::TokenKind;
-use nexus_core::{Clock, Environment, PublicKey, Scope, Session, Standing, Token};
+use nexus_core::{Clock, Environment, Overrides, PublicKey, Scope, Session, Standing, Token};
 use nexus_llm::scripted::ScriptedModel;
-use nexus_run::{
-    Commands, Gate, LiveTemplate, Orchestrator, Registration, SignIn, ToolBox, personal,
-};
+use nexus_run::{Commands, Gate, LiveTemplate, Orchestrator, Registration, SignIn, ToolBox};
 use nexus_server::{AppState, Origins};
 use nexus_store::{
     ConfigStore as _, EmbeddedStore, IdentityStore as _, MessageStore as _, NewTemplate,
@@ -355,9 +353,10 @@ impl World {
     pub(crate) async fn set(&self, owner: PublicKey, field: &str, value: Value) {
         let genesis = self.orchestrator.template.current().unwrap();
         let field = field.parse().unwrap();
-        personal::set(&*self.store, &genesis, owner, &field, &value)
-            .await
-            .unwrap();
+        let write = Overrides::set(&genesis, &field, &value).unwrap();
+        let identity = self.store.identity(owner).await.unwrap().unwrap();
+        let written = self.store.write_override(&identity, &write).await;
+        written.unwrap();
     }
 
     /// What is stored of somebody, oldest first: role and text.

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod audit;
 mod chat;
 mod crash;
 mod egress;
@@ -21,4 +22,5 @@ mod program;
 mod provider;
 mod real_model;
 mod serve;
+mod sign_in;
 mod template;

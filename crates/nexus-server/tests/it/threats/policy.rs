@@ -1,10 +1,9 @@
 //! T12: what the template locks stays as the template has it.
 
 use http::Method;
-use nexus_core::{Command, Label};
+use nexus_core::{Command, Label, Overrides};
 use nexus_llm::scripted::{ScriptedModel, Turn};
 use nexus_run::commands::{Authority, Order};
-use nexus_run::personal;
 use nexus_store::IdentityStore as _;
 use serde_json::{Value, json};
 
@@ -115,6 +114,6 @@ async fn t12_the_machine_has_the_same_policy() {
     }
     let genesis = world.orchestrator.template.current().unwrap();
     let (field, value) = ("prompts.system".parse().unwrap(), json!("x"));
-    let set = personal::set(&*world.store, &genesis, alice.address(), &field, &value);
-    assert_eq!(set.await.unwrap_err().code(), "field_locked");
+    let refused = Overrides::set(&genesis, &field, &value).unwrap_err();
+    assert_eq!(refused.code(), "field_locked");
 }

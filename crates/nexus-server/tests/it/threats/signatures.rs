@@ -43,15 +43,15 @@ async fn t03_a_sign_in_with_one_thing_changed_is_refused_with_the_same_words() {
         ("Version: 1", "Version: 1\nResources:\n- https://nexus.test"),
     ];
     for (from, to) in changes {
-        let changed = text.replacen(from, to, 1);
-        assert_ne!(changed, text, "{from}");
-        let signature = alice.sign_message(changed.as_bytes()).to_string();
-        let answer = verify(&world, &changed, &signature).await;
-        assert_eq!(answer.shown(), REFUSED, "{changed}");
+        let other = text.replacen(from, to, 1);
+        assert_ne!(other, text, "{from}");
+        let signature = alice.sign_message(other.as_bytes()).to_string();
+        let answer = verify(&world, &other, &signature).await;
+        assert_eq!(answer.shown(), REFUSED, "{other}");
     }
-    let others = key(2).sign_message(text.as_bytes()).to_string();
+    let foreign = key(2).sign_message(text.as_bytes()).to_string();
     for (message, signature) in [
-        (&*text, &*others),
+        (&*text, &*foreign),
         (&text, ""),
         (&text, "0x"),
         (&text, &signature[2..]),
