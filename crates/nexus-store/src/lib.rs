@@ -7,11 +7,13 @@
 //! |---|---|
 //! | [`embedded`] | [`EmbeddedStore`]: one SQLite file, the default |
 //! | `mongo` | `MongoStore`: a MongoDB database, for several nodes (feature `mongo`) |
+//! | [`installation`] | all that a store keeps, as records to move to another store |
 //! | [`error`] | [`StoreError`] |
 //! | [`types`] | what is asked and answered: template versions, pages, counts |
 
 pub mod embedded;
 pub mod error;
+pub mod installation;
 #[cfg(feature = "mongo")]
 pub mod mongo;
 pub mod types;
@@ -26,7 +28,9 @@ use tokio::sync::watch;
 pub use embedded::{EmbeddedStore, OpenError};
 pub use error::StoreError;
 #[cfg(feature = "mongo")]
-pub use mongo::{ConnectError, MongoOptions, MongoStore};
+pub use mongo::{
+    Change, Concern, ConnectError, Findings, MongoInstallation, MongoOptions, MongoStore, Original,
+};
 pub use types::{
     Created, Cursor, Erased, IdentityPage, MessagePage, NewTemplate, StoreFacts, StoredTemplate,
     TemplateVersion,

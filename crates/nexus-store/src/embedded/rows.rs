@@ -13,21 +13,40 @@ use rusqlite::Row;
 use rusqlite::types::FromSql;
 use serde_json::{Map, Value};
 
+use crate::installation::WholeIdentity;
 use crate::{StoreError, StoredTemplate, TemplateVersion};
 
 /// Columns as [`sql::IDENTITY`](super::sql::IDENTITY) names them.
 pub(super) fn identity(row: &Row<'_>) -> Result<Identity, StoreError> {
+    let WholeIdentity {
+        public_key,
+        created_at,
+        metadata,
+        config_overrides,
+        prompt_overrides,
+        version,
+    } = whole_identity(row)?;
+    Ok(Identity {
+        public_key,
+        created_at,
+        overrides: Overrides::from_stored(&config_overrides, &prompt_overrides),
+        metadata,
+        version,
+    })
+}
+
+/// The same columns, nothing left out.
+pub(super) fn whole_identity(row: &Row<'_>) -> Result<WholeIdentity, StoreError> {
     let key: String = row.get(0)?;
     let read = Read {
         row,
         what: &format_args!("identity {key}"),
     };
-    let config = read.object(3, "config_overrides")?;
-    let prompts = read.object(4, "prompt_overrides")?;
-    Ok(Identity {
+    Ok(WholeIdentity {
+        config_overrides: read.object(3, "config_overrides")?,
+        prompt_overrides: read.object(4, "prompt_overrides")?,
         public_key: key.parse().map_err(|error| read.corrupt(error))?,
         created_at: read.time(1, "created_at")?,
-        overrides: Overrides::from_stored(&config, &prompts),
         metadata: read.object(2, "metadata")?,
         version: read.count(5, "version")?,
     })

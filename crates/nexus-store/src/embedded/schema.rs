@@ -4,7 +4,11 @@
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// One entry per schema version, oldest first. A released entry never changes: add another.
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+];
 
 /// What `application_id` is in a file of Nexus.
 const APPLICATION: i64 = 0x4e65_5875;

@@ -139,7 +139,7 @@ fn gone(key: PublicKey) -> StoreError {
 }
 
 /// Adds a row. That it is there already is a conflict about `what`.
-fn insert(
+pub(super) fn insert(
     connection: &Connection,
     sql: &str,
     parameters: impl Params,

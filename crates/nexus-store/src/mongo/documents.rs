@@ -15,23 +15,42 @@ use nexus_core::{
 use serde_json::{Map, Value};
 
 use super::json;
+use crate::installation::WholeIdentity;
 use crate::{StoreError, StoredTemplate, TemplateVersion};
 
 /// What a store adds to the top level of a template.
-const BOOKKEEPING: [&str; 5] = ["_id", "version", "author", "created_at", "hash"];
+pub(super) const BOOKKEEPING: [&str; 5] = ["_id", "version", "author", "created_at", "hash"];
 
 pub(super) fn identity(document: &RawDocument) -> Result<Identity, StoreError> {
+    let WholeIdentity {
+        public_key,
+        created_at,
+        metadata,
+        config_overrides,
+        prompt_overrides,
+        version,
+    } = whole_identity(document)?;
+    Ok(Identity {
+        public_key,
+        created_at,
+        overrides: Overrides::from_stored(&config_overrides, &prompt_overrides),
+        metadata,
+        version,
+    })
+}
+
+/// Nothing of its maps left out.
+pub(super) fn whole_identity(document: &RawDocument) -> Result<WholeIdentity, StoreError> {
     let key = document.get_str("public_key").unwrap_or("without a key");
     let read = Read {
         document,
         what: &format_args!("identity {key}"),
     };
-    let config = read.object("config_overrides")?;
-    let prompts = read.object("prompt_overrides")?;
-    Ok(Identity {
+    Ok(WholeIdentity {
+        config_overrides: read.object("config_overrides")?,
+        prompt_overrides: read.object("prompt_overrides")?,
         public_key: key.parse().map_err(|error| read.corrupt(error))?,
         created_at: read.time("created_at")?,
-        overrides: Overrides::from_stored(&config, &prompts),
         metadata: read.object("metadata")?,
         version: read.version()?,
     })

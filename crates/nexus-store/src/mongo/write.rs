@@ -61,7 +61,7 @@ impl Data {
     }
 
     /// Keeps a copy of a current template, if there is none of its version.
-    async fn archive(&self, document: &RawDocumentBuf, version: u64) -> Result<(), StoreError> {
+    pub(super) async fn archive(&self, document: &RawDocumentBuf, version: u64) -> Result<(), StoreError> {
         let mut copy = Document::try_from(document).map_err(mongodb::error::Error::from)?;
         copy.remove("_id");
         copy.insert("version", number(version));
@@ -178,18 +178,7 @@ impl Data {
         message: &Message,
     ) -> Result<(), StoreError> {
         let id = message.id.as_str();
-        let new = raw(&doc! {
-            "_id": id,
-            "id": id,
-            "run_id": message.run_id.as_str(),
-            "owner_key": message.owner_key.to_string(),
-            "role": message.role.as_str(),
-            "content": &message.content,
-            "timestamp": moment(message.timestamp),
-            "metadata": to_document(&message.metadata.to_map()),
-            // The primary puts the time of its logical clock in place of an empty timestamp.
-            "seq": Timestamp { time: 0, increment: 0 },
-        })?;
+        let new = message_document(message)?;
         let mut session = self.client.start_session().await?;
         let added = self.messages.insert_one(new).session(&mut session).await;
         added_once(added, || conflict(format!("message {id}")))?;
@@ -208,13 +197,7 @@ impl Data {
         changes: &Changes,
         new: &Session,
     ) -> Result<(), StoreError> {
-        let document = raw(&doc! {
-            "_id": documents::session_id(new.digest),
-            "owner_key": new.owner_key.to_string(),
-            "scope": new.scope.as_str(),
-            "created_at": moment(new.created_at),
-            "expires_at": moment(new.expires_at),
-        })?;
+        let document = session_document(new)?;
         let mut session = self.client.start_session().await?;
         let added = self.sessions.insert_one(document);
         let what = || conflict(format!("the session of {}", new.owner_key));
@@ -222,6 +205,33 @@ impl Data {
         changes.tell(session.operation_time());
         Ok(())
     }
+}
+
+/// A message that arrives now.
+pub(super) fn message_document(message: &Message) -> Result<RawDocumentBuf, StoreError> {
+    let id = message.id.as_str();
+    raw(&doc! {
+        "_id": id,
+        "id": id,
+        "run_id": message.run_id.as_str(),
+        "owner_key": message.owner_key.to_string(),
+        "role": message.role.as_str(),
+        "content": &message.content,
+        "timestamp": moment(message.timestamp),
+        "metadata": to_document(&message.metadata.to_map()),
+        // The primary puts the time of its logical clock in place of an empty timestamp.
+        "seq": Timestamp { time: 0, increment: 0 },
+    })
+}
+
+pub(super) fn session_document(session: &Session) -> Result<RawDocumentBuf, StoreError> {
+    raw(&doc! {
+        "_id": documents::session_id(session.digest),
+        "owner_key": session.owner_key.to_string(),
+        "scope": session.scope.as_str(),
+        "created_at": moment(session.created_at),
+        "expires_at": moment(session.expires_at),
+    })
 }
 
 /// The fields of a configuration are at top level, beside the store's books. The hash is of what
@@ -256,11 +266,11 @@ fn at_version(version: u64) -> Bson {
     }
 }
 
-fn number(version: u64) -> Bson {
+pub(super) fn number(version: u64) -> Bson {
     Bson::Int64(i64::try_from(version).unwrap_or(i64::MAX))
 }
 
-fn raw(document: &Document) -> Result<RawDocumentBuf, StoreError> {
+pub(super) fn raw(document: &Document) -> Result<RawDocumentBuf, StoreError> {
     Ok(RawDocumentBuf::try_from(document).map_err(mongodb::error::Error::from)?)
 }
 
