@@ -194,9 +194,7 @@ fn sessions(file: &Connection, mut after: Vec<u8>) -> Result<Page, StoreError> {
 }
 
 /// A record that cannot be read does not end the page.
-fn one(
-    read: Result<Record, StoreError>,
-) -> Result<Result<Record, StoreError>, StoreError> {
+fn one(read: Result<Record, StoreError>) -> Result<Result<Record, StoreError>, StoreError> {
     match read {
         Err(error @ StoreError::Corrupt { .. }) => Ok(Err(error)),
         Err(error) => Err(error),

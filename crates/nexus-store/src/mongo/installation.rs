@@ -306,7 +306,12 @@ fn identity(document: &RawDocument) -> Result<Record, StoreError> {
 }
 
 fn message(document: &RawDocument) -> Result<Record, StoreError> {
-    let name = || format!("message {}", document.get_str("id").unwrap_or("without an id"));
+    let name = || {
+        format!(
+            "message {}",
+            document.get_str("id").unwrap_or("without an id")
+        )
+    };
     documents::message(document, owner(document, name)?).map(Record::Message)
 }
 

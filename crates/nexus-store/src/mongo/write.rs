@@ -61,7 +61,11 @@ impl Data {
     }
 
     /// Keeps a copy of a current template, if there is none of its version.
-    pub(super) async fn archive(&self, document: &RawDocumentBuf, version: u64) -> Result<(), StoreError> {
+    pub(super) async fn archive(
+        &self,
+        document: &RawDocumentBuf,
+        version: u64,
+    ) -> Result<(), StoreError> {
         let mut copy = Document::try_from(document).map_err(mongodb::error::Error::from)?;
         copy.remove("_id");
         copy.insert("version", number(version));

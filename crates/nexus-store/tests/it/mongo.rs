@@ -3,8 +3,10 @@
 mod failover;
 mod faults;
 mod load;
+mod moved;
 mod original;
 mod plans;
+mod prepare;
 mod scale;
 mod server;
 

@@ -55,12 +55,9 @@ pub(super) fn is_empty(document: &RawDocument, field: &str) -> bool {
 
 /// Which document it is, and what is wrong with it.
 pub(super) fn unreadable(document: &RawDocument, error: &StoreError) -> String {
-    let id = match document.get("_id") {
-        Ok(Some(RawBsonRef::ObjectId(id))) => format!("ObjectId(\"{id}\")"),
-        Ok(Some(RawBsonRef::String(text))) => format!("{text:?}"),
-        Ok(Some(other)) => format!("{other:?}"),
-        _ => "unknown".to_owned(),
-    };
+    let id = document.get("_id").ok().flatten();
+    let id = id.and_then(|id| Bson::try_from(id).ok());
+    let id = id.map_or_else(|| "unknown".to_owned(), |id| id.to_string());
     match error {
         StoreError::Corrupt { what, reason } => format!("{what} (_id {id}): {reason}"),
         other => format!("_id {id}: {other}"),
