@@ -15,6 +15,9 @@ use crate::output::{Output, printable};
 /// How many names a report shows of what is changed.
 const EXAMPLES: usize = 3;
 
+/// How many it shows of what a person has to look at one by one: more than fit into a head.
+const TO_LOOK_AT: usize = 100;
+
 pub(crate) async fn run(shell: &Shell, arguments: Migrate) -> Result<(), Failure> {
     let go = Go {
         apply: arguments.apply,
@@ -42,13 +45,14 @@ fn examples(tally: &Tally) -> String {
     printable(&names.join(", ")).into_owned()
 }
 
-/// All names that were remembered, a line each.
-fn list(output: &Output, tally: &Tally) {
-    for name in &tally.names {
+/// The first `most` names, a line each.
+fn list(output: &Output, tally: &Tally, most: usize) {
+    let mut more = tally.count;
+    for name in tally.names.iter().take(most) {
         output.line(format_args!("  {}", printable(name)));
+        more -= 1;
     }
-    let more = tally.count - tally.names.len() as u64;
     if more > 0 {
-        output.line(format_args!("  and {more} more"));
+        output.line(format_args!("  and {more} more; --json names more of them"));
     }
 }

@@ -1,7 +1,5 @@
 //! Templates of the original that are wrapped in `config_data`.
 
-use std::collections::HashSet;
-
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use nexus_core::Environment;
@@ -25,9 +23,12 @@ impl Original {
         findings
             .documents
             .insert("configurations", found.len() as u64);
-        let mut seen = HashSet::new();
-        for document in found {
-            let name = document.get_str("environment").unwrap_or("no environment");
+        let name = |document: &RawDocumentBuf| match document.get_str("environment") {
+            Ok(name) => name.to_owned(),
+            Err(_) => "no environment".to_owned(),
+        };
+        let names: Vec<_> = found.iter().map(name).collect();
+        for (document, name) in found.iter().zip(&names) {
             let known = ENVIRONMENTS.into_iter().find(|it| it.as_str() == name);
             let Some(environment) = known else {
                 findings.concern(Concern::Template, || {
@@ -35,12 +36,13 @@ impl Original {
                 });
                 continue;
             };
-            if !seen.insert(name.to_owned()) {
+            if names.iter().filter(|other| *other == name).count() > 1 {
                 findings.concern(Concern::Template, || {
                     format!("{name}: there is more than one document for it")
                 });
+                continue;
             }
-            match unwrapped(&document)? {
+            match unwrapped(document)? {
                 Form::Flat => {}
                 Form::Unclear(field) => findings.concern(Concern::Template, || {
                     format!(
@@ -49,9 +51,9 @@ impl Original {
                     )
                 }),
                 Form::Wrapped(flat) => {
-                    findings.change(Change::UnwrapTemplate, || name.to_owned());
+                    findings.change(Change::UnwrapTemplate, || name.clone());
                     if step == Step::Writing {
-                        self.unwrap(&document, &flat, environment).await?;
+                        self.unwrap(document, &flat, environment).await?;
                     }
                 }
             }

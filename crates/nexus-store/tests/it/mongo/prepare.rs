@@ -304,6 +304,7 @@ async fn what_nexus_cannot_read_is_reported_by_name_and_kept() {
         doc! {"_id": 2, "environment": "production", "system": {}, "config_data": {"system": {"a": 1}}},
         doc! {"_id": 3, "environment": "development", "config_data": {"version": 7}},
     ];
+
     put(&shell, "configurations", templates.clone()).await;
 
     let done = apply(&place).await;
@@ -361,6 +362,20 @@ async fn a_wrapped_template_moves_to_the_top_and_is_kept_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_two_templates_for_one_environment_neither_is_touched() {
+    let place = Mongo::shared().await;
+    let shell = place.shell().await;
+    let wrapped = |id: i32| doc! {"_id": id, "environment": "development", "config_data": {"system": {"a": id}}};
+    put(&shell, "configurations", vec![wrapped(1), wrapped(2)]).await;
+    let done = apply(&place).await;
+    assert_eq!(counts(&done.concerns), [(Concern::Template, 2)]);
+    assert_eq!(
+        dump(&shell, "configurations").await,
+        [wrapped(1), wrapped(2)]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pages_go_on_behind_an_id_of_another_type() {
     let place = Mongo::shared().await;
     let shell = place.shell().await;
@@ -380,16 +395,15 @@ async fn pages_go_on_behind_an_id_of_another_type() {
 async fn what_people_change_meanwhile_is_kept() {
     let place = Mongo::shared().await;
     let shell = place.shell().await;
-    const PEOPLE: u64 = 3000;
     let bare = |number: u64| {
         let id = i32::try_from(number).unwrap();
         let document = without(identity(id, &lower(number)), "config_overrides");
         without(document, "prompt_overrides")
     };
-    put(&shell, "identities", (0..PEOPLE).map(bare).collect()).await;
+    put(&shell, "identities", (0..3000).map(bare).collect()).await;
     let store = place.store().await;
     let writer = async {
-        for number in (0..PEOPLE).step_by(7) {
+        for number in (0..3000).step_by(7) {
             let member = store.identity(key(number)).await.unwrap().unwrap();
             // A conflict would mean that the migration took a decision away from somebody.
             store
@@ -400,7 +414,7 @@ async fn what_people_change_meanwhile_is_kept() {
     };
     let ((), done) = tokio::join!(writer, apply(&place));
     assert_eq!(done.without_overrides, 0);
-    for number in (0..PEOPLE).step_by(7) {
+    for number in (0..3000).step_by(7) {
         let member = store.identity(key(number)).await.unwrap().unwrap();
         assert_eq!(
             (member.version, member.overrides.temperature),

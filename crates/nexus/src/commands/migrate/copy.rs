@@ -8,7 +8,7 @@ use nexus_store::installation::{
 use serde_json::json;
 
 use super::progress::Meter;
-use super::{Go, list};
+use super::{Go, TO_LOOK_AT, list};
 use crate::Shell;
 use crate::cli::Place;
 use crate::commands::identity::confirm;
@@ -176,7 +176,7 @@ impl Plan {
                 let kind = survey.kind.as_str();
                 output.line("");
                 output.line(format_args!("{kind} that cannot be read:"));
-                list(output, &survey.unreadable);
+                list(output, &survey.unreadable, TO_LOOK_AT);
             }
         }
     }

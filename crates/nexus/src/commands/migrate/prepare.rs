@@ -4,7 +4,7 @@ use nexus_store::{Change, Concern, Findings, Original};
 use serde_json::json;
 
 use super::progress::Meter;
-use super::{Go, examples, list};
+use super::{EXAMPLES, Go, TO_LOOK_AT, examples, list};
 use crate::Shell;
 use crate::commands::identity::confirm;
 use crate::failure::Failure;
@@ -57,12 +57,17 @@ async fn survey(shell: &Shell, original: &Original) -> Result<Findings, Failure>
 
 /// What a person has to decide makes the command fail, so that a script notices.
 fn verdict(findings: &Findings) -> Result<(), Failure> {
-    let count: u64 = findings.concerns.values().map(|tally| tally.count).sum();
+    // What is held back needs no decision of its own.
+    let to_decide = findings
+        .concerns
+        .iter()
+        .filter(|(it, _)| **it != Concern::HeldBack);
+    let count: u64 = to_decide.map(|(_, tally)| tally.count).sum();
     if count == 0 {
         return Ok(());
     }
     Err(
-        Failure::new(format!("{count} documents need a decision of yours"))
+        Failure::new(format!("{count} of the findings need a decision of yours"))
             .hint("none of them was touched; they are listed above, with what to do"),
     )
 }
@@ -113,7 +118,11 @@ fn report(shell: &Shell, original: &Original, findings: &Findings, applied: bool
             output.paint.yellow("to decide:"),
             tally.count
         ));
-        list(output, tally);
+        let most = match concern {
+            Concern::HeldBack => EXAMPLES,
+            _ => TO_LOOK_AT,
+        };
+        list(output, tally, most);
         output.line(format_args!("  What to do: {advice}"));
     }
 }
