@@ -4,6 +4,7 @@ mod chat;
 mod config;
 mod identity;
 mod init;
+mod migrate;
 mod models;
 mod prompt;
 mod serve;
@@ -28,6 +29,7 @@ pub(crate) async fn run(shell: &Shell, command: Command) -> Result<(), Failure> 
         Command::Identity(command) => identity::run(shell, command).await,
         Command::Config(command) => config::run(shell, command).await,
         Command::Prompt(command) => prompt::run(shell, command).await,
+        Command::Migrate(arguments) => migrate::run(shell, arguments).await,
         Command::Models => models::run(shell).await,
     }
 }
