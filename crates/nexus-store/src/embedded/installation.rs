@@ -396,10 +396,7 @@ fn add_api_key(file: &Connection, key: &ApiKey) -> Result<(), StoreError> {
         key.owner_key.to_string(),
         key.name.as_str(),
         trust::work::json(&key.scopes)?,
-        key.models
-            .as_ref()
-            .map(|models| trust::work::json(models))
-            .transpose()?,
+        key.models.as_ref().map(trust::work::json).transpose()?,
         key.created_at.timestamp_millis(),
         key.expires_at.timestamp_millis(),
         key.last_used_at.map(|at| at.timestamp_millis()),
