@@ -5,6 +5,7 @@
 
 mod changes;
 mod fault;
+mod installation;
 mod open;
 mod read;
 mod readers;

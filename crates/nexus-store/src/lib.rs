@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`embedded`] | [`EmbeddedStore`]: one SQLite file, the default |
 //! | `mongo` | `MongoStore`: a MongoDB database, for several nodes (feature `mongo`) |
+//! | [`installation`] | all that a store keeps, as records to move to another store |
 //! | [`error`] | [`StoreError`] |
 //! | [`freshness`] | [`Freshness`]: whether what was read earlier may still be used |
 //! | [`trust`] | the traits for API keys, nonces, the audit, usage and limits |
@@ -15,6 +16,7 @@
 pub mod embedded;
 pub mod error;
 pub mod freshness;
+pub mod installation;
 #[cfg(feature = "mongo")]
 pub mod mongo;
 pub mod trust;
@@ -31,7 +33,9 @@ pub use embedded::{EmbeddedStore, OpenError};
 pub use error::StoreError;
 pub use freshness::{AsOf, Freshness, Subject};
 #[cfg(feature = "mongo")]
-pub use mongo::{ConnectError, MongoOptions, MongoStore};
+pub use mongo::{
+    Change, Concern, ConnectError, Findings, MongoInstallation, MongoOptions, MongoStore, Original,
+};
 pub use trust::{ApiKeyStore, AuditStore, CounterStore, InstallationStore, NonceStore, UsageStore};
 pub use types::{
     AuditPage, Counter, Created, Cursor, Erased, IdentityPage, MessagePage, NewTemplate,

@@ -9,7 +9,9 @@ mod connect;
 mod data;
 mod documents;
 mod fault;
+mod installation;
 mod json;
+mod original;
 mod pulse;
 mod read;
 mod stream;
@@ -41,6 +43,8 @@ use crate::{
 };
 
 pub use self::connect::{ConnectError, MongoOptions};
+pub use self::installation::MongoInstallation;
+pub use self::original::{Change, Concern, Findings, Original};
 
 /// How long to wait before the indexes are tried again.
 const AGAIN: Duration = Duration::from_millis(500);

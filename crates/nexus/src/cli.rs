@@ -1,6 +1,7 @@
 //! The command line, as people type it.
 
 mod machine;
+mod migrate;
 mod remote;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 pub(crate) use machine::{Admin, Audit};
+pub(crate) use migrate::{Migrate, Place};
 pub(crate) use remote::{Execute, Export, Key, KeyCommand, Login, Remote, Session, SessionCommand};
 
 /// Nexus gives every person their own assistant on top of any LLM.
@@ -140,6 +142,12 @@ pub(crate) enum Command {
     Session(Session),
     /// Save everything that the server stores about you
     Export(Export),
+    /// Prepare a database of the original Python NEXUS, or move everything to another store
+    ///
+    /// Without --from and --to: prepares the MongoDB database that --database names. With them:
+    /// copies a whole installation, and leaves the source as it is. Nothing is changed before you
+    /// say --apply.
+    Migrate(Migrate),
 }
 
 #[derive(Args, Debug)]

@@ -9,6 +9,7 @@ mod export;
 mod identity;
 mod init;
 mod login;
+mod migrate;
 mod models;
 mod prompt;
 mod serve;
@@ -33,6 +34,7 @@ pub(crate) async fn run(shell: &Shell, command: Command) -> Result<(), Failure> 
         Command::Identity(command) => identity::run(shell, command).await,
         Command::Config(command) => config::run(shell, command).await,
         Command::Prompt(command) => prompt::run(shell, command).await,
+        Command::Migrate(arguments) => migrate::run(shell, arguments).await,
         Command::Models => models::run(shell).await,
         Command::Admin(command) => admin::run(shell, command).await,
         Command::Audit(command) => audit::run(shell, command).await,

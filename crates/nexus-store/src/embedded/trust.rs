@@ -1,6 +1,6 @@
 //! The traits for trust, on one file.
 
-mod rows;
+pub(super) mod rows;
 pub(super) mod work;
 
 use async_trait::async_trait;

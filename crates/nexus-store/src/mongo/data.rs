@@ -59,7 +59,7 @@ pub(super) struct Data {
     /// Each node's [`pulse`](super::pulse).
     pub(super) nodes: Collection<RawDocumentBuf>,
     /// One document, `schema`: the version of the form that all of this has.
-    meta: Collection<RawDocumentBuf>,
+    pub(super) meta: Collection<RawDocumentBuf>,
 }
 
 impl Data {

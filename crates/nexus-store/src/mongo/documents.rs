@@ -17,22 +17,42 @@ use serde_json::{Map, Value};
 
 use super::data::{API_KEYS, SESSIONS};
 use super::json;
+use crate::installation::WholeIdentity;
 use crate::{StoreError, StoredTemplate, Subject, TemplateVersion};
 
 /// What a store adds to the top level of a template.
-const BOOKKEEPING: [&str; 5] = ["_id", "version", "author", "created_at", "hash"];
+pub(super) const BOOKKEEPING: [&str; 5] = ["_id", "version", "author", "created_at", "hash"];
 
 pub(super) fn identity(document: &RawDocument) -> Result<Identity, StoreError> {
+    let WholeIdentity {
+        public_key,
+        created_at,
+        standing,
+        is_admin,
+        metadata,
+        config_overrides,
+        prompt_overrides,
+        version,
+    } = whole_identity(document)?;
+    Ok(Identity {
+        public_key,
+        created_at,
+        standing,
+        is_admin,
+        overrides: Overrides::from_stored(&config_overrides, &prompt_overrides),
+        metadata,
+        version,
+    })
+}
+
+/// Nothing of its maps left out.
+pub(super) fn whole_identity(document: &RawDocument) -> Result<WholeIdentity, StoreError> {
     let key = document.get_str("public_key").unwrap_or("without a key");
     let read = Read {
         document,
         what: &format_args!("identity {key}"),
     };
-    let config = read.object("config_overrides")?;
-    let prompts = read.object("prompt_overrides")?;
-    Ok(Identity {
-        public_key: key.parse().map_err(|error| read.corrupt(error))?,
-        created_at: read.time("created_at")?,
+    Ok(WholeIdentity {
         standing: match read.optional_text("standing")? {
             None => Standing::Active,
             Some(standing) => Standing::parse(standing).ok_or_else(|| {
@@ -42,7 +62,10 @@ pub(super) fn identity(document: &RawDocument) -> Result<Identity, StoreError> {
             })?,
         },
         is_admin: read.flag("is_admin")?,
-        overrides: Overrides::from_stored(&config, &prompts),
+        config_overrides: read.object("config_overrides")?,
+        prompt_overrides: read.object("prompt_overrides")?,
+        public_key: key.parse().map_err(|error| read.corrupt(error))?,
+        created_at: read.time("created_at")?,
         metadata: read.object("metadata")?,
         version: read.version()?,
     })

@@ -1,6 +1,6 @@
 //! The traits for trust, on a database.
 
-mod documents;
+pub(super) mod documents;
 mod work;
 
 use async_trait::async_trait;

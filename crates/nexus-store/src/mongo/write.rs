@@ -65,7 +65,11 @@ impl Data {
     }
 
     /// Keeps a copy of a current template, if there is none of its version.
-    async fn archive(&self, document: &RawDocumentBuf, version: u64) -> Result<(), StoreError> {
+    pub(super) async fn archive(
+        &self,
+        document: &RawDocumentBuf,
+        version: u64,
+    ) -> Result<(), StoreError> {
         let mut copy = Document::try_from(document).map_err(mongodb::error::Error::from)?;
         copy.remove("_id");
         copy.insert("version", number(version));
@@ -200,18 +204,7 @@ impl Data {
         message: &Message,
     ) -> Result<(), StoreError> {
         let id = message.id.as_str();
-        let new = raw(&doc! {
-            "_id": id,
-            "id": id,
-            "run_id": message.run_id.as_str(),
-            "owner_key": message.owner_key.to_string(),
-            "role": message.role.as_str(),
-            "content": &message.content,
-            "timestamp": moment(message.timestamp),
-            "metadata": to_document(&message.metadata.to_map()),
-            // The primary puts the time of its logical clock in place of an empty timestamp.
-            "seq": Timestamp { time: 0, increment: 0 },
-        })?;
+        let new = message_document(message)?;
         let mut session = self.client.start_session().await?;
         let added = self.messages.insert_one(new).session(&mut session).await;
         added_once(added, || conflict(format!("message {id}")))?;
@@ -230,19 +223,7 @@ impl Data {
         changes: &Changes,
         new: &Session,
     ) -> Result<(), StoreError> {
-        let mut document = doc! {
-            "_id": documents::session_id(new.digest),
-            "owner_key": new.owner_key.to_string(),
-            "scope": new.scope.as_str(),
-            "created_at": moment(new.created_at),
-            "last_seen_at": moment(new.last_seen_at),
-            "expires_at": moment(new.expires_at),
-            "client": new.client.as_str(),
-        };
-        if let Some(idle) = new.idle {
-            document.insert("idle_ms", idle.num_milliseconds());
-        }
-        let document = raw(&document)?;
+        let document = session_document(new)?;
         let mut session = self.client.start_session().await?;
         let added = self.sessions.insert_one(document);
         let what = || conflict(format!("the session of {}", new.owner_key));
@@ -277,6 +258,39 @@ pub(super) async fn remove(
             .filter_map(|id| documents::subject(collection.name(), id));
         subjects.for_each(|subject| changes.tell(subject, session.operation_time()));
     }
+}
+
+/// A message that arrives now.
+pub(super) fn message_document(message: &Message) -> Result<RawDocumentBuf, StoreError> {
+    let id = message.id.as_str();
+    raw(&doc! {
+        "_id": id,
+        "id": id,
+        "run_id": message.run_id.as_str(),
+        "owner_key": message.owner_key.to_string(),
+        "role": message.role.as_str(),
+        "content": &message.content,
+        "timestamp": moment(message.timestamp),
+        "metadata": to_document(&message.metadata.to_map()),
+        // The primary puts the time of its logical clock in place of an empty timestamp.
+        "seq": Timestamp { time: 0, increment: 0 },
+    })
+}
+
+pub(super) fn session_document(session: &Session) -> Result<RawDocumentBuf, StoreError> {
+    let mut document = doc! {
+        "_id": documents::session_id(session.digest),
+        "owner_key": session.owner_key.to_string(),
+        "scope": session.scope.as_str(),
+        "created_at": moment(session.created_at),
+        "last_seen_at": moment(session.last_seen_at),
+        "expires_at": moment(session.expires_at),
+        "client": session.client.as_str(),
+    };
+    if let Some(idle) = session.idle {
+        document.insert("idle_ms", idle.num_milliseconds());
+    }
+    raw(&document)
 }
 
 /// The fields of a configuration are at top level, beside the store's books. The hash is of what

@@ -13,6 +13,7 @@ mod egress;
 mod http;
 mod init;
 mod live_template;
+mod migrate;
 #[expect(dead_code, reason = "the store's tests need more of it")]
 #[path = "../../../nexus-store/tests/it/mongo/server.rs"]
 mod mongod;

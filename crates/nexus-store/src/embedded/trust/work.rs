@@ -230,6 +230,15 @@ pub(super) fn append_audit(
     new: NewAudit,
 ) -> Result<AuditEntry, StoreError> {
     let entry = new.after(audit_head(connection)?);
+    add_audit(connection, &entry)?;
+    Ok(entry)
+}
+
+/// Adds an entry as it is.
+pub(in crate::embedded) fn add_audit(
+    connection: &Connection,
+    entry: &AuditEntry,
+) -> Result<(), StoreError> {
     let parameters = rusqlite::params![
         number(entry.seq),
         entry.at.timestamp_millis(),
@@ -242,8 +251,7 @@ pub(super) fn append_audit(
         entry.hash.to_string(),
     ];
     let what = || format!("audit entry {}", entry.seq);
-    insert(connection, sql::ADD_AUDIT, parameters, what)?;
-    Ok(entry)
+    insert(connection, sql::ADD_AUDIT, parameters, what).map(drop)
 }
 
 pub(super) fn audit(
@@ -319,7 +327,7 @@ fn forgotten(at: Timestamp) -> i64 {
     (at - GRACE).timestamp_millis()
 }
 
-fn json(value: &impl Serialize) -> Result<String, StoreError> {
+pub(in crate::embedded) fn json(value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Unavailable {
         reason: error.to_string(),
     })

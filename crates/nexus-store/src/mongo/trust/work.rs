@@ -232,8 +232,8 @@ impl Data {
         if let Some(found) = self.installation.find_one(filter.clone()).await? {
             return trusted::installation_secret(&found);
         }
-        let new = doc! {"_id": "secret", "secret": binary(candidate.expose())};
-        match self.installation.insert_one(raw(&new)?).await {
+        let new = raw(&trusted::from_secret(candidate))?;
+        match self.installation.insert_one(new).await {
             Ok(_) => Ok(candidate.clone()),
             // Another node was faster.
             Err(error) if is_duplicate(&error) => {
@@ -252,8 +252,8 @@ impl Data {
         nonce: NonceId,
         expires_at: Timestamp,
     ) -> Result<bool, StoreError> {
-        let new = doc! {"_id": binary(nonce.as_bytes()), "expires_at": moment(expires_at)};
-        match self.nonces.insert_one(raw(&new)?).await {
+        let new = raw(&trusted::from_nonce(nonce, expires_at))?;
+        match self.nonces.insert_one(new).await {
             Ok(_) => Ok(true),
             Err(error) if is_duplicate(&error) => Ok(false),
             Err(error) => Err(error.into()),
