@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use nexus_core::auth::SigningKey;
 use nexus_core::auth::request::{Content, SignatureTerms, Target, sign};
+use nexus_core::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use crate::http::{self, soon};
@@ -136,7 +137,7 @@ impl Request {
             media_type: "application/json",
             body: self.body.as_bytes(),
         };
-        let terms = SignatureTerms::new(1, chrono::Utc::now()).unwrap();
+        let terms = SignatureTerms::new(1, SystemClock.now()).unwrap();
         let signature = sign(key, target, Some(&content), &terms).unwrap();
         let lines = signature.iter();
         self.headers
