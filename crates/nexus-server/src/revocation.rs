@@ -47,9 +47,13 @@ impl<S> WhileAccepted<S> {
                 }
             }
         };
+        Self::until(revoked.boxed(), run, cancel)
+    }
+
+    fn until(revoked: BoxFuture<'static, ()>, run: S, cancel: CancellationToken) -> Self {
         Self {
             run,
-            revoked: Some(revoked.boxed()),
+            revoked: Some(revoked),
             cancel,
         }
     }
@@ -74,6 +78,45 @@ impl<S: Stream<Item = RunEvent>> Stream for WhileAccepted<S> {
             if !is_withheld {
                 return Poll::Ready(event);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{StreamExt as _, future, stream};
+    use nexus_core::event::{Channel, RunFinished, RunStatus};
+    use nexus_core::{Clock as _, RunId, SystemClock};
+
+    use super::*;
+
+    fn events() -> Vec<RunEvent> {
+        let chunk = |text: &str| RunEvent::TextChunk {
+            chunk: text.to_owned(),
+            channel: Channel::Answer,
+        };
+        let finished = RunFinished {
+            run_id: RunId::new(SystemClock.now()),
+            status: RunStatus::Interrupted,
+            model: None,
+            usage: None,
+            message_ids: Vec::new(),
+        };
+        vec![chunk("a"), chunk("b"), RunEvent::RunFinished(finished)]
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_somebody_who_is_signed_out_is_withheld() {
+        let all = events();
+        for (revoked, passed) in [
+            (future::pending().boxed(), &all[..]),
+            (future::ready(()).boxed(), &all[2..]),
+        ] {
+            let cancel = CancellationToken::new();
+            let run = stream::iter(all.clone());
+            let seen = WhileAccepted::until(revoked, run, cancel.clone());
+            assert_eq!(seen.collect::<Vec<_>>().await, passed);
+            assert_eq!(cancel.is_cancelled(), passed.len() == 1);
         }
     }
 }

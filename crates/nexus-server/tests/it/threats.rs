@@ -6,6 +6,7 @@ mod browser;
 mod commands;
 mod door;
 mod export;
+mod host;
 mod keys;
 mod members;
 mod outage;

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use serde_json::json;
 
-use super::places;
+use super::{Place, places};
 use crate::client::{Answer, Call};
 use crate::world::{HOST, Person, SECURE_HOST, Setup, World};
 
@@ -100,7 +100,7 @@ async fn t29_a_page_of_another_site_changes_nothing() {
     let mut answers = Vec::new();
     let mut count = 0;
     // Signing out comes last: after it the cookie is worth nothing.
-    let places = places().into_iter().filter(|place| place.is_unsafe());
+    let places = places().into_iter().filter(Place::is_unsafe);
     let (out, places): (Vec<_>, Vec<_>) =
         places.partition(|place| place.route == "/api/v1/auth/session");
     for place in places.iter().chain(&out) {

@@ -204,20 +204,24 @@ async fn every_change_is_on_record_with_its_signature() {
         expected.push((name.as_str().to_owned(), signature));
         answer.json()["data"].take()
     };
-    use CommandName as C;
-    execute(C::Identity, json!({})).await;
-    for name in [C::ConfigSet, C::ConfigUnset, C::PromptSet, C::PromptUnset] {
+    execute(CommandName::Identity, json!({})).await;
+    for name in [
+        CommandName::ConfigSet,
+        CommandName::ConfigUnset,
+        CommandName::PromptSet,
+        CommandName::PromptUnset,
+    ] {
         execute(name, arguments(name)).await;
     }
-    let made = execute(C::KeyCreate, json!({ "name": "k" })).await;
-    execute(C::KeyRevoke, json!({ "id": made["key"]["id"] })).await;
+    let made = execute(CommandName::KeyCreate, json!({ "name": "k" })).await;
+    execute(CommandName::KeyRevoke, json!({ "id": made["key"]["id"] })).await;
     let other = world.sign_in(&alice.key).await;
     let other = world
         .send(Call::get("/api/v1/auth/session").token(&other))
         .await;
     let id = other.json()["session"]["id"].take();
-    execute(C::SessionRevoke, json!({ "id": id })).await;
-    execute(C::SessionRevokeAll, json!({})).await;
+    execute(CommandName::SessionRevoke, json!({ "id": id })).await;
+    execute(CommandName::SessionRevokeAll, json!({})).await;
     let alice = world.visitor(1).await;
     let call = world.signed(&alice, Call::command("identity.delete", &json!({})));
     expected.push((

@@ -12,7 +12,7 @@ use sha2::Sha256;
 use sha3::{Digest as _, Keccak256};
 
 use crate::client::Call;
-use crate::world::{Person, Setup, World};
+use crate::world::{Person, Setup, World, template};
 
 const MESSAGES: usize = 500;
 
@@ -169,4 +169,27 @@ async fn a_bundle_that_breaks_off_says_so_by_having_no_end() {
             .unwrap()
             .contains(r#"{"kind":"end""#)
     );
+}
+
+#[tokio::test]
+async fn a_template_can_ask_for_a_signature_and_no_path_goes_around_it() {
+    let mut template = template();
+    template["security"]["signature_required_commands"] = json!(["export", "key.list"]);
+    let world = World::begin(Setup {
+        template: Some(template),
+        ..Setup::default()
+    })
+    .await;
+    let alice = world.member(1).await;
+    for (command, path) in [("export", "/api/v1/export"), ("key.list", "/api/v1/keys")] {
+        let by_name = Call::command(command, &json!({}));
+        for call in [by_name, Call::get(path)] {
+            let unsigned = world.send(call.clone().token(&alice.token)).await;
+            assert_eq!(unsigned.code(), "401 signature_required", "{path}");
+            assert_eq!(world.send_signed(&alice, call).await.status, 200, "{path}");
+        }
+    }
+    // The built-in list stays, whatever the template says.
+    let unsigned = Call::command("identity.delete", &json!({})).token(&alice.token);
+    assert_eq!(world.send(unsigned).await.code(), "401 signature_required");
 }

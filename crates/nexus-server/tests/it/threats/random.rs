@@ -18,7 +18,7 @@ const BODIES: usize = 10_000;
 /// In every name that has no place anywhere.
 const MARK: &str = "zq9x";
 
-/// Numbers that are the same in every run (SplitMix64).
+/// Numbers that are the same in every run (`SplitMix64`).
 struct Seed(u64);
 
 impl Seed {
@@ -96,7 +96,7 @@ impl Seed {
         ];
         match self.below(if depth == 0 { 5 } else { 8 }) {
             0 => Value::Null,
-            1 => json!(self.next() % 2 == 0),
+            1 => json!(self.next().is_multiple_of(2)),
             2 => self.pick(&[
                 json!(0),
                 json!(-1),
@@ -169,9 +169,8 @@ impl Seed {
                 0 => bytes.truncate(at),
                 1 => bytes[at] = self.next().to_le_bytes()[0],
                 _ => {
-                    bytes = (0..self.below(200))
-                        .map(|_| self.next().to_le_bytes()[0])
-                        .collect()
+                    let noise = 0..self.below(200);
+                    bytes = noise.map(|_| self.next().to_le_bytes()[0]).collect();
                 }
             }
         }

@@ -21,7 +21,7 @@ async fn verify(world: &World, message: &str, signature: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn t03_a_sign_in_with_one_thing_changed_is_refused_with_the_same_words() {
+async fn t03_a_sign_in_with_one_thing_other_is_refused_with_the_same_words() {
     let world = World::begin(Setup::default()).await;
     let alice = key(1);
     let (text, signature) = world.signed_challenge(&alice).await;
@@ -74,6 +74,10 @@ async fn t03_a_sign_in_with_one_thing_changed_is_refused_with_the_same_words() {
     assert_eq!(verify(&world, &text, &signature).await.shown(), REFUSED);
 }
 
+fn delete(path: &str) -> Call {
+    Call::new(&Method::DELETE, path)
+}
+
 fn command() -> Call {
     let arguments = json!({ "field": "temperature", "value": 0.3 });
     Call::command("config.set", &arguments)
@@ -104,14 +108,7 @@ async fn t03_a_signature_is_good_for_its_request_and_for_no_other() {
         ..SignatureTerms::new(1, now).unwrap()
     };
     let at = |terms: &SignatureTerms| command().token(&alice.token).signed_with(&alice.key, terms);
-    let nonce = |nonce: &str| SignatureTerms {
-        nonce: nonce.to_owned(),
-        ..terms(0, 60)
-    };
-    let with_query = "/api/v1/commands/execute?dry_run=true";
-    let delete = |path: &str| Call::new(&Method::DELETE, path);
     let calls = [
-        ("no signature", command().token(&alice.token)),
         (
             "another body",
             signed(command()).body(r#"{"command":"identity.delete"}"#),
@@ -121,10 +118,13 @@ async fn t03_a_signature_is_good_for_its_request_and_for_no_other() {
             "another path",
             signed(delete("/api/v1/sessions")).path("/api/v1/identity"),
         ),
-        ("a query more", signed(command()).path(with_query)),
+        (
+            "a query more",
+            signed(command()).path("/api/v1/commands/execute?dry_run=true"),
+        ),
         (
             "another method",
-            signed(Call::new(&Method::DELETE, "/api/v1/identity")).method(&Method::POST),
+            signed(delete("/api/v1/identity")).method(&Method::POST),
         ),
         ("another of our names", signed(command()).host(SECURE_HOST)),
         (
@@ -142,7 +142,13 @@ async fn t03_a_signature_is_good_for_its_request_and_for_no_other() {
                 ..terms(0, 60)
             }),
         ),
-        ("a short nonce", at(&nonce("abc"))),
+        (
+            "a short nonce",
+            at(&SignatureTerms {
+                nonce: "abc".to_owned(),
+                ..terms(0, 60)
+            }),
+        ),
         (
             "another key",
             command().token(&alice.token).signed(&key(2), now),
@@ -154,7 +160,6 @@ async fn t03_a_signature_is_good_for_its_request_and_for_no_other() {
         answers.push(format!("{what}: {}", reason(&world.send(call).await)));
     }
     assert_snapshot!(answers.join("\n"), @"
-    no signature: 401 signature_required -
     another body: 401 signature_refused content_digest
     no body: 401 signature_refused components
     another path: 401 signature_refused other_key
@@ -172,8 +177,22 @@ async fn t03_a_signature_is_good_for_its_request_and_for_no_other() {
     two signatures: 401 signature_refused signature_input_header
     ");
     assert_eq!(temperature(&world, &alice).await, None);
-    for terms in [terms(60, 70), terms(-60, 0), terms(0, 300)] {
-        assert_eq!(world.send(at(&terms)).await.status, 200);
+}
+
+#[tokio::test]
+async fn t03_a_signature_is_good_up_to_the_last_second() {
+    let world = World::begin(Setup::default()).await;
+    let alice = world.member(1).await;
+    let now = world.clock.now();
+    for (created, expires) in [(60, 70), (-60, 0), (0, 300)] {
+        let terms = SignatureTerms {
+            created: now + TimeDelta::seconds(created),
+            expires: now + TimeDelta::seconds(expires),
+            ..SignatureTerms::new(1, now).unwrap()
+        };
+        let call = command().token(&alice.token);
+        let answer = world.send(call.signed_with(&alice.key, &terms)).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
     }
     assert_eq!(temperature(&world, &alice).await, Some(0.3));
 }
@@ -359,45 +378,4 @@ async fn t07_a_signed_body_is_taken_byte_for_byte_and_has_one_meaning() {
     }
     assert_eq!(temperature(&world, &alice).await, None);
     assert_eq!(client.send(call).await.status, 200);
-}
-
-#[tokio::test]
-async fn t03_a_request_for_another_host_is_sent_away_before_anything_looks_at_it() {
-    let world = World::begin(Setup::default()).await;
-    let mut client = world.client().await;
-    for host in [
-        "evil.test",
-        "",
-        "nexus.test:80",
-        "nexus.test.evil.test",
-        "127.0.0.1",
-    ] {
-        for place in super::places() {
-            let call = place.call().host(host).header("x-forwarded-host", HOST);
-            let answer = client
-                .send(call.header("forwarded", &format!("host={HOST}")))
-                .await;
-            let is_health = matches!(place.route, "/livez" | "/readyz");
-            let expected = if is_health { 200 } else { 421 };
-            assert_eq!(answer.status, expected, "{host} {}", place.route);
-        }
-    }
-    let answer = client.send(Call::get("/api/v1").host("evil.test")).await;
-    assert_snapshot!(answer.shown(), @r#"421 {"error":{"code":"misdirected","message":"this server goes by another name: use http://nexus.test or https://nexus.example.org. Whoever runs it adds a name with `public_origin` in its settings"}}"#);
-    let call = Call::post("/api/v1/auth/challenge", "").header("x-forwarded-host", "evil.test");
-    assert_eq!(client.send(call).await.json()["domain"], HOST);
-
-    // The whole address in the first line has to agree with the header.
-    for (address, host, status) in [
-        ("http://evil.test/api/v1", HOST, 421),
-        ("http://nexus.test/api/v1", "evil.test", 421),
-        ("http://nexus.example.org/api/v1", HOST, 421),
-        ("http://nexus.test@evil.test/api/v1", HOST, 421),
-        ("http://nexus.test/api/v1", HOST, 200),
-    ] {
-        let answer = client.send(Call::get(address).host(host)).await;
-        assert_eq!(answer.status, status, "{address} {host}");
-    }
-    let twice = Call::get("/api/v1").header("host", "evil.test");
-    assert_eq!(client.send(twice).await.status, 421);
 }
