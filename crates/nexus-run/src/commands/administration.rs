@@ -2,7 +2,9 @@
 //! Command line and HTTP go through here, so that each change is on record.
 
 use nexus_core::audit::{Actor, AuditHash, Change, Details};
-use nexus_core::{Identity, IdentityWrite, Label, NewAudit, PublicKey, Standing, Timestamp};
+use nexus_core::{
+    Identity, IdentityWrite, Label, NewAudit, PublicKey, Session, Standing, Timestamp,
+};
 use nexus_store::{Created, Erased, NewTemplate, Store, StoreError, StoredTemplate};
 use serde_json::{Value, json};
 
@@ -82,6 +84,18 @@ impl Administration<'_> {
         }
         self.record("identity.delete", &key, Details::new()).await?;
         Ok(self.store.erase_identity(key).await?)
+    }
+
+    /// Stores a session that nobody signed in for: whoever has its token speaks for its owner.
+    ///
+    /// # Errors
+    /// When the store cannot.
+    pub async fn create_session(&self, session: Session) -> Result<(), StoreError> {
+        let reach = json!({"scope": session.scope, "expires_at": session.expires_at});
+        let details = changed("reach", None, Some(&reach));
+        self.record("session.create", &session.owner_key, details)
+            .await?;
+        self.store.create_session(session).await
     }
 
     /// Stores a new version of the template. `before` is the hash of the document that it takes the

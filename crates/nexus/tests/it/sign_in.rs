@@ -254,7 +254,7 @@ impl Wire {
 }
 
 #[test]
-fn a_captured_request_cannot_be_sent_again_or_for_something_else() {
+fn t02_a_captured_request_cannot_be_sent_again_or_for_something_else() {
     let home = Home::new();
     let wire = Wire::new();
     let url = wire.url();
@@ -284,6 +284,28 @@ fn a_captured_request_cannot_be_sent_again_or_for_something_else() {
     assert!(other.starts_with("HTTP/1.1 401"), "{other}");
     let now = home.json(&["command", "config.get temperature"]);
     assert_eq!(now["data"][0]["value"], 0.3);
+}
+
+#[test]
+fn what_the_template_wants_signed_is_signed() {
+    let home = Home::new();
+    let server = home.serve();
+    let signed_in = member(&home, &server);
+    let key = signed_in["key_file"].as_str().unwrap();
+    let away = home.path("away");
+    fs::rename(key, &away).unwrap();
+    home.ok(&["command", "ping"]);
+    let mut template = home.json(&["template", "show"])["document"].take();
+    template["security"]["signature_required_commands"] = json!(["ping"]);
+    home.write("more.json", &template.to_string());
+    home.ok(&["template", "apply", "more.json", "--yes"]);
+    http::soon(&server.address, "/readyz", "", |health| {
+        health["template"]["version"] == 2
+    });
+    let done = home.fails(&["command", "ping"]);
+    assert!(done.err.contains("cannot be read"), "{done:#?}");
+    fs::rename(&away, key).unwrap();
+    assert_eq!(home.json(&["command", "ping"])["message"], "pong");
 }
 
 #[test]
