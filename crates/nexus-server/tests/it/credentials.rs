@@ -8,7 +8,7 @@ use nexus_store::IdentityStore as _;
 use serde_json::json;
 
 use crate::client::Call;
-use crate::world::{ALICE, VISITOR, World};
+use crate::world::{ALICE, Setup, VISITOR, World, key};
 
 #[tokio::test]
 async fn routes_for_admins_refuse_every_other_valid_token() {
@@ -30,7 +30,7 @@ async fn routes_for_admins_refuse_every_other_valid_token() {
         assert_ne!(world.send(call).await.status, 403, "{}", route.path);
     }
     answers.dedup();
-    assert_snapshot!(answers.join("\n"), @r#"403 {"error":{"code":"not_an_admin","message":"this needs a token for administration: whoever runs this server prints one with `nexus identity token KEY --admin`"}}"#);
+    assert_snapshot!(answers.join("\n"), @r#"403 {"error":{"code":"not_an_admin","message":"this is for administrators: whoever runs this server names them with `admins` in its settings, or prints a token with `nexus identity token KEY --admin`"}}"#);
 }
 
 #[tokio::test]
@@ -95,4 +95,33 @@ async fn who_waits_or_is_locked_out_is_told_so_and_gets_nothing() {
             assert!(refused.starts_with(code), "{refused}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_administrator_is_named_by_the_settings_or_granted_at_the_machine() {
+    let world = World::begin(Setup {
+        admins: vec![key(1).public_key()],
+        ..Setup::default()
+    })
+    .await;
+    let status = async |token: &str| {
+        let call = Call::get("/api/v1/admin/template").token(token);
+        world.send(call).await.status
+    };
+    let (named, granted) = (world.visitor(1).await, world.member(2).await);
+    let write = async |write| {
+        let identity = world.store.identity(granted.address()).await.unwrap();
+        let identity = identity.unwrap();
+        world.store.write_identity(&identity, write).await.unwrap();
+    };
+    assert_eq!(status(&named.token).await, 200);
+    assert_eq!(status(&granted.token).await, 403);
+    for (is_admin, expected) in [(true, 200), (false, 403)] {
+        write(IdentityWrite::Admin(is_admin)).await;
+        assert_eq!(status(&granted.token).await, expected);
+    }
+    // Whoever is locked out is no administrator, whatever was granted.
+    write(IdentityWrite::Admin(true)).await;
+    write(IdentityWrite::Standing(Standing::Disabled)).await;
+    assert_eq!(status(&granted.token).await, 403);
 }

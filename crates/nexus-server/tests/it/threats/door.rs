@@ -153,6 +153,11 @@ async fn t01_no_route_takes_anything_but_a_valid_credential() {
             assert_eq!(answer.header("www-authenticate"), "Bearer", "{path}");
             answers.push(answer.shown());
         }
+        // `HEAD` is another word for `GET`, and has the same door.
+        if !place.is_unsafe() {
+            let call = Call::new(&http::Method::HEAD, path);
+            assert_eq!(client.send(call).await.status, 401, "{path}");
+        }
     }
     assert!(answers.len() > 20 * 50, "{}", answers.len());
     answers.dedup();
