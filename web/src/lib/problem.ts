@@ -35,7 +35,7 @@ const TITLES: Record<string, string> = {
   unknown_model: "There is no such model",
   model_not_allowed: "This model is not open to you",
   field_locked: "This setting is locked here",
-  registration_closed: "This server registers nobody by itself",
+  registration_closed: "Registration is closed here",
   signature_refused: "The signature is not accepted",
   sign_in_refused: "The sign-in was not accepted",
   other_key: "This is the signature of another key",
