@@ -1,7 +1,7 @@
 // The person who is signed in: what is in force for them, and everything they can tell Nexus to do.
 
 import { ApiError, anybody, connect, type Api } from "./api";
-import { isCommandLine, parseLine } from "./commands";
+import { parseLine } from "./commands";
 import { Conversation, NOT_MEMBERS } from "./conversation.svelte";
 import { fromFailure, type Problem } from "./problem";
 import { bareName, change, changeCommand, isPrompt, resetCommand } from "./provenance";
@@ -34,7 +34,7 @@ export class Person {
     void this.loadProfile();
     // Without these lists, the person's own model still answers, and settings can still be changed.
     void this.api.models().then((models) => (this.models = models), () => undefined);
-    void anybody.commands().then((commands) => (this.commands = commands), () => undefined);
+    void this.#loadCommands().catch(() => undefined);
   }
 
   async loadProfile(): Promise<void> {
@@ -76,16 +76,13 @@ export class Person {
   /** Executes what was typed, and shows it in the conversation. */
   async typed(line: string): Promise<void> {
     await this.conversation.note(line, async () => {
+      if (this.commands.length === 0) await this.#loadCommands();
       const call = parseLine(line, this.commands);
       const { name } = call.command;
       if (name === "export") await this.saveExport();
       const intent = plainIntent(name, call.arguments, `/${line.replace(/^\//, "")}`);
       return this.execute(name, call.arguments, intent);
     });
-  }
-
-  isCommand(text: string): boolean {
-    return this.commands.length > 0 && isCommandLine(text);
   }
 
   /** Sets a field, or goes back to what it hides. */
@@ -120,6 +117,10 @@ export class Person {
   async saveExport(): Promise<void> {
     const { name, content } = await this.api.export();
     saveFile(name, content);
+  }
+
+  async #loadCommands(): Promise<void> {
+    this.commands = await anybody.commands();
   }
 
   /** What a command changes on this page. */

@@ -104,7 +104,8 @@ class Signer {
 
   /** Signs with a key that is unlocked. */
   async useOpened(): Promise<void> {
-    if (this.#opened) await this.useKey(this.#opened.box, this.#opened.opener);
+    if (!this.#opened) throw new Refusal("The 10 minutes are over, and your key is locked again. Close this, and try again.");
+    await this.useKey(this.#opened.box, this.#opened.opener);
   }
 
   async useKey(box: KeyBox, opener: Opener): Promise<void> {

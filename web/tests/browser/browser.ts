@@ -74,9 +74,10 @@ export class Visit {
     return new Visit(page, context, url, foreign, complaints);
   }
 
-  async signIn(token: string): Promise<void> {
+  async signIn(token: string, keep = false): Promise<void> {
     await this.page.getByRole("button", { name: "I have a token" }).click();
     await this.page.getByLabel("Your token").fill(token);
+    if (keep) await this.page.getByLabel("Keep it on this computer").check();
     await this.page.getByRole("button", { name: "Enter" }).click();
     await this.page.getByLabel("Your message").waitFor();
   }
