@@ -87,7 +87,9 @@ test("a new key signs in, registers, changes what its assistant is, and signs ou
   await visit.picture("visitor");
   await page.getByRole("button", { name: "Register my key" }).click();
   const dialog = page.getByRole("dialog");
-  await dialog.getByLabel("Your passphrase").fill("wrong horse battery");
+  await dialog.getByLabel("Your passphrase").waitFor();
+  expect(await page.evaluate(() => document.activeElement?.id)).toBe("sign-passphrase");
+  await page.keyboard.type("wrong horse battery");
   await dialog.getByRole("button", { name: "Sign and register" }).click();
   await dialog.getByText("This passphrase does not open the key.").waitFor();
   await visit.expectAccessible();
