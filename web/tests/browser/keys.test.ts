@@ -192,7 +192,6 @@ test("the private key is nowhere in clear, and its file and passphrase bring it 
   const copy = join(tmpdir(), `nexus-copy-${process.pid}.json`);
   await (await saving).saveAs(copy);
   expect(await readFile(copy, "utf8")).not.toContain(secret);
-  await visit.end();
 
   const elsewhere = await Visit.begin(browser, nexus.url, DESKTOP);
   await elsewhere.page.getByRole("button", { name: "I have a key" }).click();
@@ -200,6 +199,15 @@ test("the private key is nowhere in clear, and its file and passphrase bring it 
   await elsewhere.page.getByLabel("Passphrase of the file").fill(PASSPHRASE);
   await elsewhere.page.getByRole("button", { name: "Use this key" }).click();
   await elsewhere.page.getByText("answers you").waitFor();
+
+  // From there, the first browser is signed out, and is told so.
+  await openSettings(elsewhere);
+  await elsewhere.page.getByRole("button", { name: "Sign out Chrome on Linux" }).click();
+  await expect.poll(() => elsewhere.page.getByText("Chrome on Linux").count()).toBe(1);
+  await page.keyboard.press("Escape");
+  await visit.ask("Am I still here?");
+  await page.getByText("You are not signed in any more.").waitFor();
+  await visit.end();
   await elsewhere.end();
   await rm(copy);
 });
@@ -210,7 +218,17 @@ test("a second key sees nothing of the first, not even in the same browser", asy
   const first = await visit.makeKey(PASSPHRASE, true);
   await register(visit);
   await visit.askAndWait("The first one's secret is 42.");
+  const cookies = await page.context().cookies();
+  expect(cookies.map(({ name, httpOnly, sameSite }) => ({ name, httpOnly, sameSite }))).toEqual([
+    { name: "nexus", httpOnly: true, sameSite: "Strict" },
+  ]);
   await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("button", { name: "Make another key" }).waitFor();
+  expect(await page.context().cookies()).toEqual([]);
+  // The server has forgotten it too, not only this browser.
+  const headers = { Cookie: `nexus=${cookies[0]!.value}` };
+  expect((await fetch(`${nexus.url}/api/v1/auth/session`, { headers })).status).toBe(401);
+  await page.reload();
 
   const second = await visit.makeKey(PASSPHRASE, true);
   expect(second).not.toBe(first);
@@ -234,7 +252,10 @@ test("a second key sees nothing of the first, not even in the same browser", asy
   await visit.end();
 });
 
-test("a wallet signs in and signs a change, and may decline", async () => {
+test.each([
+  { announced: false, name: "Use my wallet" },
+  { announced: true, name: "Use Test Fox" },
+])("a wallet signs in and signs a change, and may decline: $name", async ({ announced, name }) => {
   const secret = newSecret();
   const address = addressOf(secret);
   let declines = false;
@@ -247,7 +268,7 @@ test("a wallet signs in and signs a change, and may decline", async () => {
       if (declines) return { code: 4001 };
       return { result: signMessage(Buffer.from(params[0]!.slice(2), "hex").toString("utf8"), secret) };
     });
-    await page.addInitScript(() => {
+    await page.addInitScript((announce) => {
       type Answer = { result?: unknown; code?: number };
       const send = (window as unknown as { walletRequest(method: string, params: unknown): Promise<Answer> }).walletRequest;
       const request = async ({ method, params }: { method: string; params?: unknown[] }): Promise<unknown> => {
@@ -255,11 +276,17 @@ test("a wallet signs in and signs a change, and may decline", async () => {
         if (code) throw Object.assign(new Error("no"), { code });
         return result;
       };
-      Object.assign(window, { ethereum: { request } });
-    });
+      const detail = { info: { name: "Test Fox" }, provider: { request } };
+      if (!announce) Object.assign(window, { ethereum: detail.provider });
+      else {
+        window.addEventListener("eip6963:requestProvider", () => {
+          window.dispatchEvent(new CustomEvent("eip6963:announceProvider", { detail }));
+        });
+      }
+    }, announced);
   });
   const { page } = visit;
-  await page.getByRole("button", { name: "Use my wallet" }).click();
+  await page.getByRole("button", { name }).click();
   await page.getByText("Welcome, visitor.").waitFor();
   await register(visit);
 
@@ -274,8 +301,14 @@ test("a wallet signs in and signs a change, and may decline", async () => {
   await visit.expectAccessible();
   declines = false;
   await dialog.getByRole("button", { name: "Try again" }).click();
-  await temperature.getByText("from you").waitFor();
+  await temperature.getByText("from you", { exact: true }).waitFor();
   expect(asked.filter((method) => method === "personal_sign").length).toBe(4);
+  const model = visit.card("Model");
+  await model.getByRole("button", { name: "Change" }).click();
+  await model.getByLabel("Model", { exact: true }).selectOption("local");
+  await model.getByText("Model: echo → local").first().waitFor();
+  await model.getByRole("button", { name: "Save" }).click();
+  await model.getByText("from you", { exact: true }).waitFor();
   await visit.end();
 });
 
@@ -432,6 +465,35 @@ test("whoever has to wait, or may not register, is told so in words", async () =
       await other.stop();
     }
   }
+});
+
+test("nothing jumps while the page is loaded", async () => {
+  const visit = await Visit.begin(browser, nexus.url, DESKTOP);
+  const { page } = visit;
+  const shift = (): Promise<number> =>
+    page.evaluate(
+      () =>
+        new Promise<number>((resolve) => {
+          new PerformanceObserver((list) => {
+            const entries = list.getEntries() as (PerformanceEntry & { value?: number })[];
+            resolve(entries.reduce((sum, { value }) => sum + (value ?? 0), 0));
+          }).observe({ type: "layout-shift", buffered: true });
+          // Without any shift, the observer is never called.
+          requestAnimationFrame(() => requestAnimationFrame(() => resolve(0)));
+        }),
+    );
+  await page.getByRole("button", { name: "Make my key" }).waitFor();
+  expect(await shift()).toBeLessThan(0.01);
+  await visit.makeKey(PASSPHRASE);
+  await page.reload();
+  await page.getByRole("button", { name: "Register my key" }).waitFor();
+  expect(await shift()).toBeLessThan(0.01);
+  await register(visit, PASSPHRASE);
+  await visit.askAndWait("Stay where you are.");
+  await page.reload();
+  await page.getByText("a mirror and not an AI").waitFor();
+  expect(await shift()).toBeLessThan(0.01);
+  await visit.end();
 });
 
 test("all of it fits a phone, and the dark", async () => {
