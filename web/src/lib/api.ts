@@ -33,6 +33,13 @@ export class ApiError extends Error {
 /** The server was not reached, or what answered was not Nexus. */
 export class Unreachable extends Error {}
 
+/** A part of the page that is fetched when it is wanted. */
+export function loaded<T>(part: Promise<T>): Promise<T> {
+  return part.catch(() => {
+    throw new Unreachable("A part of this page could not be loaded. If the server was updated, reload the page.");
+  });
+}
+
 export interface Question {
   content: string;
   config?: { model: string };

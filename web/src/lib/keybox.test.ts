@@ -88,5 +88,9 @@ describe("what somebody brings", () => {
       hexToBytes("7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d"),
     );
     await expect(openKeystore(found.keystore, "wrong")).rejects.toThrow(WrongPassphrase);
+    const { mac: _, ...damaged } = file.crypto;
+    const broken = read(JSON.stringify({ version: 3, crypto: damaged }));
+    if (broken.kind !== "keystore") throw new Error(broken.kind);
+    await expect(openKeystore(broken.keystore, "testpassword")).rejects.toThrow(Refusal);
   });
 });

@@ -23,7 +23,7 @@ export type Opener = CryptoKey;
 /** 128 MiB and about a second, for each guess. */
 const COST = { n: 2 ** 17, r: 8, p: 1 };
 /** A box that asks for more memory than this was not made here. */
-const MOST = { n: 2 ** 20, r: 16, p: 4 };
+const MOST = { n: 2 ** 18, r: 8, p: 4 };
 
 /** Puts a key into a box. The key is still the caller's to wipe. */
 export async function seal(secret: Uint8Array, passphrase: string): Promise<[KeyBox, Opener]> {

@@ -58,7 +58,16 @@ export function read(text: string): Brought {
 }
 
 /** The key in the keystore file of a wallet. */
-export async function openKeystore({ crypto: it }: Keystore, passphrase: string): Promise<Uint8Array> {
+export async function openKeystore(keystore: Keystore, passphrase: string): Promise<Uint8Array> {
+  try {
+    return await decrypt(keystore, passphrase);
+  } catch (failure) {
+    if (failure instanceof Refusal) throw failure;
+    throw new Refusal("This key file is damaged: something in it is missing or is not what it must be.");
+  }
+}
+
+async function decrypt({ crypto: it }: Keystore, passphrase: string): Promise<Uint8Array> {
   if (it.cipher !== "aes-128-ctr") throw new Refusal(`Keystores with the cipher ${it.cipher} are not read here.`);
   const derived = await derive(it, passphrase);
   const ciphertext = hexToBytes(it.ciphertext);
@@ -78,7 +87,7 @@ async function derive({ kdf, kdfparams }: Keystore["crypto"], passphrase: string
   const words = utf8ToBytes(passphrase) as Uint8Array<ArrayBuffer>;
   const salt = hexToBytes(kdfparams.salt) as Uint8Array<ArrayBuffer>;
   const { n, r, p, c, prf } = kdfparams;
-  if (kdf === "scrypt" && n && r && p && n * r <= 2 ** 24) {
+  if (kdf === "scrypt" && n && r && p && n * r <= 2 ** 22) {
     return scryptAsync(words, salt, { N: n, r, p, dkLen: 32 });
   }
   if (kdf === "pbkdf2" && c && c <= 10_000_000 && prf === "hmac-sha256") {

@@ -3,6 +3,7 @@
 import { ApiError, anybody, connect, type Api } from "./api";
 import { parseLine } from "./commands";
 import { Conversation, NOT_MEMBERS } from "./conversation.svelte";
+import { saveFile } from "./files";
 import { fromFailure, type Problem } from "./problem";
 import { bareName, change, changeCommand, isPrompt, resetCommand } from "./provenance";
 import { session, type Somebody } from "./session.svelte";
@@ -135,15 +136,6 @@ export class Person {
     if (command === "session.revoke_all") session.drop("You are signed out everywhere.");
     return outcome;
   }
-}
-
-/** Hands a file to the person. */
-export function saveFile(name: string, content: Blob): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(content);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 function plainIntent(name: string, values: Record<string, unknown>, line?: string): Intent {

@@ -1,7 +1,7 @@
 // Signs, with a key of this browser or with a wallet. Whoever wants a signature says what it is for;
 // the person sees that before anything is signed.
 
-import { EXECUTE, serverTime, type Api, type Signature } from "./api";
+import { EXECUTE, loaded, serverTime, type Api, type Signature } from "./api";
 import type { KeyBox, Opener } from "./keybox";
 import { savedKey } from "./keys";
 import { Refusal } from "./refusal";
@@ -53,8 +53,8 @@ const VALID_SECONDS = 240;
 /** A label that is compared, and means nothing more. */
 const CHAIN_ID = 1;
 
-const loadBox = () => import("./keybox");
-const loadFormats = () => import("./signing");
+const loadBox = () => loaded(import("./keybox"));
+const loadFormats = () => loaded(import("./signing"));
 
 class Signer {
   pending = $state.raw<Pending | undefined>();
