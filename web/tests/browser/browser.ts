@@ -91,6 +91,8 @@ export class Visit {
     if (keep) await page.getByLabel("Keep my key unlocked").check();
     await page.getByRole("button", { name: "Make my key" }).click();
     await page.getByText("This is you now").waitFor();
+    await this.expectAccessible();
+    await this.picture("new-key");
     const address = await page.locator(".made code").innerText();
     await page.getByRole("button", { name: "Go on without a copy" }).click();
     await page.getByLabel("Your message").waitFor();

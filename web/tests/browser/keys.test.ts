@@ -411,6 +411,9 @@ test("an identity is erased after it was typed and signed, and nothing of it is 
   await page.getByRole("button", { name: "Erase my identity" }).click();
   const erase = page.getByRole("button", { name: "Erase everything" });
   expect(await erase.isDisabled()).toBe(true);
+  await erase.scrollIntoViewIfNeeded();
+  await visit.expectAccessible();
+  await visit.picture("erase");
   await page.getByLabel(/^Type erase/).fill("erase");
   await erase.click();
   await page.getByRole("button", { name: "Sign and erase" }).click();
