@@ -167,6 +167,9 @@ impl Listener {
         self.calls.keep(async move {
             _ = done.send(work.await);
         });
+        // Also when nobody waits any more, as the store is closed: a stream that goes on hearing
+        // would keep the driver from shutting down.
+        let _leaving = SetWhenDropped(Arc::clone(&left_alone));
         loop {
             let answers = self.changes.answers();
             tokio::select! {
@@ -211,6 +214,15 @@ impl Listener {
 
     fn token(&self) -> MutexGuard<'_, Option<ResumeToken>> {
         self.token.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sets a flag when it goes.
+struct SetWhenDropped(Arc<AtomicBool>);
+
+impl Drop for SetWhenDropped {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
     }
 }
 

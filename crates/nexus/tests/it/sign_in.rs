@@ -256,6 +256,7 @@ impl Wire {
 #[test]
 fn t02_a_captured_request_cannot_be_sent_again_or_for_something_else() {
     let home = Home::new();
+    home.write("nexus.yml", "registration: open\n");
     let wire = Wire::new();
     let url = wire.url();
     let server = home.serve_with(&["--public-origin", &url]);
