@@ -16,6 +16,7 @@
 //! | [`profile`] | [`EffectiveProfile::resolve`]: the merge, with provenance |
 //! | [`plan`] | [`Plan`](plan::Plan): what a new template would change, before it is stored |
 //! | [`event`] | [`RunEvent`]: what a client sees of a run |
+//! | [`tools`] | [`ToolName`], [`ToolServer`](tools::ToolServer): which tools there are, by name |
 //! | [`clock`] | [`Clock`]: where time comes from |
 
 pub mod catalog;
@@ -32,6 +33,7 @@ pub mod policy;
 pub mod profile;
 pub mod text;
 pub mod token;
+pub mod tools;
 
 pub use catalog::{Model, Provider};
 pub use clock::{Clock, SystemClock};
@@ -44,6 +46,7 @@ pub use message::{Message, Metadata, Role};
 pub use overrides::{OverrideWrite, Overrides};
 pub use profile::{EffectiveProfile, Layer};
 pub use token::{Scope, Session, Token, TokenDigest};
+pub use tools::ToolName;
 
 /// A moment, in UTC. Nexus keeps milliseconds, as MongoDB dates do.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

@@ -11,3 +11,4 @@ mod plan;
 mod resolution;
 mod template;
 mod templates;
+mod tools;

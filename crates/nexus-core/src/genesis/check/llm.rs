@@ -89,7 +89,7 @@ fn remote(row: &Node<'_>, protocol: Protocol, variables: Variables<'_>) -> Optio
     })
 }
 
-fn base_url(node: &Node<'_>, text: &str, found: &str) -> Option<Url> {
+pub(super) fn base_url(node: &Node<'_>, text: &str, found: &str) -> Option<Url> {
     let url = Url::parse(text.trim_end_matches('/')).ok();
     let usable = |url: &Url| {
         matches!(url.scheme(), "http" | "https")
@@ -116,7 +116,7 @@ fn base_url(node: &Node<'_>, text: &str, found: &str) -> Option<Url> {
     }
 }
 
-fn credential(node: &Node<'_>, variables: Variables<'_>) -> Option<Credential> {
+pub(super) fn credential(node: &Node<'_>, variables: Variables<'_>) -> Option<Credential> {
     if !node.is_present() || node.value() == Some(&Value::Null) {
         return Some(Credential::NotNeeded);
     }

@@ -5,17 +5,23 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::tools;
 use crate::genesis::PromptBlock;
 use crate::genesis::node::Node;
 use crate::policy::{Bounds, Lock, Policies, Policy, Step, ceiling};
-use crate::{ConfigField, Field};
+use crate::{ConfigField, Field, ToolName};
+
+/// What the rest of the template has, by name.
+pub(super) struct Named<'a> {
+    pub(super) prompts: &'a [PromptBlock],
+    /// The catalog key of a model that goes by some name.
+    pub(super) model: &'a dyn Fn(&str) -> Option<Arc<str>>,
+    pub(super) is_tool: &'a dyn Fn(&ToolName) -> bool,
+}
 
 /// The policies of the template, the built-in ceilings included. Every field of it gets one.
-pub(super) fn policies(
-    root: &Node<'_>,
-    prompts: &[PromptBlock],
-    model_named: impl Fn(&str) -> Option<Arc<str>>,
-) -> Policies {
+pub(super) fn policies(root: &Node<'_>, named: &Named<'_>) -> Policies {
+    let prompts = named.prompts;
     let ui = root.get("ui");
     ui.warn_unknown(&["editable_fields", "field_options"]);
     let editable = editable_fields(&ui.get("editable_fields"), prompts);
@@ -58,7 +64,7 @@ pub(super) fn policies(
     {
         match path.parse::<Field>() {
             Ok(Field::Config(field)) => {
-                let bounds = bounds(&options, field, &model_named);
+                let bounds = bounds(&options, field, named);
                 policies.restrict(&field.into(), &Policy { lock: None, bounds });
             }
             Ok(Field::Prompt(_)) => {}
@@ -94,11 +100,7 @@ fn editable_fields(node: &Node<'_>, prompts: &[PromptBlock]) -> HashSet<Field> {
     fields
 }
 
-fn bounds(
-    node: &Node<'_>,
-    field: ConfigField,
-    model_named: impl Fn(&str) -> Option<Arc<str>>,
-) -> Bounds {
+fn bounds(node: &Node<'_>, field: ConfigField, named: &Named<'_>) -> Bounds {
     node.warn_unknown(&[
         "type",
         "options",
@@ -108,10 +110,15 @@ fn bounds(
         "label",
         "description",
     ]);
-    let known = |kind: &str| matches!(kind, "select" | "slider" | "text" | "textarea" | "number");
+    let known = |kind: &str| {
+        matches!(
+            kind,
+            "select" | "multiselect" | "slider" | "text" | "textarea" | "number"
+        )
+    };
     node.get("type").optional(
         |value| value.as_str().filter(|kind| known(kind)),
-        "select, slider, text, textarea or number",
+        "select, multiselect, slider, text, textarea or number",
     );
     let options = node.get("options");
     let elements = options.optional_elements("a list");
@@ -120,7 +127,7 @@ fn bounds(
             let name = element
                 .value()
                 .and_then(Value::as_str)
-                .and_then(&model_named);
+                .and_then(named.model);
             if name.is_none() {
                 element.problem("a key, an alias or an id of llm.catalog");
             }
@@ -131,6 +138,15 @@ fn bounds(
             .then(|| elements.iter().filter_map(model).collect());
         return Bounds {
             models,
+            ..Bounds::default()
+        };
+    }
+    if field == ConfigField::Tools {
+        let names = elements
+            .iter()
+            .filter_map(|element| tools::name(element, named.is_tool));
+        return Bounds {
+            tools: options.is_present().then(|| names.collect()),
             ..Bounds::default()
         };
     }
@@ -170,5 +186,6 @@ fn bounds(
             .is_present()
             .then(|| elements.iter().filter_map(number).collect()),
         models: None,
+        tools: None,
     }
 }
