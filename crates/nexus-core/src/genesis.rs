@@ -40,6 +40,7 @@ pub struct Genesis {
     providers: Vec<Arc<Provider>>,
     tool_servers: Vec<Arc<ToolServer>>,
     all_tools: Arc<[ToolName]>,
+    named_tools: Arc<[ToolName]>,
     default_model: Arc<Model>,
     defaults: Overrides,
     prompts: Vec<PromptBlock>,
@@ -128,6 +129,13 @@ impl Genesis {
     #[must_use]
     pub const fn all_tools(&self) -> &Arc<[ToolName]> {
         &self.all_tools
+    }
+
+    /// What is on when nobody says anything: each server that the template names. What is built in
+    /// is off then, as there are models that refuse every request with tools.
+    #[must_use]
+    pub const fn named_tools(&self) -> &Arc<[ToolName]> {
+        &self.named_tools
     }
 
     /// Whether a name leads to something built in or to a server. Which tools a server has is known

@@ -151,11 +151,8 @@ pub fn model_name(server: &str, tool: &str) -> String {
         return told;
     }
     let digest = Sha256::digest(tool.as_bytes());
-    let digits: String = digest
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let [a, b, c, d, ..] = digest.0;
+    let digits = format!("{:08x}", u32::from_be_bytes([a, b, c, d]));
     let told = told.chars().map(|c| if can_be_told(c) { c } else { '_' });
     let start: String = told.take(MAX_MODEL_NAME - 1 - digits.len()).collect();
     format!("{start}_{digits}")

@@ -19,11 +19,11 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long a server may take to go when it is told to.
 const CLOSE: Duration = Duration::from_secs(8);
 /// A connection that nobody needed for so long is closed.
-const IDLE: Duration = Duration::from_secs(600);
+const IDLE: Duration = Duration::from_mins(10);
 /// The first and the longest wait before another attempt.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 /// A connection that lived so long had been a good one.
-const STEADY: Duration = Duration::from_secs(60);
+const STEADY: Duration = Duration::from_mins(1);
 
 /// Why the tools of a server cannot be called now, for people. Nothing secret is in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,8 +71,7 @@ impl Connection {
     }
 
     pub(crate) fn is_to(&self, server: &Arc<ToolServer>) -> bool {
-        let is_equal = || self.server.is_same(server) && self.server.timeout == server.timeout;
-        Arc::ptr_eq(&self.server, server) || is_equal()
+        Arc::ptr_eq(&self.server, server) || self.server.is_same(server)
     }
 
     pub(crate) fn note_wanted(&self) {

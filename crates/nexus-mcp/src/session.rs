@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use nexus_core::tools::{Reach, ToolServer};
 use rmcp::ClientHandler;
@@ -46,7 +45,6 @@ pub struct RemoteTool {
 /// An open connection.
 pub struct Session {
     tools: Vec<RemoteTool>,
-    timeout: Duration,
     peer: Peer<RoleClient>,
     broken: CancellationToken,
 }
@@ -97,7 +95,6 @@ pub(crate) async fn open(shared: &Shared, server: &ToolServer) -> Result<Opened,
     let peer = service.peer().clone();
     let session = Session {
         tools: list(&peer).await?,
-        timeout: server.timeout,
         peer,
         broken: CancellationToken::new(),
     };
@@ -116,28 +113,24 @@ impl Session {
     }
 
     /// Calls a tool. What it says and what goes wrong are texts for a model; neither is limited in
-    /// length here, beyond what the transport takes.
+    /// length here, beyond what the transport takes. Limiting the time is up to the caller: whoever
+    /// stops waiting tells the server so.
     ///
     /// # Errors
-    /// When the tool says that it failed, does not answer in time, or the connection broke.
+    /// When the tool says that it failed, or the connection broke.
     pub async fn call(&self, tool: &str, arguments: Map<String, Value>) -> Result<String, String> {
         let request = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
-        let answer = tokio::time::timeout(self.timeout, self.peer.call_tool(request)).await;
-        match answer {
-            Ok(Ok(result)) => said(result),
-            Ok(Err(ServiceError::McpError(error))) => Err(error.message.into_owned()),
-            Ok(Err(ServiceError::UnexpectedResponse)) => {
+        match self.peer.call_tool(request).await {
+            Ok(result) => said(result),
+            Err(ServiceError::McpError(error)) => Err(error.message.into_owned()),
+            Err(ServiceError::UnexpectedResponse) => {
                 Err("the server answered with something else than a result".to_owned())
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 tracing::debug!(%error, "a connection to a tool server broke");
                 self.broken.cancel();
                 Err("the connection to the tool broke".to_owned())
             }
-            Err(_) => Err(format!(
-                "no answer within {} seconds",
-                self.timeout.as_secs()
-            )),
         }
     }
 
@@ -150,7 +143,6 @@ impl Session {
     pub(crate) async fn listed_again(&self) -> Result<Arc<Self>, Down> {
         Ok(Arc::new(Self {
             tools: list(&self.peer).await?,
-            timeout: self.timeout,
             peer: self.peer.clone(),
             broken: self.broken.clone(),
         }))

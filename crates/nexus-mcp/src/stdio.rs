@@ -1,8 +1,8 @@
 //! Servers that are programs of this machine, speaking over standard input and output.
 //!
 //! Which program that is, only the settings of the program say (`mcp_commands`). A template that
-//! could say it would let whoever may change the template run anything, as in LiteLLM's
-//! CVE-2026-42271.
+//! could say it would let whoever may change the template run anything, as in CVE-2026-42271
+//! of another gateway.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;

@@ -9,7 +9,7 @@
 //! | [`context`] | [`RunContext`]: everything one run knows; what the model is shown |
 //! | [`generate`] | one turn with the model |
 //! | [`stream`] | [`RunStream`]: the events of a run, which also drives it |
-//! | [`tools`] | [`Tool`], [`ToolBox`]: what a model may call |
+//! | [`tools`] | [`Tool`], [`ToolBox`]: what a model may call, and the limits |
 //! | [`live`] | [`LiveTemplate`]: the template in force |
 //! | [`proposal`] | [`Proposal`]: a new template, checked and compared before it is stored |
 //! | [`personal`] | reading and changing what one person set |
@@ -33,4 +33,4 @@ pub use live::{LiveTemplate, TemplateHealth};
 pub use orchestrator::{NewRun, Orchestrator};
 pub use proposal::{Destination, Proposal, ProposalError};
 pub use stream::{OnDisconnect, RunStream};
-pub use tools::{Tool, ToolBox};
+pub use tools::{CurrentTime, McpTools, Tool, ToolBox, ToolServers};

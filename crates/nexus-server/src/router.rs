@@ -13,7 +13,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use self::Access::{Admin, Anyone, Token};
 use crate::body::MAX_BODY_BYTES;
 use crate::caller::{self, Caller};
-use crate::routes::{chat, health, messages, models, profile, template};
+use crate::routes::{chat, health, messages, models, profile, template, tools};
 use crate::{ApiError, AppState, observe, web};
 
 /// The list. A path that is not in it is a file of the page, or not there.
@@ -28,6 +28,7 @@ pub fn routes() -> Vec<Route> {
         post("/api/v1/chat",                     Token,  chat::start_run),
         get( "/api/v1/messages",                 Token,  messages::list_messages),
         get( "/api/v1/models",                   Token,  models::list_models),
+        get( "/api/v1/tools",                    Token,  tools::list_tools),
         get( "/api/v1/profile",                  Token,  profile::show_profile),
         get( "/api/v1/admin/template",           Admin,  template::show_template),
         put( "/api/v1/admin/template",           Admin,  template::change_template),

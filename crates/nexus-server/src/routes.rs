@@ -6,3 +6,4 @@ pub(crate) mod messages;
 pub(crate) mod models;
 pub(crate) mod profile;
 pub(crate) mod template;
+pub(crate) mod tools;

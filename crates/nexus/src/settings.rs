@@ -1,6 +1,7 @@
 //! Where the program's own settings come from. A flag is stronger than its environment variable,
 //! which is stronger than the settings file. Nothing else reads the environment of the process.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +28,9 @@ pub(crate) struct Settings {
     /// A filter for the log. `None`: the template says.
     pub(crate) log: Option<String>,
     pub(crate) log_format: LogFormat,
+    /// The programs that `tools.mcp` of a template may name: program and arguments. Only the
+    /// settings file has them: whoever may change a template must not be able to start programs.
+    pub(crate) mcp_commands: BTreeMap<String, Vec<String>>,
     listen: Option<String>,
 }
 
@@ -40,6 +44,8 @@ struct File {
     log: Option<String>,
     log_format: Option<LogFormat>,
     listen: Option<String>,
+    #[serde(default)]
+    mcp_commands: BTreeMap<String, Vec<String>>,
 }
 
 impl Settings {
@@ -66,6 +72,7 @@ impl Settings {
                 .unwrap_or(Environment::Development),
             log: flags.log.or(file.log).or_else(|| variable("RUST_LOG")),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
+            mcp_commands: file.mcp_commands,
             listen: file.listen,
         })
     }
@@ -93,12 +100,17 @@ impl File {
                 "the settings file {} cannot be used: {reason}",
                 path.display()
             ))
-            .hint("it may say data, database, environment, log, log_format and listen")
+            .hint(
+                "it may say data, database, environment, log, log_format, listen and mcp_commands",
+            )
         };
         let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
         let file: Option<Self> =
             serde_saphyr::from_str(&text).map_err(|error| refuse(error.to_string()))?;
         let mut file = file.unwrap_or_default();
+        if let Some((name, _)) = file.mcp_commands.iter().find(|(_, words)| words.is_empty()) {
+            return Err(refuse(format!("mcp_commands.{name} names no program")));
+        }
         let folder = path.parent().unwrap_or(Path::new(""));
         file.data = file.data.map(|data| folder.join(data));
         Ok(file)
@@ -108,6 +120,16 @@ impl File {
 /// The variables that the providers of a template may name.
 pub(crate) fn variables() -> Variables {
     Arc::new(variable)
+}
+
+/// What a program needs that is started for its tools. Nothing else of the environment is for it:
+/// the keys of providers are there.
+pub(crate) fn environment_of_programs() -> Vec<(String, String)> {
+    let names = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR"];
+    names
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), variable(name)?)))
+        .collect()
 }
 
 /// What the operating system calls the person at the terminal.

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use nexus_core::{Environment, Genesis, SystemClock};
 use nexus_llm::{LlmClient, Timers};
+use nexus_mcp::{Commands, McpClient};
 use nexus_run::live::{self, LiveTemplate};
-use nexus_run::{Gate, Orchestrator, ToolBox};
+use nexus_run::{CurrentTime, Gate, McpTools, Orchestrator, ToolBox};
 use nexus_store::{EmbeddedStore, MongoOptions, MongoStore, OpenError, Store};
 use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::failure::Failure;
@@ -97,11 +99,47 @@ pub(crate) fn client() -> Result<Client, Failure> {
     LlmClient::new(Timers::default()).map_err(|error| Failure::new(error.to_string()))
 }
 
+/// The tools, and their connections.
+pub(crate) struct Tools {
+    pub(crate) toolbox: ToolBox,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Tools {
+    /// Connected when they are needed.
+    pub(crate) fn new(settings: &Settings) -> Result<Self, Failure> {
+        let commands = Commands {
+            programs: settings.mcp_commands.clone(),
+            environment: settings::environment_of_programs(),
+        };
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let client = McpClient::new(commands, tasks.clone(), stop.clone())
+            .map_err(|error| Failure::new(error.to_string()))?;
+        Ok(Self {
+            toolbox: ToolBox::new(
+                Arc::new(CurrentTime::new(Arc::new(SystemClock))),
+                Arc::new(McpTools::new(client)),
+            ),
+            tasks,
+            stop,
+        })
+    }
+
+    /// Closes all connections. A program that does not go is ended.
+    pub(crate) async fn close(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
 /// Everything that a chat needs.
 pub(crate) fn orchestrator(
     store: Arc<dyn Store>,
     template: Arc<LiveTemplate>,
     client: Client,
+    tools: ToolBox,
     tasks: TaskTracker,
 ) -> Arc<Orchestrator> {
     let clock = Arc::new(SystemClock);
@@ -113,7 +151,7 @@ pub(crate) fn orchestrator(
         store,
         template,
         model: Arc::new(client),
-        tools: ToolBox::new(Vec::new()),
+        tools,
         clock,
         tasks,
     })

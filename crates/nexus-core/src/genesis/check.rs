@@ -107,13 +107,7 @@ impl Genesis {
             |name| index.get(name).map(|place| Arc::clone(&catalog[*place])),
             &limits(ConfigField::Model),
         );
-        let field_options = root
-            .get("ui")
-            .get("field_options")
-            .value()
-            .and_then(Value::as_object)
-            .cloned()
-            .unwrap_or_default();
+        let field_options = ui::field_options(&root);
 
         let problems = findings.problems.into_inner();
         let (Some(default_model), true) = (default_model, problems.is_empty()) else {
@@ -128,6 +122,7 @@ impl Genesis {
             catalog,
             providers,
             tool_servers,
+            named_tools: tools::named(&all_tools),
             all_tools,
             default_model,
             defaults,

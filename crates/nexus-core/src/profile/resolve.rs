@@ -223,9 +223,9 @@ impl Merge<'_> {
             .filter_map(|values| Some((values.layer, values.values.tools.as_ref()?)));
         let of_template = self.genesis.defaults().tools.as_ref();
         let of_template = of_template.map(|tools| (Layer::Genesis, tools));
-        let all = (Layer::Builtin, self.genesis.all_tools());
+        let named = (Layer::Builtin, self.genesis.named_tools());
         let mut winner: Option<Resolved<Arc<[ToolName]>>> = None;
-        for (layer, asked) in of_layers.chain(of_template).chain([all]) {
+        for (layer, asked) in of_layers.chain(of_template).chain([named]) {
             if let Some(winner) = &mut winner {
                 winner.shadowed.push((layer, Arc::clone(asked)));
             } else if layer.is_personal() && policy.lock.is_some() {

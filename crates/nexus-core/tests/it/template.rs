@@ -120,7 +120,7 @@ fn an_empty_document_says_what_a_template_needs() {
     the template has 4 mistakes
       /llm/providers: found nothing, expected an object of providers, each with base_url and, where one is needed, api_key
       /llm/catalog: found nothing, expected an object of models, each with provider and id
-      /user_defaults/config: found nothing, expected an object with the settings of people who changed none: model, temperature, max_tokens, history_context_size
+      /user_defaults/config: found nothing, expected an object with the settings of people who changed none: model, temperature, max_tokens, history_context_size, tools
       /user_defaults/config/model: found nothing, expected the name of a model of llm.catalog: the one for people who chose none
     "#);
 }

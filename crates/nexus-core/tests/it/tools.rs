@@ -129,23 +129,17 @@ fn defaults_and_options_name_what_the_template_has() {
 }
 
 #[test]
-fn everything_is_on_until_somebody_says_otherwise() {
+fn every_server_is_on_until_somebody_says_otherwise() {
     let plain = genesis(open());
     let profile = EffectiveProfile::resolve(&plain, &[]);
-    assert_eq!(
-        json!(profile.tools.value),
-        json!(["current_time", "files", "web"])
-    );
+    assert_eq!(json!(profile.tools.value), json!(["files", "web"]));
     assert_eq!(profile.tools.layer, Layer::Builtin);
 
     let mut document = open();
     document["ui"]["field_options"]["config.tools"] =
         json!({ "options": ["current_time", "web.search"] });
     let profile = EffectiveProfile::resolve(&genesis(document), &[]);
-    assert_eq!(
-        json!(profile.tools.value),
-        json!(["current_time", "web.search"])
-    );
+    assert_eq!(json!(profile.tools.value), json!(["web.search"]));
     assert!(profile.notices.is_empty());
 }
 

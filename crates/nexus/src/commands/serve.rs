@@ -45,7 +45,14 @@ pub(crate) async fn run(shell: &Shell, arguments: Serve) -> Result<(), Failure> 
     tasks.spawn(Arc::clone(&live).watch(Arc::new(Clock::default()), shutdown.clone()));
     report(shell, &*store, &live, &client, &listener).await?;
 
-    let orchestrator = wire::orchestrator(Arc::clone(&store), live, client, tasks.clone());
+    let tools = wire::Tools::new(settings)?;
+    let orchestrator = wire::orchestrator(
+        Arc::clone(&store),
+        live,
+        client,
+        tools.toolbox.clone(),
+        tasks.clone(),
+    );
     let router = nexus_server::router(AppState::new(orchestrator, shutdown.clone()));
     let mut server = pin!(nexus_server::serve(listener, router, shutdown.clone()));
     tokio::select! {
@@ -72,6 +79,7 @@ pub(crate) async fn run(shell: &Shell, arguments: Serve) -> Result<(), Failure> 
             tasks.len()
         )));
     }
+    tools.close().await;
     store.close().await;
     say(shell, "stopped");
     Ok(())

@@ -21,3 +21,4 @@ mod provider;
 mod real_model;
 mod serve;
 mod template;
+mod tools;

@@ -50,6 +50,15 @@ pub(super) fn all(node: &Node<'_>) -> Arc<[ToolName]> {
         .collect()
 }
 
+/// What is on when nobody says anything.
+pub(super) fn named(all: &[ToolName]) -> Arc<[ToolName]> {
+    let is_builtin = |name: &&ToolName| name.as_str() == CURRENT_TIME;
+    all.iter()
+        .filter(|name| !is_builtin(name))
+        .cloned()
+        .collect()
+}
+
 /// Whether a name leads to something of `all`.
 pub(in crate::genesis) fn knows(all: &[ToolName], name: &ToolName) -> bool {
     let is_builtin = |known: &ToolName| known.as_str() == CURRENT_TIME;

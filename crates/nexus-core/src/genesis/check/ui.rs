@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::tools;
 use crate::genesis::PromptBlock;
@@ -77,6 +77,13 @@ pub(super) fn policies(root: &Node<'_>, named: &Named<'_>) -> Policies {
     policies
 }
 
+/// `ui.field_options` as it is, for a page that builds a form.
+pub(super) fn field_options(root: &Node<'_>) -> Map<String, Value> {
+    let options = root.get("ui").get("field_options");
+    let options = options.value().and_then(Value::as_object);
+    options.cloned().unwrap_or_default()
+}
+
 fn editable_fields(node: &Node<'_>, prompts: &[PromptBlock]) -> HashSet<Field> {
     let mut fields = HashSet::new();
     for element in node.optional_elements("a list of fields, such as config.model") {
@@ -120,36 +127,47 @@ fn bounds(node: &Node<'_>, field: ConfigField, named: &Named<'_>) -> Bounds {
         |value| value.as_str().filter(|kind| known(kind)),
         "select, multiselect, slider, text, textarea or number",
     );
+    match field {
+        ConfigField::Model => models(&node.get("options"), named),
+        ConfigField::Tools => tool_names(&node.get("options"), named),
+        _ => numbers(node),
+    }
+}
+
+fn models(options: &Node<'_>, named: &Named<'_>) -> Bounds {
+    let elements = options.optional_elements("a list");
+    let model = |element: &Node<'_>| {
+        let name = element
+            .value()
+            .and_then(Value::as_str)
+            .and_then(named.model);
+        if name.is_none() {
+            element.problem("a key, an alias or an id of llm.catalog");
+        }
+        name
+    };
+    Bounds {
+        models: options
+            .is_present()
+            .then(|| elements.iter().filter_map(model).collect()),
+        ..Bounds::default()
+    }
+}
+
+fn tool_names(options: &Node<'_>, named: &Named<'_>) -> Bounds {
+    let elements = options.optional_elements("a list");
+    let name = |element: &Node<'_>| tools::name(element, named.is_tool);
+    Bounds {
+        tools: options
+            .is_present()
+            .then(|| elements.iter().filter_map(name).collect()),
+        ..Bounds::default()
+    }
+}
+
+fn numbers(node: &Node<'_>) -> Bounds {
     let options = node.get("options");
     let elements = options.optional_elements("a list");
-    if field == ConfigField::Model {
-        let model = |element: &Node<'_>| {
-            let name = element
-                .value()
-                .and_then(Value::as_str)
-                .and_then(named.model);
-            if name.is_none() {
-                element.problem("a key, an alias or an id of llm.catalog");
-            }
-            name
-        };
-        let models = options
-            .is_present()
-            .then(|| elements.iter().filter_map(model).collect());
-        return Bounds {
-            models,
-            ..Bounds::default()
-        };
-    }
-    if field == ConfigField::Tools {
-        let names = elements
-            .iter()
-            .filter_map(|element| tools::name(element, named.is_tool));
-        return Bounds {
-            tools: options.is_present().then(|| names.collect()),
-            ..Bounds::default()
-        };
-    }
     let number = |element: &Node<'_>| {
         let number = element.value().and_then(Value::as_f64);
         if number.is_none() {
