@@ -20,10 +20,12 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use nexus_core::catalog::Credential;
 use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::common::client_side_sse::SseRetryPolicy;
 use rmcp::transport::streamable_http_client::{
     SseError, StreamableHttpClient, StreamableHttpClientTransportConfig, StreamableHttpError,
     StreamableHttpPostResponse,
 };
+use rmcp::transport::worker::WorkerQuitReason;
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::ExposeSecret;
 use sse_stream::{Sse, SseStream};
@@ -43,6 +45,7 @@ const EVENTS: &str = "text/event-stream";
 
 type Connector = HttpsConnector<HttpConnector>;
 type Failed = StreamableHttpError<Failure>;
+type Quit = WorkerQuitReason<Failed>;
 
 /// The client cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +80,7 @@ impl HttpClient {
         header: Option<&str>,
     ) -> Result<StreamableHttpClientTransport<Self>, Down> {
         let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str());
+        config.retry_config = Arc::new(SoonOrNever);
         match (credential, header) {
             (Credential::NotNeeded, _) => {}
             (Credential::Missing { variable }, _) => {
@@ -129,6 +133,16 @@ fn connector() -> Result<Connector, SetupError> {
         .https_or_http()
         .enable_all_versions()
         .wrap_connector(tcp))
+}
+
+/// When a stream that broke is picked up again: soon or not at all, as a call waits for it.
+#[derive(Debug)]
+struct SoonOrNever;
+
+impl SseRetryPolicy for SoonOrNever {
+    fn retry(&self, times: usize) -> Option<Duration> {
+        (times < 2).then_some(Duration::from_millis(500))
+    }
 }
 
 /// A request, in the parts that the SDK gives.
@@ -316,6 +330,13 @@ pub(crate) fn words(error: &(dyn StdError + 'static)) -> String {
     while let Some(error) = cause {
         if let Some(Failure(words)) = error.downcast_ref::<Failure>() {
             return words.clone();
+        }
+        // The SDK wraps our own words in errors that hide what they wrap.
+        if let Some(StreamableHttpError::Client(Failure(words))) = error.downcast_ref::<Failed>() {
+            return words.clone();
+        }
+        if let Some(WorkerQuitReason::Fatal { error, .. }) = error.downcast_ref::<Quit>() {
+            return words(error);
         }
         if error.is::<LengthLimitError>() {
             return "it says too much".to_owned();
