@@ -1,5 +1,6 @@
 //! Tools in the template and in what people set.
 
+use nexus_core::policy::Refusal;
 use nexus_core::profile::LayerValues;
 use nexus_core::tools::Reach;
 use nexus_core::{EffectiveProfile, Field, Layer};
@@ -14,7 +15,7 @@ fn with_servers(servers: Value) -> Value {
 }
 
 /// What is wrong with a row of `tools.mcp`.
-fn problems(row: Value) -> String {
+fn problems(row: &Value) -> String {
     let checked = check(with_servers(json!({ "files": row })));
     checked.unwrap_err().to_string()
 }
@@ -46,7 +47,7 @@ fn a_template_never_says_which_program_is_started() {
         json!({ "stdio": "/bin/sh" }),
         json!({ "command": "sh", "args": ["-c", "id"] }),
     ] {
-        let problems = problems(row.clone());
+        let problems = problems(&row);
         assert!(problems.contains("/tools/mcp/files"), "{row}: {problems}");
     }
 }
@@ -54,7 +55,7 @@ fn a_template_never_says_which_program_is_started() {
 #[test]
 fn a_key_of_a_server_is_a_variable_and_never_repeated() {
     for key in ["sk-secret", "Bearer ${KEY} sk-secret"] {
-        let problems = problems(json!({ "url": "https://a.test", "api_key": key }));
+        let problems = problems(&json!({ "url": "https://a.test", "api_key": key }));
         assert!(problems.contains("/tools/mcp/files/api_key"), "{problems}");
         assert!(!problems.contains("sk-secret"), "{problems}");
     }
@@ -94,7 +95,7 @@ fn mistakes_in_a_server_are_told_with_their_place() {
             "/tools/mcp/files/api_key_header",
         ),
     ] {
-        let problems = problems(row.clone());
+        let problems = problems(&row);
         assert!(problems.contains(&format!("{place}:")), "{row}: {problems}");
     }
     for name in [
@@ -184,6 +185,6 @@ fn a_list_that_could_never_take_effect_is_refused() {
         (json!(vec!["web"; 101]), Some("wrong_type")),
     ] {
         let refusal = genesis.admit(&field, &value).err();
-        assert_eq!(refusal.as_ref().map(|it| it.code()), code, "{value}");
+        assert_eq!(refusal.as_ref().map(Refusal::code), code, "{value}");
     }
 }
