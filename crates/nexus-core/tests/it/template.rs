@@ -181,11 +181,11 @@ fn variables_are_resolved_in_two_places_only() {
 fn what_nexus_does_not_know_is_kept_and_warned_of() {
     let mut document = document();
     document["memory"] = json!({ "learning": true });
-    document["user_defaults"]["config"]["tools"] = json!(["web"]);
+    document["user_defaults"]["config"]["voice"] = json!(["web"]);
     document["ui"]["editable_fields"]
         .as_array_mut()
         .unwrap()
-        .push(json!("config.tools"));
+        .push(json!("config.voice"));
     let doc = GenesisDoc::from_value(document.clone()).unwrap();
     assert_eq!(doc.as_map()["memory"]["learning"], true);
     let pointers: Vec<_> = check(document)
@@ -199,7 +199,7 @@ fn what_nexus_does_not_know_is_kept_and_warned_of() {
         [
             "/memory",
             "/ui/editable_fields/4",
-            "/user_defaults/config/tools"
+            "/user_defaults/config/voice"
         ]
     );
 }

@@ -8,6 +8,14 @@ use crate::program::Home;
 
 const SETTINGS: &str = "mcp_commands:\n  lab: [env, python3, ODD, grows]\n";
 
+const SERVERS: &str = "
+tools:
+  mcp:
+    lab: { stdio: lab }
+    gone: { stdio: gone }
+    far: { url: 'http://127.0.0.1:9/mcp' }
+";
+
 /// A home with a server that is there and two that are not. The program may use `PATH`.
 fn home() -> Home {
     let home = Home::new();
@@ -17,14 +25,9 @@ fn home() -> Home {
         &SETTINGS.replace("ODD", &odd.to_string_lossy()),
     );
     home.ok(&["init"]);
-    let mut template: Value = home.json(&["template", "show"]);
-    template["tools"] = json!({ "mcp": {
-        "lab": { "stdio": "lab" },
-        "gone": { "stdio": "gone" },
-        "far": { "url": "http://127.0.0.1:9/mcp" },
-    } });
-    home.write("tools.json", &template.to_string());
-    home.ok(&["template", "apply", "tools.json", "--yes"]);
+    let template = home.ok(&["template", "show"]);
+    home.write("tools.yml", &(template + SERVERS));
+    home.ok(&["template", "apply", "tools.yml", "--yes"]);
     home
 }
 
