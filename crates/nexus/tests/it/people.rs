@@ -174,7 +174,7 @@ fn settings_can_be_changed_while_a_server_runs_and_it_notices() {
     home.write("words/system.md", "s");
     home.write("words/tools.md", "t");
     home.ok(&["init", "--prompts", "words"]);
-    is(4, "You are new.".into());
+    is(5, "You are new.".into());
 }
 
 #[test]
