@@ -113,6 +113,8 @@ pub(crate) enum Command {
     Prompt(Prompt),
     /// List the models, and whether they can be asked now
     Models,
+    /// List the tools that models may call, and whether they can be reached now
+    Tools,
 }
 
 #[derive(Args, Debug)]
@@ -254,7 +256,7 @@ pub(crate) struct TokenLife {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
-    /// Print what is in force: model, temperature, `max_tokens`, `history_context_size`
+    /// Print what is in force: model, temperature, `max_tokens`, `history_context_size`, tools
     Get {
         /// The address
         key: PublicKey,
@@ -267,7 +269,7 @@ pub(crate) enum Config {
         key: PublicKey,
         /// The setting
         field: Field,
-        /// The new value
+        /// The new value; names of tools with a comma between them
         #[arg(allow_hyphen_values = true)]
         value: String,
     },

@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use nexus_core::{Environment, Genesis, SystemClock};
 use nexus_llm::{Jitter, LlmClient, Resilient, Timers};
+use nexus_mcp::McpClient;
 use nexus_run::live::{self, LiveTemplate};
-use nexus_run::{Commands, Gate, Orchestrator, Registration, SignIn, ToolBox};
+use nexus_run::{
+    Commands, CurrentTime, Gate, McpTools, Orchestrator, Registration, SignIn, ToolBox,
+};
 use nexus_server::AppState;
 use nexus_store::{EmbeddedStore, MongoOptions, MongoStore, OpenError, Store};
 use secrecy::ExposeSecret;
@@ -142,11 +145,47 @@ pub(crate) fn commands(orchestrator: &Orchestrator, registration: Registration) 
     }
 }
 
+/// The tools, and their connections.
+pub(crate) struct Tools {
+    pub(crate) toolbox: ToolBox,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Tools {
+    /// Connected when they are needed.
+    pub(crate) fn new(settings: &Settings) -> Result<Self, Failure> {
+        let commands = Commands {
+            programs: settings.mcp_commands.clone(),
+            environment: settings::environment_of_programs(),
+        };
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let client = McpClient::new(commands, tasks.clone(), stop.clone())
+            .map_err(|error| Failure::new(error.to_string()))?;
+        Ok(Self {
+            toolbox: ToolBox::new(
+                Arc::new(CurrentTime::new(Arc::new(SystemClock))),
+                Arc::new(McpTools::new(client)),
+            ),
+            tasks,
+            stop,
+        })
+    }
+
+    /// Closes all connections. A program that does not go is ended.
+    pub(crate) async fn close(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
 /// Everything that a chat needs.
 pub(crate) fn orchestrator(
     store: Arc<dyn Store>,
     template: Arc<LiveTemplate>,
     client: Client,
+    tools: ToolBox,
     tasks: TaskTracker,
 ) -> Arc<Orchestrator> {
     let clock = Arc::new(SystemClock);
@@ -159,7 +198,7 @@ pub(crate) fn orchestrator(
         store,
         template,
         model: Arc::new(model),
-        tools: ToolBox::new(Vec::new()),
+        tools,
         clock,
         tasks,
     })

@@ -29,6 +29,10 @@ pub(crate) fn document() -> Value {
                 "echo": { "provider": "builtin", "id": "echo" }
             }
         },
+        "tools": { "mcp": {
+            "files": { "stdio": "files" },
+            "web": { "url": "https://web.test/mcp", "api_key": "${WEB_KEY}", "timeout_seconds": 5 }
+        } },
         "user_defaults": {
             "config": { "model": "gemini-2.5-flash", "temperature": 0.8, "max_tokens": 4096, "history_context_size": 20 },
             "prompts": {
@@ -54,6 +58,7 @@ pub(crate) fn secrets() -> Secrets {
     Secrets::new(set)
         .pin("GEMINI_API_KEY", site("generativelanguage.googleapis.com"))
         .pin("DEEPSEEK_API_KEY", site("api.deepseek.com"))
+        .pin("WEB_KEY", site("web.test"))
         .address("LOCAL_URL")
 }
 

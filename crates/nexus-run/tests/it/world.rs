@@ -12,12 +12,14 @@ use nexus_core::clock::ManualClock;
 use nexus_core::egress::Secrets;
 use nexus_core::event::{Channel, RunEvent, RunFinished};
 use nexus_core::genesis::GenesisDoc;
+use nexus_core::tools::ToolServer;
 use nexus_core::{Clock, Environment, Field, Overrides, PublicKey, Standing};
 use nexus_llm::LanguageModel;
 use nexus_llm::scripted::ScriptedModel;
+use nexus_run::tools::{Offered, ToolServers};
 use nexus_run::{
-    Gate, LiveTemplate, NewRun, OnDisconnect, Orchestrator, Question, RunStream, Tool, ToolBox,
-    personal,
+    CurrentTime, Gate, LiveTemplate, NewRun, OnDisconnect, Orchestrator, Question, RunStream, Tool,
+    ToolBox, personal,
 };
 use nexus_store::{
     EmbeddedStore, IdentityStore as _, MessageStore as _, NewTemplate, Store, StoreError,
@@ -43,6 +45,7 @@ pub(crate) fn template() -> Value {
                 "wild": { "provider": "builtin", "id": "wild-1" }
             }
         },
+        "tools": { "mcp": { "lab": { "stdio": "lab" }, "away": { "stdio": "away" } } },
         "user_defaults": {
             "config": { "model": "calm", "temperature": 0.8, "history_context_size": 4 },
             "prompts": {
@@ -50,7 +53,7 @@ pub(crate) fn template() -> Value {
                 "system": { "content": "Be honest.", "editable": false, "order": 2 }
             }
         },
-        "ui": { "editable_fields": ["config.model", "config.temperature", "config.history_context_size", "prompts.persona"] }
+        "ui": { "editable_fields": ["config.model", "config.temperature", "config.history_context_size", "config.tools", "prompts.persona"] }
     })
 }
 
@@ -101,7 +104,10 @@ impl World {
             gate: Arc::new(Gate::new(store.clone(), clock.clone())),
             template: Arc::new(template),
             model,
-            tools: ToolBox::new(tools),
+            tools: ToolBox::new(
+                Arc::new(CurrentTime::new(clock.clone())),
+                Arc::new(OneServer(tools)),
+            ),
             clock: clock.clone(),
             tasks: TaskTracker::new(),
         });
@@ -210,6 +216,23 @@ pub(crate) fn error_code(events: &[RunEvent]) -> Option<&'static str> {
         RunEvent::Error { code, .. } => Some(*code),
         _ => None,
     })
+}
+
+/// A server named `lab` with some tools; every other one is away.
+struct OneServer(Vec<Arc<dyn Tool>>);
+
+#[async_trait]
+impl ToolServers for OneServer {
+    async fn offered(&self, server: &Arc<ToolServer>) -> Result<Vec<Offered>, String> {
+        if &*server.name != "lab" {
+            return Err("nothing listens at its address".to_owned());
+        }
+        let offered = |tool: &Arc<dyn Tool>| Offered {
+            name: tool.spec().name.into(),
+            tool: Arc::clone(tool),
+        };
+        Ok(self.0.iter().map(offered).collect())
+    }
 }
 
 /// A real store that counts writes and can be told to fail.

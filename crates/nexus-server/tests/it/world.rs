@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta};
 use nexus_core::clock::ManualClock;
 use nexus_core::egress::Secrets;
@@ -14,7 +15,8 @@ use nexus_core::genesis::GenesisDoc;
 use nexus_core::token::TokenKind;
 use nexus_core::{Clock, Environment, PublicKey, Scope, Session, Standing, Token};
 use nexus_llm::scripted::ScriptedModel;
-use nexus_run::{Gate, LiveTemplate, Orchestrator, ToolBox, personal};
+use nexus_run::tools::{Offered, ToolServers};
+use nexus_run::{CurrentTime, Gate, LiveTemplate, Orchestrator, ToolBox, personal};
 use nexus_server::AppState;
 use nexus_store::{
     ConfigStore as _, EmbeddedStore, IdentityStore as _, MessageStore as _, NewTemplate,
@@ -53,6 +55,7 @@ pub(crate) fn template() -> Value {
                 "wild": { "provider": "far", "id": "wild-1" }
             }
         },
+        "tools": { "mcp": { "far": { "url": "https://far.test/mcp" } } },
         "user_defaults": {
             "config": { "model": "calm", "temperature": 0.8, "history_context_size": 4 },
             "prompts": { "persona": { "content": "You are Nexus.", "editable": true, "order": 1 } }
@@ -112,7 +115,10 @@ impl World {
             gate: Arc::new(Gate::new(store.clone(), clock.clone())),
             template: Arc::new(live),
             model: Arc::new(model.clone()),
-            tools: ToolBox::new(Vec::new()),
+            tools: ToolBox::new(
+                Arc::new(CurrentTime::new(clock.clone())),
+                Arc::new(NoServers),
+            ),
             clock: clock.clone(),
             tasks: TaskTracker::new(),
         });
@@ -202,5 +208,18 @@ impl World {
     /// Waits until the server has stopped.
     pub(crate) async fn stopped(&mut self) {
         while self.server.join_next().await.is_some() {}
+    }
+}
+
+/// No tool server can be reached.
+struct NoServers;
+
+#[async_trait]
+impl ToolServers for NoServers {
+    async fn offered(
+        &self,
+        _: &Arc<nexus_core::tools::ToolServer>,
+    ) -> Result<Vec<Offered>, String> {
+        Err("nothing listens at its address".to_owned())
     }
 }

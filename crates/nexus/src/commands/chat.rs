@@ -46,9 +46,11 @@ pub(crate) async fn run(shell: &Shell, key: Option<PublicKey>) -> Result<(), Fai
     let live = wire::live(&shell.settings, &store).await;
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     tasks.spawn(Arc::clone(&live).watch(Arc::new(Clock::default()), stop.clone()));
+    let tools = wire::Tools::new(&shell.settings)?;
+    let toolbox = tools.toolbox.clone();
     let chat = Chat {
         shell,
-        orchestrator: wire::orchestrator(store, live, client, tasks.clone()),
+        orchestrator: wire::orchestrator(store, live, client, toolbox, tasks.clone()),
         key,
         is_terminal,
     };
@@ -56,6 +58,7 @@ pub(crate) async fn run(shell: &Shell, key: Option<PublicKey>) -> Result<(), Fai
     stop.cancel();
     tasks.close();
     tasks.wait().await;
+    tools.close().await;
     outcome
 }
 
