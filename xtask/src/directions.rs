@@ -11,11 +11,12 @@ use crate::finding::{Finding, Level};
 use crate::repository::Repository;
 
 /// Each crate and the crates of ours it may use, from the bottom to the top.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("nexus-core", &[]),
     ("nexus-store", &["nexus-core"]),
-    ("nexus-llm", &["nexus-core"]),
-    ("nexus-mcp", &["nexus-core"]),
+    ("nexus-egress", &["nexus-core"]),
+    ("nexus-llm", &["nexus-core", "nexus-egress"]),
+    ("nexus-mcp", &["nexus-core", "nexus-egress"]),
     (
         "nexus-run",
         &["nexus-core", "nexus-store", "nexus-llm", "nexus-mcp"],

@@ -1,7 +1,6 @@
 //! The life of one connection: opened, watched, opened again after a failure, closed when nobody
 //! has needed it for a while.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -25,19 +24,38 @@ const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mi
 /// A connection that lived so long had been a good one.
 const STEADY: Duration = Duration::from_mins(1);
 
-/// Why the tools of a server cannot be called now, for people. Nothing secret is in it.
+/// Why the tools of a server cannot be called now. Shown, it is for everybody. Nothing secret is in
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Down(Arc<str>);
-
-impl fmt::Display for Down {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+#[error("{reason}")]
+pub struct Down {
+    reason: Arc<str>,
+    advice: Option<Arc<str>>,
 }
 
 impl Down {
     pub(crate) fn new(reason: impl Into<Arc<str>>) -> Self {
-        Self(reason.into())
+        Self {
+            reason: reason.into(),
+            advice: None,
+        }
+    }
+
+    pub(crate) fn with_advice(mut self, advice: Option<String>) -> Self {
+        self.advice = advice.map(Into::into);
+        self
+    }
+
+    /// The same, while something was done.
+    pub(crate) fn during(mut self, what: &str) -> Self {
+        self.reason = format!("{what}: {}", self.reason).into();
+        self
+    }
+
+    /// More about it, for whoever runs the server only: it may name addresses inside the network.
+    #[must_use]
+    pub fn advice(&self) -> Option<&str> {
+        self.advice.as_deref()
     }
 
     pub(crate) fn stopping() -> Self {
@@ -141,7 +159,8 @@ pub(crate) async fn keep(shared: Arc<Shared>, connection: Arc<Connection>) {
             }
             Err(reason) => reason,
         };
-        tracing::warn!(server = name, %reason, "the tools of a server are away");
+        let advice = reason.advice();
+        tracing::warn!(server = name, %reason, advice, "the tools of a server are away");
         connection.put(State::Down(reason));
         failures += 1;
         tokio::select! {

@@ -1,9 +1,8 @@
-//! Servers at an address, over streamable HTTP (MCP 2025-06-18, "Transports"). Our own client
-//! under the SDK's transport, so that every connection of Nexus is made by one kind of connector.
+//! Servers at an address, over streamable HTTP (MCP 2025-06-18, "Transports"). The client of all
+//! requests of Nexus stands under the SDK's transport: it decides which addresses may be reached.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +12,9 @@ use futures_util::stream::BoxStream;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use nexus_core::catalog::Credential;
+use nexus_core::egress::PinnedKey;
+use nexus_egress::{HttpClient, causes, describe};
 use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::common::client_side_sse::SseRetryPolicy;
@@ -26,14 +23,13 @@ use rmcp::transport::streamable_http_client::{
     StreamableHttpPostResponse,
 };
 use rmcp::transport::worker::WorkerQuitReason;
-use rustls::{ClientConfig, RootCertStore};
 use sse_stream::{Sse, SseStream};
 use url::Url;
 
 use crate::connection::Down;
 
-const CONNECT: Duration = Duration::from_secs(10);
-const POOL_IDLE: Duration = Duration::from_secs(20);
+/// How long making a connection may take.
+pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 /// The largest answer, and the most that one stream of events may carry, in bytes.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
@@ -42,100 +38,87 @@ const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
 
-type Connector = HttpsConnector<HttpConnector>;
-type Failed = StreamableHttpError<Failure>;
+type Failed = StreamableHttpError<Down>;
 type Quit = WorkerQuitReason<Failed>;
 
-/// The client cannot be built.
-#[derive(Debug, thiserror::Error)]
-#[error("the TLS settings cannot be used: {0}")]
-pub struct SetupError(#[from] rustls::Error);
-
-/// Why a request failed, in words for people. Nothing secret is in it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Failure(String);
-
-/// Pooled connections. It follows no redirects and asks no proxy.
+/// Asks one server. The SDK never sees the key.
 #[derive(Clone, Debug)]
-pub(crate) struct HttpClient {
-    client: Client<Connector, Full<Bytes>>,
+pub(crate) struct ServerClient {
+    http: HttpClient,
+    key: Option<Key>,
 }
 
-impl HttpClient {
-    pub(crate) fn new() -> Result<Self, SetupError> {
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .build(connector()?);
-        Ok(Self { client })
-    }
+/// A key, and the header that it goes into.
+#[derive(Clone, Debug)]
+struct Key {
+    key: PinnedKey,
+    /// `None`: `Authorization`, as a bearer token.
+    header: Option<HeaderName>,
+}
 
-    /// A transport to one server.
-    pub(crate) fn transport(
-        &self,
-        url: &Url,
-        credential: &Credential,
-        header: Option<&str>,
-    ) -> Result<StreamableHttpClientTransport<Self>, Down> {
-        let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str());
-        config.retry_config = Arc::new(SoonOrNever);
-        match (credential, header) {
-            (Credential::NotNeeded, _) => {}
-            (Credential::Missing { variable }, _) => {
-                return Err(Down::new(format!(
-                    "it has no key: set {variable} and start Nexus again"
-                )));
-            }
-            (Credential::Key(key), header) => {
-                let unusable = || Down::new("its key cannot be sent in a header");
-                let key = key.reveal_to(url).ok_or_else(unusable)?;
-                let Some(name) = header else {
-                    config = config.auth_header(key);
-                    return Ok(StreamableHttpClientTransport::with_client(self.clone(), config));
-                };
-                let name = HeaderName::try_from(name).map_err(|_| unusable())?;
-                let mut key = HeaderValue::try_from(key).map_err(|_| unusable())?;
-                key.set_sensitive(true);
-                config = config.custom_headers(HashMap::from([(name, key)]));
-            }
+/// A transport to one server.
+pub(crate) fn transport(
+    http: &HttpClient,
+    url: &Url,
+    credential: &Credential,
+    header: Option<&str>,
+) -> Result<StreamableHttpClientTransport<ServerClient>, Down> {
+    let key = match credential {
+        Credential::NotNeeded => None,
+        Credential::Missing { variable } => {
+            return Err(Down::new(format!(
+                "it has no key: set {variable} and start Nexus again"
+            )));
         }
-        Ok(StreamableHttpClientTransport::with_client(
-            self.clone(),
-            config,
-        ))
-    }
+        Credential::Key(key) => {
+            let header = header.map(HeaderName::try_from).transpose();
+            Some(Key {
+                key: key.clone(),
+                header: header.map_err(|_| Down::new("its key cannot be sent in a header"))?,
+            })
+        }
+    };
+    let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str());
+    config.retry_config = Arc::new(SoonOrNever);
+    let http = http.clone();
+    let client = ServerClient { http, key };
+    Ok(StreamableHttpClientTransport::with_client(client, config))
+}
 
-    async fn send(&self, asked: Asked) -> Result<Response<Incoming>, Failed> {
-        let request = asked
-            .into_request()
-            .ok_or_else(|| failed("its key cannot be sent in a header"))?;
-        let sent = self.client.request(request).await;
-        sent.map_err(|error| failed(&words(&error)))
+impl Key {
+    /// The header of a request to `url`.
+    fn reveal_to(&self, url: &Url) -> Option<(HeaderName, HeaderValue)> {
+        let key = self.key.reveal_to(url)?;
+        let (name, value) = match &self.header {
+            Some(name) => (name.clone(), HeaderValue::try_from(key)),
+            None => (
+                header::AUTHORIZATION,
+                HeaderValue::try_from(format!("Bearer {key}")),
+            ),
+        };
+        let mut value = value.ok()?;
+        value.set_sensitive(true);
+        Some((name, value))
     }
 }
 
-/// How tool servers are connected to. The only place that decides which addresses may be reached.
-fn connector() -> Result<Connector, SetupError> {
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(CONNECT));
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+impl ServerClient {
+    /// Address and key come together here, and nowhere else.
+    async fn send(&self, asked: Asked) -> Result<Response<Incoming>, Failed> {
+        let url = Url::parse(&asked.uri).map_err(|_| failed("its url is no address"))?;
+        let key = self.key.as_ref().map(|key| {
+            key.reveal_to(&url)
+                .ok_or_else(|| failed("its key is for another server"))
+        });
+        let request = asked
+            .into_request(key.transpose()?)
+            .ok_or_else(|| failed("what it wants back cannot be sent in a header"))?;
+        let sent = self.http.request(request).await;
+        sent.map_err(|error| {
+            let advice = error.refused_address().map(ToString::to_string);
+            StreamableHttpError::Client(Down::new(error.to_string()).with_advice(advice))
+        })
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(HttpsConnectorBuilder::new()
-        .with_tls_config(tls)
-        .https_or_http()
-        .enable_all_versions()
-        .wrap_connector(tcp))
 }
 
 /// When a stream that broke is picked up again: soon or not at all, as a call waits for it.
@@ -153,14 +136,13 @@ struct Asked {
     method: Method,
     uri: Arc<str>,
     session: Option<Arc<str>>,
-    bearer: Option<String>,
     headers: HashMap<HeaderName, HeaderValue>,
     body: Option<Vec<u8>>,
 }
 
 impl Asked {
     /// `None` when something cannot be sent in a header.
-    fn into_request(self) -> Option<Request<Full<Bytes>>> {
+    fn into_request(self, key: Option<(HeaderName, HeaderValue)>) -> Option<Request<Full<Bytes>>> {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(
             header::USER_AGENT,
@@ -173,15 +155,11 @@ impl Asked {
         if let Some(session) = self.session {
             headers.insert(SESSION, HeaderValue::try_from(&*session).ok()?);
         }
-        if let Some(key) = self.bearer {
-            let mut bearer = HeaderValue::try_from(format!("Bearer {}", key.trim())).ok()?;
-            bearer.set_sensitive(true);
-            headers.insert(header::AUTHORIZATION, bearer);
-        }
         if self.body.is_some() {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
         }
         headers.extend(self.headers);
+        headers.extend(key);
         let mut request = Request::new(Full::new(self.body.unwrap_or_default().into()));
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri.parse().ok()?;
@@ -190,15 +168,15 @@ impl Asked {
     }
 }
 
-impl StreamableHttpClient for HttpClient {
-    type Error = Failure;
+impl StreamableHttpClient for ServerClient {
+    type Error = Down;
 
     async fn post_message(
         &self,
         uri: Arc<str>,
         message: ClientJsonRpcMessage,
         session: Option<Arc<str>>,
-        bearer: Option<String>,
+        _: Option<String>,
         headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<StreamableHttpPostResponse, Failed> {
         let in_session = session.is_some();
@@ -207,7 +185,6 @@ impl StreamableHttpClient for HttpClient {
             method: Method::POST,
             uri,
             session,
-            bearer,
             headers,
             body,
         };
@@ -250,7 +227,7 @@ impl StreamableHttpClient for HttpClient {
         &self,
         uri: Arc<str>,
         session: Arc<str>,
-        bearer: Option<String>,
+        _: Option<String>,
         headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<(), Failed> {
         let session = Some(session);
@@ -258,7 +235,6 @@ impl StreamableHttpClient for HttpClient {
             method: Method::DELETE,
             uri,
             session,
-            bearer,
             headers,
             body: None,
         };
@@ -271,7 +247,7 @@ impl StreamableHttpClient for HttpClient {
         uri: Arc<str>,
         session: Option<Arc<str>>,
         last_event: Option<String>,
-        bearer: Option<String>,
+        _: Option<String>,
         mut headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failed> {
         if let Some(last) = last_event.and_then(|last| HeaderValue::try_from(last).ok()) {
@@ -281,7 +257,6 @@ impl StreamableHttpClient for HttpClient {
             method: Method::GET,
             uri,
             session,
-            bearer,
             headers,
             body: None,
         };
@@ -298,19 +273,19 @@ impl StreamableHttpClient for HttpClient {
 
 fn events(body: Incoming) -> BoxStream<'static, Result<Sse, SseError>> {
     let body = Limited::new(body, MAX_ANSWER);
-    let body = body.map_err(|error| Failure(words(error.as_ref())));
+    let body = body.map_err(|error| down(error.as_ref()));
     SseStream::new(body).boxed()
 }
 
 async fn whole(body: Incoming) -> Result<Bytes, Failed> {
     match Limited::new(body, MAX_ANSWER).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) => Err(failed(&words(error.as_ref()))),
+        Err(error) => Err(StreamableHttpError::Client(down(error.as_ref()))),
     }
 }
 
 fn failed(reason: &str) -> Failed {
-    StreamableHttpError::Client(Failure(reason.to_owned()))
+    StreamableHttpError::Client(Down::new(reason))
 }
 
 fn refused(status: StatusCode) -> Failed {
@@ -328,43 +303,21 @@ fn is(kind: &str, expected: &str) -> bool {
 }
 
 /// Why a connection failed, for people. Only what is known to hold no address is repeated.
-pub(crate) fn words(error: &(dyn StdError + 'static)) -> String {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(Failure(words)) = error.downcast_ref::<Failure>() {
-            return words.clone();
+pub(crate) fn down(error: &(dyn StdError + 'static)) -> Down {
+    for cause in causes(error) {
+        if let Some(known) = cause.downcast_ref::<Down>() {
+            return known.clone();
         }
         // The SDK wraps our own words in errors that hide what they wrap.
-        if let Some(StreamableHttpError::Client(Failure(words))) = error.downcast_ref::<Failed>() {
-            return words.clone();
+        if let Some(StreamableHttpError::Client(known)) = cause.downcast_ref::<Failed>() {
+            return known.clone();
         }
-        if let Some(WorkerQuitReason::Fatal { error, .. }) = error.downcast_ref::<Quit>() {
-            return words(error);
+        if let Some(WorkerQuitReason::Fatal { error, .. }) = cause.downcast_ref::<Quit>() {
+            return down(error);
         }
-        if error.is::<LengthLimitError>() {
-            return "it says too much".to_owned();
+        if cause.is::<LengthLimitError>() {
+            return Down::new("it says too much");
         }
-        if error.is::<rustls::Error>() {
-            return "no TLS connection could be made".to_owned();
-        }
-        let io = error.downcast_ref::<io::Error>();
-        match io.map(io::Error::kind) {
-            Some(io::ErrorKind::ConnectionRefused) => {
-                return "nothing listens at its address".to_owned();
-            }
-            Some(io::ErrorKind::TimedOut) => {
-                return "no connection could be made in time".to_owned();
-            }
-            _ => {}
-        }
-        if error.to_string() == "dns error" {
-            return "its name is not known".to_owned();
-        }
-        let wrapped = io.and_then(io::Error::get_ref);
-        cause = match wrapped {
-            Some(wrapped) => Some(wrapped as &(dyn StdError + 'static)),
-            None => error.source(),
-        };
     }
-    "the connection was closed".to_owned()
+    Down::new(describe(error))
 }

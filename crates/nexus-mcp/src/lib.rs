@@ -20,11 +20,12 @@ mod stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nexus_core::tools::ToolServer;
+use nexus_egress::HttpClient;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use connection::Down;
-pub use http::SetupError;
+pub use nexus_egress::{AddressRules, SetupError};
 pub use session::{RemoteTool, Session};
 pub use stdio::Commands;
 
@@ -40,26 +41,28 @@ pub struct McpClient {
 #[derive(Debug)]
 struct Shared {
     commands: Commands,
-    http: http::HttpClient,
+    http: HttpClient,
     connections: Mutex<Vec<Arc<Connection>>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
 impl McpClient {
-    /// A client without connections. They live in tasks of `tasks`, until `stop`.
+    /// A client without connections. They live in tasks of `tasks`, until `stop`, and go to what
+    /// `rules` allow.
     ///
     /// # Errors
     /// When the TLS settings of the machine cannot be used.
     pub fn new(
         commands: Commands,
+        rules: AddressRules,
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> Result<Self, SetupError> {
         Ok(Self {
             shared: Arc::new(Shared {
                 commands,
-                http: http::HttpClient::new()?,
+                http: HttpClient::new(http::CONNECT, rules)?,
                 connections: Mutex::default(),
                 tasks,
                 stop,

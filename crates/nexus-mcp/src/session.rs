@@ -87,7 +87,7 @@ pub(crate) async fn open(shared: &Shared, server: &ToolServer) -> Result<Opened,
             credential,
             header,
         } => {
-            let transport = shared.http.transport(url, credential, header.as_deref())?;
+            let transport = http::transport(&shared.http, url, credential, header.as_deref())?;
             listener.serve(transport).await
         }
     };
@@ -172,8 +172,7 @@ async fn list(peer: &Peer<RoleClient>) -> Result<Vec<RemoteTool>, Down> {
     for _ in 0..MAX_PAGES {
         let page = PaginatedRequestParams::default().with_cursor(cursor);
         let page = peer.list_tools(Some(page)).await;
-        let page = page
-            .map_err(|error| Down::new(format!("it does not list its tools: {}", words(&error))))?;
+        let page = page.map_err(|error| broken(&error).during("it does not list its tools"))?;
         for tool in page.tools.into_iter().filter_map(remote) {
             if order.len() < MAX_TOOLS && !tools.contains_key(&tool.name) {
                 order.push(Arc::clone(&tool.name));
@@ -242,7 +241,9 @@ fn refused(error: &ClientInitializeError) -> Down {
     Down::new(match error {
         ClientInitializeError::ConnectionClosed(_) => "it closed the connection at once".to_owned(),
         ClientInitializeError::JsonRpcError(error) => format!("it refused: error {}", error.code.0),
-        ClientInitializeError::TransportError { error, .. } => http::words(error.error.as_ref()),
+        ClientInitializeError::TransportError { error, .. } => {
+            return http::down(error.error.as_ref());
+        }
         ClientInitializeError::NoCompatibleProtocolVersion { .. } => {
             "it speaks another version of the protocol".to_owned()
         }
@@ -251,11 +252,11 @@ fn refused(error: &ClientInitializeError) -> Down {
     })
 }
 
-fn words(error: &ServiceError) -> String {
+fn broken(error: &ServiceError) -> Down {
     match error {
-        ServiceError::McpError(error) => format!("error {}", error.code.0),
-        ServiceError::TransportSend(error) => http::words(error.error.as_ref()),
-        ServiceError::TransportClosed => "the connection was closed".to_owned(),
-        _ => "what it said is not the protocol".to_owned(),
+        ServiceError::McpError(error) => Down::new(format!("error {}", error.code.0)),
+        ServiceError::TransportSend(error) => http::down(error.error.as_ref()),
+        ServiceError::TransportClosed => Down::new("the connection was closed"),
+        _ => Down::new("what it said is not the protocol"),
     }
 }

@@ -21,7 +21,7 @@ use crate::stream::Emitter;
 
 pub use current_time::CurrentTime;
 pub use mcp::McpTools;
-pub use toolbox::{Offered, Source, SourceKind, SourceTool, ToolBox, ToolServers};
+pub use toolbox::{Away, Offered, Source, SourceKind, SourceTool, ToolBox, ToolServers};
 
 /// How long a tool may take that does not say otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);

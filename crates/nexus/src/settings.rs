@@ -59,6 +59,8 @@ struct File {
     log: Option<String>,
     log_format: Option<LogFormat>,
     listen: Option<String>,
+    #[serde(default)]
+    mcp_commands: BTreeMap<String, Vec<String>>,
     public_origin: Option<OneOrMore>,
     registration: Option<Registration>,
     #[serde(default)]
@@ -172,9 +174,8 @@ impl Settings {
 impl File {
     /// A relative data folder is relative to the file.
     fn read(path: &Path) -> Result<Self, Failure> {
-        let refuse =
-            |reason: String| {
-                Failure::new(format!(
+        let refuse = |reason: String| {
+            Failure::new(format!(
                 "the settings file {} cannot be used: {reason}",
                 path.display()
             ))

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::failure::Failure;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 /// Asks models, and finds out whether they can be asked.
 pub(crate) type Client = LlmClient;
@@ -153,14 +153,15 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
-    /// Connected when they are needed.
-    pub(crate) fn new(settings: &Settings) -> Result<Self, Failure> {
-        let commands = Commands {
+    /// For a server that listens at `listen`. Connected when they are needed.
+    pub(crate) fn new(settings: &Settings, listen: &str) -> Result<Self, Failure> {
+        let commands = nexus_mcp::Commands {
             programs: settings.mcp_commands.clone(),
             environment: settings::environment_of_programs(),
         };
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let client = McpClient::new(commands, tasks.clone(), stop.clone())
+        let rules = settings.address_rules(listen);
+        let client = McpClient::new(commands, rules, tasks.clone(), stop.clone())
             .map_err(|error| Failure::new(error.to_string()))?;
         Ok(Self {
             toolbox: ToolBox::new(

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod egress;
 mod misbehaviour;
 mod real;
 mod world;

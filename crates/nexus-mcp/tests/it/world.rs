@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nexus_core::catalog::Credential;
 use nexus_core::tools::{Reach, ToolServer};
-use nexus_mcp::{Commands, McpClient, Session};
+use nexus_mcp::{AddressRules, Commands, McpClient, Session};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +30,15 @@ impl World {
     /// With the real server as the command `everything`, and the odd one, told to behave in some
     /// way, as `odd`.
     pub(crate) fn new(behaviour: &str) -> Self {
+        let rules = AddressRules {
+            loopback: true,
+            ..AddressRules::default()
+        };
+        Self::with_rules(behaviour, rules)
+    }
+
+    /// One that reaches no other addresses than these.
+    pub(crate) fn with_rules(behaviour: &str, rules: AddressRules) -> Self {
         let odd = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/odd_server.py");
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let commands = Commands {
@@ -48,7 +57,7 @@ impl World {
             environment: vec![("PATH".to_owned(), env!("PATH").to_owned())],
         };
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let client = McpClient::new(commands, tasks.clone(), stop.clone()).unwrap();
+        let client = McpClient::new(commands, rules, tasks.clone(), stop.clone()).unwrap();
         Self {
             client,
             tasks,
@@ -98,12 +107,20 @@ pub(crate) fn stdio(command: &str) -> Arc<ToolServer> {
 }
 
 pub(crate) fn http(address: &str) -> Arc<ToolServer> {
+    http_with_key(address, Credential::NotNeeded, None)
+}
+
+pub(crate) fn http_with_key(
+    address: &str,
+    credential: Credential,
+    header: Option<&str>,
+) -> Arc<ToolServer> {
     Arc::new(ToolServer {
         name: "web".into(),
         reach: Reach::Http {
             url: address.parse().unwrap(),
-            credential: Credential::NotNeeded,
-            header: None,
+            credential,
+            header: header.map(Into::into),
         },
         timeout: PATIENCE,
     })
@@ -142,7 +159,7 @@ impl AtAnAddress {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .unwrap();
+            .unwrap_or_else(|error| panic!("node does not start: {error}: install Node 20"));
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let ready = async {
             while let Some(line) = lines.next_line().await.unwrap() {

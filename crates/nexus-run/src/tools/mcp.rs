@@ -9,7 +9,7 @@ use nexus_llm::ToolSpec;
 use nexus_mcp::{McpClient, RemoteTool, Session};
 use serde_json::{Map, Value};
 
-use super::{Offered, Tool, ToolServers};
+use super::{Away, Offered, Tool, ToolServers};
 use crate::context::RunContext;
 
 /// The servers that a template names.
@@ -26,9 +26,12 @@ impl McpTools {
 
 #[async_trait]
 impl ToolServers for McpTools {
-    async fn offered(&self, server: &Arc<ToolServer>) -> Result<Vec<Offered>, String> {
+    async fn offered(&self, server: &Arc<ToolServer>) -> Result<Vec<Offered>, Away> {
         let session = self.0.session(server).await;
-        let session = session.map_err(|down| down.to_string())?;
+        let session = session.map_err(|down| Away {
+            reason: down.to_string(),
+            advice: down.advice().map(str::to_owned),
+        })?;
         let tool = |tool: &RemoteTool| Offered {
             name: Arc::clone(&tool.name),
             tool: Arc::new(McpTool {

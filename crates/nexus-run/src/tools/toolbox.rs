@@ -16,8 +16,17 @@ pub trait ToolServers: Send + Sync {
     /// The tools that a server has now.
     ///
     /// # Errors
-    /// When it cannot be reached, with the reason for people.
-    async fn offered(&self, server: &Arc<ToolServer>) -> Result<Vec<Offered>, String>;
+    /// When it cannot be reached.
+    async fn offered(&self, server: &Arc<ToolServer>) -> Result<Vec<Offered>, Away>;
+}
+
+/// Why a server cannot be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Away {
+    /// For everybody.
+    pub reason: String,
+    /// More about it, for whoever runs the server only: it may name addresses inside the network.
+    pub advice: Option<String>,
 }
 
 /// A tool of a server.
@@ -74,10 +83,10 @@ impl ToolBox {
                         .filter(|it| is_named(names, &server.name, &it.name))
                         .map(|it| it.tool),
                 ),
-                Err(reason) => {
+                Err(away) => {
                     tracing::debug!(
                         server = &*server.name,
-                        reason,
+                        reason = away.reason,
                         "this run goes without these tools"
                     );
                 }
@@ -133,7 +142,7 @@ pub struct Source {
     /// How it is reached.
     pub kind: SourceKind,
     /// Its tools, or why it cannot be reached.
-    pub tools: Result<Vec<SourceTool>, String>,
+    pub tools: Result<Vec<SourceTool>, Away>,
 }
 
 /// How tools are reached.

@@ -6,6 +6,7 @@ mod observed;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use chrono::DateTime;
 use futures_util::StreamExt;
 use nexus_core::clock::ManualClock;
@@ -16,7 +17,7 @@ use nexus_core::tools::ToolServer;
 use nexus_core::{Clock, Environment, Field, Overrides, PublicKey, Standing};
 use nexus_llm::LanguageModel;
 use nexus_llm::scripted::ScriptedModel;
-use nexus_run::tools::{Offered, ToolServers};
+use nexus_run::tools::{Away, Offered, ToolServers};
 use nexus_run::{
     CurrentTime, Gate, LiveTemplate, NewRun, OnDisconnect, Orchestrator, Question, RunStream, Tool,
     ToolBox, personal,
@@ -223,9 +224,12 @@ struct OneServer(Vec<Arc<dyn Tool>>);
 
 #[async_trait]
 impl ToolServers for OneServer {
-    async fn offered(&self, server: &Arc<ToolServer>) -> Result<Vec<Offered>, String> {
+    async fn offered(&self, server: &Arc<ToolServer>) -> Result<Vec<Offered>, Away> {
         if &*server.name != "lab" {
-            return Err("nothing listens at its address".to_owned());
+            return Err(Away {
+                reason: "nothing listens at its address".to_owned(),
+                advice: None,
+            });
         }
         let offered = |tool: &Arc<dyn Tool>| Offered {
             name: tool.spec().name.into(),

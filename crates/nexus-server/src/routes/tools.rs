@@ -22,7 +22,7 @@ struct Row {
     kind: &'static str,
     /// Whether its tools can be called now.
     reachable: bool,
-    /// Why not, if not.
+    /// Why not, if not. What is advised about it is for whoever runs the server.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     tools: Vec<Tool>,
@@ -54,7 +54,7 @@ pub(crate) async fn list_tools(
 fn row(source: Source) -> Row {
     let (tools, reason) = match source.tools {
         Ok(tools) => (tools, None),
-        Err(reason) => (Vec::new(), Some(reason)),
+        Err(away) => (Vec::new(), Some(away.reason)),
     };
     Row {
         name: source.name,

@@ -15,7 +15,7 @@ use nexus_core::genesis::GenesisDoc;
 use nexus_core::token::TokenKind;
 use nexus_core::{Clock, Environment, PublicKey, Scope, Session, Standing, Token};
 use nexus_llm::scripted::ScriptedModel;
-use nexus_run::tools::{Offered, ToolServers};
+use nexus_run::tools::{Away, Offered, ToolServers};
 use nexus_run::{CurrentTime, Gate, LiveTemplate, Orchestrator, ToolBox, personal};
 use nexus_server::AppState;
 use nexus_store::{
@@ -216,10 +216,10 @@ struct NoServers;
 
 #[async_trait]
 impl ToolServers for NoServers {
-    async fn offered(
-        &self,
-        _: &Arc<nexus_core::tools::ToolServer>,
-    ) -> Result<Vec<Offered>, String> {
-        Err("nothing listens at its address".to_owned())
+    async fn offered(&self, _: &Arc<nexus_core::tools::ToolServer>) -> Result<Vec<Offered>, Away> {
+        Err(Away {
+            reason: "nothing listens at its address".to_owned(),
+            advice: Some("only for whoever runs the server".to_owned()),
+        })
     }
 }

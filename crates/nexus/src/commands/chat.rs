@@ -46,7 +46,7 @@ pub(crate) async fn run(shell: &Shell, key: Option<PublicKey>) -> Result<(), Fai
     let live = wire::live(&shell.settings, &store).await;
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     tasks.spawn(Arc::clone(&live).watch(Arc::new(Clock::default()), stop.clone()));
-    let tools = wire::Tools::new(&shell.settings)?;
+    let tools = wire::Tools::new(&shell.settings, &shell.settings.listen(None))?;
     let toolbox = tools.toolbox.clone();
     let chat = Chat {
         shell,

@@ -48,7 +48,7 @@ pub(crate) async fn run(shell: &Shell, arguments: Serve) -> Result<(), Failure> 
     tasks.spawn(Arc::clone(&live).watch(Arc::new(Clock::default()), shutdown.clone()));
     report(shell, &*store, &live, &client, address).await?;
 
-    let tools = wire::Tools::new(settings)?;
+    let tools = wire::Tools::new(settings, &address.to_string())?;
     let orchestrator = wire::orchestrator(
         Arc::clone(&store),
         live,

@@ -14,7 +14,7 @@ const SHORT: usize = 60;
 pub(crate) async fn run(shell: &Shell) -> Result<(), Failure> {
     let store = wire::open_existing(&shell.settings).await?;
     let genesis = wire::genesis(&shell.settings, &*store).await?;
-    let tools = wire::Tools::new(&shell.settings)?;
+    let tools = wire::Tools::new(&shell.settings, &shell.settings.listen(None))?;
     let defaults = nexus_core::EffectiveProfile::resolve(&genesis, &[]);
     let names = &defaults.tools.value;
     let sources = tools.toolbox.sources(&genesis, names).await;
@@ -45,12 +45,14 @@ fn print(shell: &Shell, sources: &[Source]) {
         });
     }
     for source in sources {
-        if let Err(reason) = &source.tools {
+        if let Err(away) = &source.tools {
+            let advice = away.advice.as_deref();
             shell.output.line(format_args!(
-                "{} {} cannot be reached: {}",
+                "{} {} cannot be reached: {}{}",
                 paint.yellow("away:"),
                 source.name,
-                printable(reason)
+                printable(&away.reason),
+                advice.map_or_else(String::new, |advice| format!(" ({})", printable(advice)))
             ));
         }
     }
@@ -86,8 +88,9 @@ fn as_json(source: &Source) -> Value {
         "reachable": source.tools.is_ok(),
         "tools": tools.map(tool).collect::<Vec<_>>(),
     });
-    if let Err(reason) = &source.tools {
-        row["reason"] = reason.as_str().into();
+    if let Err(away) = &source.tools {
+        row["reason"] = away.reason.as_str().into();
+        row["advice"] = away.advice.as_deref().into();
     }
     row
 }

@@ -14,9 +14,10 @@ tools:
     lab: { stdio: lab }
     gone: { stdio: gone }
     far: { url: 'http://127.0.0.1:9/mcp' }
+    inside: { url: 'http://10.0.0.7:9/mcp' }
 ";
 
-/// A home with a server that is there and two that are not. The program may use `PATH`.
+/// A home with a server that is there and three that are not. The program may use `PATH`.
 fn home() -> Home {
     let home = Home::new();
     let odd = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nexus-mcp/tests/it/odd_server.py");
@@ -58,7 +59,18 @@ fn tools_are_listed_with_what_is_away_and_why() {
             json!(["lab", true, null, "lab__first"]),
             json!(["gone", false, gone, null]),
             json!(["far", false, "nothing listens at its address", null]),
+            json!([
+                "inside",
+                false,
+                "Nexus may not connect to its address",
+                null
+            ]),
         ]
+    );
+    let advice = sources[4]["advice"].as_str().unwrap();
+    assert!(
+        advice.contains("write `private_hosts: [\"10.0.0.7:9\"]` in nexus.yml"),
+        "{advice}"
     );
 }
 
@@ -71,7 +83,7 @@ fn a_person_chooses_tools_by_name() {
     assert_eq!(tools["config.tools"], json!(["current_time", "lab.first"]));
     let explained = home.ok(&["config", "explain", &key, "tools"]);
     assert!(explained.contains("current_time, lab.first"), "{explained}");
-    assert!(explained.contains("lab, gone, far"), "{explained}");
+    assert!(explained.contains("lab, gone, far, inside"), "{explained}");
 
     let done = home.fails(&["config", "set", &key, "tools", "mail"]);
     assert!(done.err.contains("there is no tool \"mail\""), "{done:#?}");
@@ -82,7 +94,10 @@ fn a_person_chooses_tools_by_name() {
     );
     home.ok(&["config", "unset", &key, "tools"]);
     let tools = home.json(&["config", "get", &key, "tools"]);
-    assert_eq!(tools["config.tools"], json!(["lab", "gone", "far"]));
+    assert_eq!(
+        tools["config.tools"],
+        json!(["lab", "gone", "far", "inside"])
+    );
 }
 
 #[test]
