@@ -60,8 +60,7 @@ impl PinnedKey {
 
 impl PartialEq for PinnedKey {
     fn eq(&self, other: &Self) -> bool {
-        self.0.origin == other.0.origin
-            && self.0.key.expose_secret() == other.0.key.expose_secret()
+        self.0.origin == other.0.origin && self.0.key.expose_secret() == other.0.key.expose_secret()
     }
 }
 

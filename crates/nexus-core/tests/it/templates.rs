@@ -31,7 +31,7 @@ pub(crate) fn document() -> Value {
         },
         "tools": { "mcp": {
             "files": { "stdio": "files" },
-            "web": { "url": "https://web.test/mcp", "api_key": "${WEB_KEY}", "timeout_seconds": 5 }
+            "web": { "url": "https://web.test/mcp", "api_key": null, "timeout_seconds": 5 }
         } },
         "user_defaults": {
             "config": { "model": "gemini-2.5-flash", "temperature": 0.8, "max_tokens": 4096, "history_context_size": 20 },
@@ -58,7 +58,6 @@ pub(crate) fn secrets() -> Secrets {
     Secrets::new(set)
         .pin("GEMINI_API_KEY", site("generativelanguage.googleapis.com"))
         .pin("DEEPSEEK_API_KEY", site("api.deepseek.com"))
-        .pin("WEB_KEY", site("web.test"))
         .address("LOCAL_URL")
 }
 

@@ -65,7 +65,8 @@ fn endpoint(row: &Node<'_>, secrets: &Secrets) -> Option<Endpoint> {
 }
 
 fn remote(row: &Node<'_>, protocol: Option<Protocol>, secrets: &Secrets) -> Option<Endpoint> {
-    let expected = "the address of the provider, such as https://api.example.com/v1, or ${VARIABLE}";
+    let expected =
+        "the address of the provider, such as https://api.example.com/v1, or ${VARIABLE}";
     let address = credential::address(&row.get("base_url"), expected, secrets);
     let credential = credential::credential(&row.get("api_key"), address.as_ref(), secrets);
     let (base_url, credential) = address?.with(credential?)?;

@@ -164,7 +164,8 @@ fn stdio(row: &Node<'_>, node: &Node<'_>) -> Option<Reach> {
 }
 
 fn http(row: &Node<'_>, node: &Node<'_>, secrets: &Secrets) -> Option<Reach> {
-    let expected = "the address of the server, such as https://tools.example.com/mcp, or ${VARIABLE}";
+    let expected =
+        "the address of the server, such as https://tools.example.com/mcp, or ${VARIABLE}";
     let address = credential::address(node, expected, secrets);
     let credential = key(&row.get("api_key"), address.as_ref(), secrets);
     let header = row.get("api_key_header");
