@@ -3,7 +3,7 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Plugin } from "vite";
-import { answer, history, models, profile } from "./samples.ts";
+import { answer, commands, history, models, profile, signedIn } from "./samples.ts";
 
 export function mockServer(): Plugin {
   const server = process.env.NEXUS_URL;
@@ -28,10 +28,15 @@ async function handle(url: URL, request: IncomingMessage, response: ServerRespon
     response.end(JSON.stringify(body));
   };
   const token = request.headers.authorization;
+  if (url.pathname === "/api/v1/commands") return send(200, { commands });
   if (!token || token.endsWith("nxd_wrong")) {
     return send(401, { error: { code: "unauthenticated", message: "a valid token is needed" } });
   }
   const visitor = token.endsWith("nxd_visitor");
+  if (url.pathname === "/api/v1/auth/session") return send(200, signedIn(visitor));
+  if (url.pathname === "/api/v1/commands/execute") {
+    return send(200, { command: "key.list", message: "0 API keys", data: [] });
+  }
   if (url.pathname === "/api/v1/models") return send(200, models);
   if (url.pathname === "/api/v1/chat") return chat(request, response, visitor);
   if (visitor) {

@@ -1,6 +1,6 @@
 // What the mock server says.
 
-import type { ModelList, Profile, StoredMessage } from "../src/lib/types";
+import type { Described, ModelList, Profile, SignedIn, StoredMessage } from "../src/lib/types";
 
 const KEY = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 const MODEL = { name: "qwen3-8b", provider: "local", id: "qwen3:8b" };
@@ -63,6 +63,31 @@ export const profile: Profile = {
     { field: "prompts.system", value: "Be honest. Say when you do not know.", layer: "genesis", shadowed: [], editable: false, lock: "prompt_not_editable" },
   ],
 };
+
+export const signedIn = (visitor: boolean): SignedIn => ({
+  public_key: KEY,
+  standing: visitor ? "visitor" : "member",
+  is_admin: false,
+  session: {
+    id: "ses_0",
+    scope: "personal",
+    created_at: "2026-11-02T09:12:00Z",
+    last_seen_at: "2026-11-02T09:12:00Z",
+    expires_at: "2026-12-02T09:12:00Z",
+    client: "",
+  },
+});
+
+export const commands: Described[] = [
+  {
+    name: "key.list",
+    description: "List your API keys, without their secrets.",
+    usage: "key.list",
+    arguments: [],
+    audience: "member",
+    needs_signature: false,
+  },
+];
 
 const message = (id: number, run: string, role: StoredMessage["role"], content: string, metadata = {}): StoredMessage => ({
   id: `msg_${id}`,

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{ApiKeyId, ApiScope, ApiScopes, ConfigField, Field, Label, PromptName, SessionId};
 
-pub use line::split_line;
+pub use line::{read_line, split_line};
 pub use read::CommandError;
 
 /// A command with its arguments, checked for type. Whether policy admits what it asks for is

@@ -112,7 +112,12 @@ impl fmt::Display for RequestError {
     }
 }
 
-fn tls() -> Result<ClientConfig, SetupError> {
+/// The TLS of a client: it trusts the certificates of the machine, or Mozilla's where the machine
+/// has none.
+///
+/// # Errors
+/// When the library does not accept its own defaults.
+pub fn tls() -> Result<ClientConfig, SetupError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {

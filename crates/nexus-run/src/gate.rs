@@ -1,19 +1,18 @@
 //! The gate: whose token this is, and whether that key is a member.
 
+mod memory;
+
 use std::sync::Arc;
 
 use chrono::TimeDelta;
 use nexus_core::{
-    Admission, ApiKey, ApiScope, Clock, Identity, PublicKey, Session, Timestamp, Token,
+    Admission, ApiKey, ApiKeyId, ApiScope, Clock, Identity, PublicKey, Session, Timestamp, Token,
     TokenDigest, TokenKind,
 };
 use nexus_store::{Store, StoreError};
-use quick_cache::sync::Cache;
 use subtle::ConstantTimeEq as _;
-use tokio::sync::watch;
 
-/// How many identities, and how many sessions, are kept in memory.
-const CACHED: usize = 10_000;
+use self::memory::Memory;
 
 /// How old the note about a session's last use may be.
 const SESSION_NOTED: TimeDelta = TimeDelta::minutes(5);
@@ -47,45 +46,29 @@ impl Credential {
             Self::ApiKey(key) => key.scopes.allow(scope),
         }
     }
-
-    fn is_live(&self, now: Timestamp) -> bool {
-        match self {
-            Self::Session(session) => session.is_live(now),
-            Self::ApiKey(key) => key.is_live(now),
-        }
-    }
 }
 
-/// Answers from memory as long as the store says that nothing changed.
-///
-/// What is remembered carries the store's change number as it was *before* it was read. It counts
-/// only while that number stands: a write here is seen by the next request, a write of another
-/// process as soon as the store notices it.
+/// Answers from memory as long as the store vouches that this very identity, session or API key has
+/// not changed. It does not when it is in doubt, and then everything is read.
 pub struct Gate {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    changes: watch::Receiver<u64>,
-    identities: Cache<PublicKey, Remembered<Arc<Identity>>>,
-    sessions: Cache<TokenDigest, Remembered<Session>>,
-}
-
-#[derive(Clone)]
-struct Remembered<T> {
-    value: T,
-    as_of: u64,
+    identities: Memory<PublicKey, Arc<Identity>>,
+    sessions: Memory<TokenDigest, Session>,
+    api_keys: Memory<ApiKeyId, Arc<ApiKey>>,
 }
 
 impl Gate {
     /// A gate that remembers nothing yet.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        let changes = store.changes();
+        let freshness = store.freshness();
         Self {
             store,
             clock,
-            changes,
-            identities: Cache::new(CACHED),
-            sessions: Cache::new(CACHED),
+            identities: Memory::new(freshness.clone()),
+            sessions: Memory::new(freshness.clone()),
+            api_keys: Memory::new(freshness),
         }
     }
 
@@ -95,69 +78,61 @@ impl Gate {
     /// When the store cannot be asked. Never "yes" in doubt.
     pub async fn authenticate(&self, token: &Token) -> Result<Option<Credential>, StoreError> {
         let now = self.clock.now();
-        let credential = match token.kind() {
-            TokenKind::Development | TokenKind::Session => {
-                let session = self.session(token.digest(), now).await?;
-                session.map(Credential::Session)
+        let credential = match (token.kind(), token.api_key_id()) {
+            (TokenKind::Development | TokenKind::Session, _) => {
+                self.session(token.digest(), now).await?
             }
-            TokenKind::ApiKey => self.api_key(token).await?.map(Credential::ApiKey),
+            (TokenKind::ApiKey, Some(id)) => self.api_key(id, token.digest(), now).await?,
+            (TokenKind::ApiKey, None) => None,
         };
-        let credential = credential.filter(|credential| credential.is_live(now));
         if let Some(credential) = &credential {
             self.note_use(credential, now).await;
         }
         Ok(credential)
     }
 
-    /// Whether a credential that was shown some time ago would still be accepted.
+    /// Whether a credential that was shown some time ago would still be accepted, and whoever it
+    /// speaks for was not locked out since. While nothing changes, this reads memory only.
     ///
     /// # Errors
     /// When the store cannot be asked.
     pub async fn still_accepts(&self, credential: &Credential) -> Result<bool, StoreError> {
         let now = self.clock.now();
         let found = match credential {
-            Credential::Session(session) => self
-                .session(session.digest, now)
-                .await?
-                .map(Credential::Session),
-            Credential::ApiKey(key) => {
-                let found = self.store.api_key(key.id).await?;
-                found.map(|found| Credential::ApiKey(Arc::new(found)))
-            }
+            Credential::Session(session) => self.session(session.digest, now).await?,
+            Credential::ApiKey(key) => self.api_key(key.id, key.digest, now).await?,
         };
-        Ok(found.is_some_and(|found| found.is_live(now)))
+        if found.is_none() {
+            return Ok(false);
+        }
+        let admission = self.admit(credential.owner_key()).await?;
+        Ok(!matches!(admission, Admission::Disabled))
     }
 
+    /// A live session. Another node may have seen it used since it was read, which is no change
+    /// that is told: so it is read again before it is refused.
     async fn session(
         &self,
         digest: TokenDigest,
         now: Timestamp,
-    ) -> Result<Option<Session>, StoreError> {
-        let as_of = self.as_of();
-        match self.sessions.get(&digest) {
-            // Another node may have seen it used since: a use is no change that is told.
-            Some(remembered) if remembered.as_of == as_of && remembered.value.is_live(now) => {
-                Ok(Some(remembered.value))
-            }
-            _ => {
-                let found = self.store.session(digest).await?;
-                if let Some(session) = &found {
-                    let value = session.clone();
-                    self.sessions.insert(digest, Remembered { value, as_of });
-                }
-                Ok(found)
-            }
-        }
+    ) -> Result<Option<Credential>, StoreError> {
+        let is_live = |session: &Session| session.is_live(now);
+        let read = async || self.store.session(digest).await;
+        let session = self.sessions.recall_if(digest, is_live, read).await?;
+        Ok(session.filter(is_live).map(Credential::Session))
     }
 
-    /// Found by its public part, accepted for its secret.
-    async fn api_key(&self, token: &Token) -> Result<Option<Arc<ApiKey>>, StoreError> {
-        let Some(id) = token.api_key_id() else {
-            return Ok(None);
-        };
-        let found = self.store.api_key(id).await?;
-        let is_same = |key: &ApiKey| bool::from(key.digest.ct_eq(&token.digest()));
-        Ok(found.filter(is_same).map(Arc::new))
+    /// A live API key: found by its public part, accepted for its secret.
+    async fn api_key(
+        &self,
+        id: ApiKeyId,
+        digest: TokenDigest,
+        now: Timestamp,
+    ) -> Result<Option<Credential>, StoreError> {
+        let read = async || Ok(self.store.api_key(id).await?.map(Arc::new));
+        let key = self.api_keys.recall(id, read).await?;
+        let key = key.filter(|key| bool::from(key.digest.ct_eq(&digest)) && key.is_live(now));
+        Ok(key.map(Credential::ApiKey))
     }
 
     /// That it cannot be noted is no reason to refuse.
@@ -167,24 +142,19 @@ impl Gate {
                 if now - session.last_seen_at < SESSION_NOTED {
                     return;
                 }
+                let seen = |session: &mut Session| session.last_seen_at = now;
+                self.sessions.amend(session.digest, seen);
                 self.store.touch_session(session.digest, now).await
             }
             Credential::ApiKey(key) => {
                 if key.last_used_at.is_some_and(|last| now - last < KEY_NOTED) {
                     return;
                 }
+                let used = |key: &mut Arc<ApiKey>| Arc::make_mut(key).last_used_at = Some(now);
+                self.api_keys.amend(key.id, used);
                 self.store.touch_api_key(key.id, now).await
             }
         };
-        if let Credential::Session(session) = credential {
-            let seen = Session {
-                last_seen_at: now,
-                ..session.clone()
-            };
-            let as_of = self.as_of();
-            self.sessions
-                .insert(session.digest, Remembered { value: seen, as_of });
-        }
         if let Err(error) = noted {
             tracing::warn!(%error, "that a credential was used could not be noted");
         }
@@ -195,29 +165,7 @@ impl Gate {
     /// # Errors
     /// When the store cannot be asked. Never "yes" in doubt.
     pub async fn admit(&self, key: PublicKey) -> Result<Admission, StoreError> {
-        let as_of = self.as_of();
-        if let Some(remembered) = self
-            .identities
-            .get(&key)
-            .filter(|remembered| remembered.as_of == as_of)
-        {
-            return Ok(Admission::of(Some(remembered.value)));
-        }
-        let Some(identity) = self.store.identity(key).await? else {
-            return Ok(Admission::of(None));
-        };
-        let identity = Arc::new(identity);
-        self.identities.insert(
-            key,
-            Remembered {
-                value: Arc::clone(&identity),
-                as_of,
-            },
-        );
-        Ok(Admission::of(Some(identity)))
-    }
-
-    fn as_of(&self) -> u64 {
-        *self.changes.borrow()
+        let read = async || Ok(self.store.identity(key).await?.map(Arc::new));
+        Ok(Admission::of(self.identities.recall(key, read).await?))
     }
 }

@@ -15,7 +15,7 @@
 //! | [`proposal`] | [`Proposal`]: a new template, checked and compared before it is stored |
 //! | [`commands`] | [`Commands`]: executes what a person tells Nexus to do |
 //! | [`export`] | [`Export`]: everything that is stored about one person |
-//! | [`personal`] | reading and changing what one person set |
+//! | [`personal`] | what is in force for one person |
 //! | [`error`] | [`RunError`] |
 
 pub mod commands;
@@ -32,7 +32,9 @@ pub mod sign_in;
 pub mod stream;
 pub mod tools;
 
-pub use commands::{Authority, CommandFailure, Commands, Order, Outcome, Registration};
+pub use commands::{
+    Administration, Authority, CommandFailure, Commands, Order, Outcome, Registration,
+};
 pub use context::{Question, RunContext};
 pub use error::RunError;
 pub use export::Export;

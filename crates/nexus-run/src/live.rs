@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use nexus_core::audit::Actor;
 use nexus_core::egress::Secrets;
 use nexus_core::genesis::{Checked, GenesisDoc};
 use nexus_core::{Clock, Environment, Genesis};
 use nexus_store::{ConfigStore, NewTemplate, Store, StoreError, StoredTemplate};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
+
+use crate::commands::Administration;
 
 /// The author of a version that began as an edit in the database: nobody knows more.
 pub const EDITED_BY: &str = "an edit in the database";
@@ -73,7 +76,7 @@ impl LiveTemplate {
             problems: Vec::new(),
         };
         let live = Self {
-            changes: store.changes(),
+            changes: store.template_changes(),
             store,
             environment,
             secrets,
@@ -115,7 +118,7 @@ impl LiveTemplate {
         }
     }
 
-    /// Reloads whenever the store says that something changed, until `stop`. A usable edit in the
+    /// Reloads whenever the store says that a template may have changed, until `stop`. A usable edit in the
     /// database becomes a version of its own.
     pub async fn watch(self: Arc<Self>, clock: Arc<dyn Clock>, stop: CancellationToken) {
         let mut changes = self.changes.clone();
@@ -169,7 +172,17 @@ impl LiveTemplate {
             author: EDITED_BY.to_owned(),
             created_at: clock.now(),
         };
-        match self.store.put_template(new, Some(stored.version)).await {
+        let administration = Administration {
+            store: &*self.store,
+            at: new.created_at,
+            // Whoever made the edit did not tell.
+            actor: Actor::System,
+            signature: None,
+        };
+        // The document before the edit is gone; its hash is not.
+        let before = stored.hash.parse().ok();
+        let put = administration.put_template(new, Some(stored.version), before);
+        match put.await {
             Ok(now) => {
                 tracing::info!(
                     version = now.version,

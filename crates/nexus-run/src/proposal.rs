@@ -4,8 +4,10 @@
 use nexus_core::egress::Secrets;
 use nexus_core::genesis::{GenesisDoc, Problem, Problems};
 use nexus_core::plan::{People, Plan, Planner, document_changes};
-use nexus_core::{Environment, Genesis, Timestamp};
+use nexus_core::{Environment, Genesis};
 use nexus_store::{NewTemplate, Store, StoreError, StoredTemplate};
+
+use crate::commands::Administration;
 
 /// How many identities are read at a time.
 const PAGE: u32 = 500;
@@ -29,7 +31,8 @@ pub struct Proposal {
     environment: Environment,
     doc: GenesisDoc,
     current: Option<u64>,
-    changes_something: bool,
+    /// What is stored, if it can be read.
+    stored: Option<GenesisDoc>,
     /// What is odd about it.
     pub warnings: Vec<Problem>,
     /// What would change.
@@ -96,12 +99,12 @@ impl Proposal {
         Ok(Self {
             environment,
             current,
-            changes_something: stored.as_ref().is_none_or(|it| it.hash() != doc.hash()),
             warnings: checked.warnings,
             plan: Plan {
                 document: document_changes(stored.as_ref().unwrap_or(&nothing), &doc),
                 people,
             },
+            stored,
             doc,
         })
     }
@@ -115,8 +118,9 @@ impl Proposal {
     /// Whether the stored document says something else. One that says the same in another order
     /// does not.
     #[must_use]
-    pub const fn changes_something(&self) -> bool {
-        self.changes_something
+    pub fn changes_something(&self) -> bool {
+        let stored = self.stored.as_ref();
+        stored.is_none_or(|stored| stored.hash() != self.doc.hash())
     }
 
     /// Stores it as a new version, if the stored one is still the one that it was compared with.
@@ -125,17 +129,19 @@ impl Proposal {
     /// When it is not, or the store cannot.
     pub async fn store(
         self,
-        store: &dyn Store,
+        administration: &Administration<'_>,
         author: &str,
-        at: Timestamp,
     ) -> Result<StoredTemplate, ProposalError> {
+        let before = self.stored.and_then(|stored| stored.hash().parse().ok());
         let new = NewTemplate {
             environment: self.environment,
             doc: self.doc,
             author: author.to_owned(),
-            created_at: at,
+            created_at: administration.at,
         };
-        let stored = store.put_template(new, self.current).await?;
+        let stored = administration
+            .put_template(new, self.current, before)
+            .await?;
         tracing::info!(
             environment = %stored.environment,
             version = stored.version,

@@ -113,14 +113,14 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "identity_disabled", DISABLED)
     }
 
-    /// Somebody with a token of their own asks for what belongs to the installation.
+    /// Somebody who is no administrator asks for what belongs to the installation.
     #[must_use]
     pub fn not_an_admin() -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
             "not_an_admin",
-            "this needs a token for administration: whoever runs this server prints one with \
-             `nexus identity token KEY --admin`",
+            "this is for administrators: whoever runs this server names them with `admins` in its \
+             settings, or prints a token with `nexus identity token KEY --admin`",
         )
     }
 

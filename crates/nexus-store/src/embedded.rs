@@ -5,6 +5,7 @@
 
 mod changes;
 mod fault;
+mod installation;
 mod open;
 mod read;
 mod readers;
@@ -26,15 +27,15 @@ use nexus_core::{
 };
 use tokio::sync::watch;
 
-use self::changes::{Changes, Lookout};
+use self::changes::{Change, Changes, Lookout};
 use self::fault::conflict;
 use self::readers::Readers;
 use self::trust::work;
 use self::writer::Writer;
 use crate::{
-    ConfigStore, Created, Cursor, Erased, IdentityPage, IdentityStore, MessagePage, MessageStore,
-    NewTemplate, SessionStore, StandingCounts, Store, StoreError, StoreFacts, StoredTemplate,
-    TemplateVersion,
+    ConfigStore, Created, Cursor, Erased, Freshness, IdentityPage, IdentityStore, MessagePage,
+    MessageStore, NewTemplate, SessionStore, StandingCounts, Store, StoreError, StoreFacts,
+    StoredTemplate, TemplateVersion,
 };
 
 pub use self::open::OpenError;
@@ -122,7 +123,10 @@ impl ConfigStore for EmbeddedStore {
         expected: Option<u64>,
     ) -> Result<StoredTemplate, StoreError> {
         self.writer
-            .write(move |file| write::put_template(file, &new, expected))
+            .change(
+                move |file| write::put_template(file, &new, expected),
+                |_| vec![Change::Template],
+            )
             .await
     }
 }
@@ -142,7 +146,10 @@ impl IdentityStore for EmbeddedStore {
         at: Timestamp,
     ) -> Result<Created, StoreError> {
         self.writer
-            .write(move |file| write::create_identity(file, key, standing, at))
+            .change(
+                move |file| write::create_identity(file, key, standing, at),
+                move |created| created.is_new.then_some(key.into()).into_iter().collect(),
+            )
             .await
     }
 
@@ -178,7 +185,10 @@ impl IdentityStore for EmbeddedStore {
     ) -> Result<Identity, StoreError> {
         let identity = identity.clone();
         self.writer
-            .write(move |file| work::write_identity(file, &identity, write))
+            .change(
+                move |file| work::write_identity(file, &identity, write),
+                |written| vec![written.public_key.into()],
+            )
             .await
     }
 
@@ -189,14 +199,19 @@ impl IdentityStore for EmbeddedStore {
     ) -> Result<Identity, StoreError> {
         let (identity, write) = (identity.clone(), write.clone());
         self.writer
-            .write(move |file| write::write_override(file, &identity, &write))
+            .change(
+                move |file| write::write_override(file, &identity, &write),
+                |written| vec![written.public_key.into()],
+            )
             .await
     }
 
     async fn erase_identity(&self, key: PublicKey) -> Result<Erased, StoreError> {
-        self.writer
-            .erase(move |file| write::erase_identity(file, key))
-            .await
+        let erased = self.writer.erase(
+            move |file| write::erase_identity(file, key),
+            |(_, subjects)| subjects.iter().copied().map(Change::from).collect(),
+        );
+        Ok(erased.await?.0)
     }
 }
 
@@ -240,8 +255,12 @@ impl MessageStore for EmbeddedStore {
 #[async_trait]
 impl SessionStore for EmbeddedStore {
     async fn create_session(&self, session: Session) -> Result<(), StoreError> {
+        let digest = session.digest;
         self.writer
-            .write(move |file| write::create_session(file, &session))
+            .change(
+                move |file| write::create_session(file, &session),
+                move |()| vec![digest.into()],
+            )
             .await
     }
 
@@ -258,9 +277,11 @@ impl SessionStore for EmbeddedStore {
     }
 
     async fn revoke_session(&self, owner: PublicKey, id: SessionId) -> Result<bool, StoreError> {
-        self.writer
-            .write(move |file| work::revoke_session(file, owner, id))
-            .await
+        let revoked = self.writer.change(
+            move |file| work::revoke_session(file, owner, id),
+            |revoked| revoked.iter().copied().map(Change::from).collect(),
+        );
+        Ok(revoked.await?.is_some())
     }
 
     async fn revoke_sessions(
@@ -268,9 +289,11 @@ impl SessionStore for EmbeddedStore {
         owner: PublicKey,
         except: Option<TokenDigest>,
     ) -> Result<u64, StoreError> {
-        self.writer
-            .write(move |file| work::revoke_sessions(file, owner, except))
-            .await
+        let revoked = self.writer.change(
+            move |file| work::revoke_sessions(file, owner, except),
+            |revoked| revoked.iter().copied().map(Change::from).collect(),
+        );
+        Ok(revoked.await?.len() as u64)
     }
 
     async fn touch_session(&self, digest: TokenDigest, at: Timestamp) -> Result<(), StoreError> {
@@ -282,8 +305,12 @@ impl SessionStore for EmbeddedStore {
 
 #[async_trait]
 impl Store for EmbeddedStore {
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+    fn template_changes(&self) -> watch::Receiver<u64> {
+        self.changes.templates()
+    }
+
+    fn freshness(&self) -> Freshness {
+        self.changes.freshness().clone()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -7,12 +7,16 @@
 //! |---|---|
 //! | [`embedded`] | [`EmbeddedStore`]: one SQLite file, the default |
 //! | `mongo` | `MongoStore`: a MongoDB database, for several nodes (feature `mongo`) |
+//! | [`installation`] | all that a store keeps, as records to move to another store |
 //! | [`error`] | [`StoreError`] |
+//! | [`freshness`] | [`Freshness`]: whether what was read earlier may still be used |
 //! | [`trust`] | the traits for API keys, nonces, the audit, usage and limits |
 //! | [`types`] | what is asked and answered: template versions, pages, counts |
 
 pub mod embedded;
 pub mod error;
+pub mod freshness;
+pub mod installation;
 #[cfg(feature = "mongo")]
 pub mod mongo;
 pub mod trust;
@@ -27,8 +31,11 @@ use tokio::sync::watch;
 
 pub use embedded::{EmbeddedStore, OpenError};
 pub use error::StoreError;
+pub use freshness::{AsOf, Freshness, Subject};
 #[cfg(feature = "mongo")]
-pub use mongo::{ConnectError, MongoOptions, MongoStore};
+pub use mongo::{
+    Change, Concern, ConnectError, Findings, MongoInstallation, MongoOptions, MongoStore, Original,
+};
 pub use trust::{ApiKeyStore, AuditStore, CounterStore, InstallationStore, NonceStore, UsageStore};
 pub use types::{
     AuditPage, Counter, Created, Cursor, Erased, IdentityPage, MessagePage, NewTemplate,
@@ -168,7 +175,7 @@ pub trait SessionStore: Send + Sync {
     /// [`StoreError::Conflict`] when there is one with its digest.
     async fn create_session(&self, session: Session) -> Result<(), StoreError>;
 
-    /// The session with this digest, live or not.
+    /// The session with this digest, live or not. One that has ended may be gone after a while.
     async fn session(&self, digest: TokenDigest) -> Result<Option<Session>, StoreError>;
 
     /// All sessions of `owner`, live or not, newest first.
@@ -185,8 +192,8 @@ pub trait SessionStore: Send + Sync {
     ) -> Result<u64, StoreError>;
 
     /// Notes that a session was used at `at`, unless a later use is known. Of a session that is
-    /// gone nothing is noted. No change that [`changes`](Store::changes) tells: how often this is
-    /// worth a write is the caller's decision.
+    /// gone nothing is noted. It is no change: [`freshness`](Store::freshness) does not know of it.
+    /// How often this is worth a write is the caller's decision.
     async fn touch_session(&self, digest: TokenDigest, at: Timestamp) -> Result<(), StoreError>;
 }
 
@@ -204,10 +211,13 @@ pub trait Store:
     + UsageStore
     + CounterStore
 {
-    /// A number that grows whenever a template, an identity, a session or an API key may have
-    /// changed, here or in another process. What was read before may be stale after. Messages do
-    /// not count, nor does when a session or an API key was last used, nor anything else.
-    fn changes(&self) -> watch::Receiver<u64>;
+    /// A number that grows whenever a template may have changed, here or in another process: at once
+    /// and within a second. While changes are not heard, it grows all the time.
+    fn template_changes(&self) -> watch::Receiver<u64>;
+
+    /// Whether what was read of an identity, a session or an API key may still be used. When a
+    /// session or an API key was last used does not count as a change.
+    fn freshness(&self) -> Freshness;
 
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -9,8 +9,12 @@ mod connect;
 mod data;
 mod documents;
 mod fault;
+mod installation;
 mod json;
+mod original;
+mod pulse;
 mod read;
+mod stream;
 mod trust;
 mod write;
 
@@ -30,13 +34,17 @@ use self::calls::Calls;
 use self::changes::Changes;
 use self::data::Data;
 use self::fault::conflict;
+use self::pulse::Pulse;
+use self::stream::Listener;
 use crate::{
-    ConfigStore, Created, Cursor, Erased, IdentityPage, IdentityStore, MessagePage, MessageStore,
-    NewTemplate, SessionStore, StandingCounts, Store, StoreError, StoreFacts, StoredTemplate,
-    TemplateVersion,
+    ConfigStore, Created, Cursor, Erased, Freshness, IdentityPage, IdentityStore, MessagePage,
+    MessageStore, NewTemplate, SessionStore, StandingCounts, Store, StoreError, StoreFacts,
+    StoredTemplate, TemplateVersion,
 };
 
 pub use self::connect::{ConnectError, MongoOptions};
+pub use self::installation::MongoInstallation;
+pub use self::original::{Change, Concern, Findings, Original};
 
 /// How long to wait before the indexes are tried again.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -63,19 +71,18 @@ enum Readiness {
     /// The indexes are there.
     Ready,
     /// They are not, and this is why. It is tried again.
-    Waiting(String),
+    Waiting(StoreError),
 }
 
 impl Readiness {
     fn check(&self) -> Result<(), StoreError> {
-        let reason = match self {
-            Self::Ready => return Ok(()),
-            Self::Starting => "the indexes of the database are being made",
-            Self::Waiting(reason) => reason,
-        };
-        Err(StoreError::Unavailable {
-            reason: reason.to_owned(),
-        })
+        match self {
+            Self::Ready => Ok(()),
+            Self::Waiting(error) => Err(error.clone()),
+            Self::Starting => Err(StoreError::Unavailable {
+                reason: "the indexes of the database are being made".to_owned(),
+            }),
+        }
     }
 }
 
@@ -96,7 +103,8 @@ impl MongoStore {
         let calls = Calls::new(options.deadline);
         let changes = Changes::new();
         let (state, ready) = watch::channel(Readiness::Starting);
-        let keeper = calls.keep(keep(Arc::clone(&data), changes.clone(), state));
+        let keeping = keep(Arc::clone(&data), changes.clone(), calls.clone(), state);
+        let keeper = calls.keep(keeping);
         let mut store = Self {
             location: connect::location(uri, &database),
             data,
@@ -133,27 +141,43 @@ impl Drop for MongoStore {
     }
 }
 
-/// Creates the indexes as soon as the database is there, then listens to its changes.
-async fn keep(data: Arc<Data>, changes: Changes, state: watch::Sender<Readiness>) {
-    while let Err(reason) = data.prepare().await {
+/// Prepares the database as soon as it is there, listens to its changes, and prepares it again
+/// when somebody has changed what that made.
+async fn keep(data: Arc<Data>, changes: Changes, calls: Calls, state: watch::Sender<Readiness>) {
+    let pulse = Arc::new(Pulse::new(changes.clone()));
+    let listener = Listener::new(Arc::clone(&data), changes, Arc::clone(&pulse), calls);
+    prepare(&data, &state).await;
+    let listening = async {
+        loop {
+            let ready = || {
+                state.send_if_modified(|state| {
+                    let is_news = !matches!(state, Readiness::Ready);
+                    *state = Readiness::Ready;
+                    is_news
+                });
+            };
+            listener.follow(ready).await;
+            prepare(&data, &state).await;
+        }
+    };
+    tokio::join!(listening, pulse.beat(&data), pulse.doubt_templates());
+}
+
+/// Tries until it is done.
+async fn prepare(data: &Data, state: &watch::Sender<Readiness>) {
+    while let Err(error) = data.prepare().await {
+        let reason = error.to_string();
         let is_news = state.send_if_modified(|state| {
-            let is_news = !matches!(state, Readiness::Waiting(known) if *known == reason);
-            *state = Readiness::Waiting(reason.clone());
+            let is_news =
+                !matches!(state, Readiness::Waiting(known) if known.to_string() == reason);
+            *state = Readiness::Waiting(error);
             is_news
         });
         if is_news {
-            tracing::warn!(reason, "the database is not available: trying again");
+            tracing::warn!(reason, "the database cannot be used: trying again");
         }
         tokio::time::sleep(AGAIN).await;
     }
-    let listening = || {
-        state.send_if_modified(|state| {
-            let is_news = !matches!(state, Readiness::Ready);
-            *state = Readiness::Ready;
-            is_news
-        });
-    };
-    changes::follow(&data, &changes, listening).await;
 }
 
 #[async_trait]
@@ -162,7 +186,7 @@ impl ConfigStore for MongoStore {
         &self,
         environment: Environment,
     ) -> Result<Option<StoredTemplate>, StoreError> {
-        self.call(async move |data, _| data.template(environment).await)
+        self.call(async move |data, changes| data.template(&changes, environment).await)
             .await
     }
 
@@ -198,7 +222,7 @@ impl ConfigStore for MongoStore {
 #[async_trait]
 impl IdentityStore for MongoStore {
     async fn identity(&self, key: PublicKey) -> Result<Option<Identity>, StoreError> {
-        self.call(async move |data, _| data.identity(key).await)
+        self.call(async move |data, changes| data.identity(&changes, key).await)
             .await
     }
 
@@ -306,7 +330,7 @@ impl SessionStore for MongoStore {
     }
 
     async fn session(&self, digest: TokenDigest) -> Result<Option<Session>, StoreError> {
-        self.call(async move |data, _| data.session(digest).await)
+        self.call(async move |data, changes| data.session(&changes, digest).await)
             .await
     }
 
@@ -337,8 +361,12 @@ impl SessionStore for MongoStore {
 
 #[async_trait]
 impl Store for MongoStore {
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+    fn template_changes(&self) -> watch::Receiver<u64> {
+        self.changes.templates()
+    }
+
+    fn freshness(&self) -> Freshness {
+        self.changes.freshness().clone()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

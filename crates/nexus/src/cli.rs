@@ -1,5 +1,9 @@
 //! The command line, as people type it.
 
+mod machine;
+mod migrate;
+mod remote;
+
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -7,6 +11,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use nexus_core::{Environment, Field, PromptName, PublicKey};
 use secrecy::SecretString;
 use serde::Deserialize;
+
+pub(crate) use machine::{Admin, Audit};
+pub(crate) use migrate::{Migrate, Place};
+pub(crate) use remote::{Execute, Export, Key, KeyCommand, Login, Remote, Session, SessionCommand};
 
 /// Nexus gives every person their own assistant on top of any LLM.
 #[derive(Debug, Parser)]
@@ -115,6 +123,33 @@ pub(crate) enum Command {
     Models,
     /// List the tools that models may call, and whether they can be reached now
     Tools,
+    /// Name the administrators of this server
+    #[command(subcommand)]
+    Admin(Admin),
+    /// Look at the record of changes, and check it
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Sign in at a server with a key
+    Login(Login),
+    /// Sign out
+    Logout(Remote),
+    /// Tell who is signed in, and where
+    Whoami(Remote),
+    /// Execute a command at the server, such as `config.set temperature 0.3`
+    #[command(name = "command")]
+    Execute(Execute),
+    /// Make, list and end API keys at the server
+    Key(Key),
+    /// List and end sessions at the server
+    Session(Session),
+    /// Save everything that the server stores about you
+    Export(Export),
+    /// Prepare a database of the original Python NEXUS, or move everything to another store
+    ///
+    /// Without --from and --to: prepares the MongoDB database that --database names. With them:
+    /// copies a whole installation, and leaves the source as it is. Nothing is changed before you
+    /// say --apply.
+    Migrate(Migrate),
 }
 
 #[derive(Args, Debug)]
@@ -234,6 +269,31 @@ pub(crate) enum Identity {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+    },
+    /// Let somebody in who registered and waits
+    Approve {
+        /// The address
+        key: PublicKey,
+    },
+    /// Lock somebody out; nothing of theirs is lost
+    Disable {
+        /// The address
+        key: PublicKey,
+    },
+    /// Let somebody in again who was locked out
+    Enable {
+        /// The address
+        key: PublicKey,
+    },
+    /// Register your own key at the server where you are signed in
+    Register(Remote),
+    /// Erase yourself at the server where you are signed in, with everything that is yours
+    Forget {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        remote: Remote,
     },
     /// Print a new token for a key, registered or not
     Token {

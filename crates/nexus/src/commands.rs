@@ -1,9 +1,15 @@
 //! One module for each command.
 
+mod admin;
+mod audit;
 mod chat;
 mod config;
+mod execute;
+mod export;
 mod identity;
 mod init;
+mod login;
+mod migrate;
 mod models;
 mod prompt;
 mod serve;
@@ -29,7 +35,17 @@ pub(crate) async fn run(shell: &Shell, command: Command) -> Result<(), Failure> 
         Command::Identity(command) => identity::run(shell, command).await,
         Command::Config(command) => config::run(shell, command).await,
         Command::Prompt(command) => prompt::run(shell, command).await,
+        Command::Migrate(arguments) => migrate::run(shell, arguments).await,
         Command::Models => models::run(shell).await,
         Command::Tools => tools::run(shell).await,
+        Command::Admin(command) => admin::run(shell, command).await,
+        Command::Audit(command) => audit::run(shell, command).await,
+        Command::Login(arguments) => login::login(shell, arguments).await,
+        Command::Logout(remote) => login::logout(shell, &remote).await,
+        Command::Whoami(remote) => login::whoami(shell, &remote).await,
+        Command::Execute(arguments) => execute::line(shell, &arguments).await,
+        Command::Key(arguments) => execute::key(shell, arguments).await,
+        Command::Session(arguments) => execute::session(shell, arguments).await,
+        Command::Export(arguments) => export::run(shell, arguments).await,
     }
 }

@@ -1,6 +1,6 @@
 //! A command that could not be done, and what to do about it.
 
-use nexus_run::{ProposalError, RunError};
+use nexus_run::{CommandFailure, ProposalError, RunError};
 use nexus_store::StoreError;
 
 use crate::output::printable;
@@ -50,6 +50,16 @@ impl From<ProposalError> for Failure {
                     .hint("run the command again")
             }
             ProposalError::Problems(_) => Self::new(error.to_string()),
+        }
+    }
+}
+
+impl From<CommandFailure> for Failure {
+    fn from(error: CommandFailure) -> Self {
+        match error {
+            CommandFailure::NotAMember => RunError::NotAMember.into(),
+            CommandFailure::Run(error) => error.into(),
+            error => Self::new(error.to_string()),
         }
     }
 }

@@ -1,13 +1,18 @@
 //! The program: reads its settings, wires the parts together, does what the command line says.
 //! Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 failed,
-//! 2 the command line was not understood.
+//! or a person has to decide something, 2 the command line was not understood.
 
 mod cli;
 mod commands;
 mod failure;
+mod here;
+mod keys;
 mod logs;
+mod outcome;
 mod output;
+mod private;
 mod probe;
+mod remote;
 mod report;
 mod settings;
 mod signals;

@@ -103,6 +103,21 @@ impl Output {
         self.note(format_args!("{} {text}", self.aside.yellow("warning:")));
     }
 
+    /// How far something is, on one line that is written over; only where a person watches.
+    pub(crate) fn progress(&self, text: impl Display) {
+        if io::stderr().is_terminal() {
+            let mut err = self.err.lock();
+            _ = write!(err, "\r{text}\u{1b}[K").and_then(|()| err.flush());
+        }
+    }
+
+    /// Takes that line away.
+    pub(crate) fn progress_is_over(&self) {
+        if io::stderr().is_terminal() {
+            _ = write!(self.err.lock(), "\r\u{1b}[K");
+        }
+    }
+
     /// Why it did not work.
     pub(crate) fn fail(&self, failure: &Failure) {
         self.note(format_args!(

@@ -18,6 +18,9 @@ pub(crate) struct Found<'a> {
     /// Where people open it.
     pub(crate) address: String,
     pub(crate) is_public: bool,
+    /// Whether the server knows a name of its own, to which signatures are bound.
+    pub(crate) can_sign_in: bool,
+    pub(crate) has_admin: bool,
 }
 
 pub(crate) fn print(shell: &Shell, found: &Found<'_>) {
@@ -55,6 +58,18 @@ pub(crate) fn print(shell: &Shell, found: &Found<'_>) {
         .is_some_and(|facts| facts.identities == 0)
     {
         output.line("Nobody is registered yet. Make the first identity: nexus identity new");
+    }
+    if !found.has_admin {
+        output.line(
+            "Nobody is an administrator yet: `nexus admin grant KEY`, or `admins:` in nexus.yml",
+        );
+    }
+    if !found.can_sign_in {
+        output.line(format_args!(
+            "{} nobody can sign in until `public_origin` says where people reach this server, such \
+             as https://nexus.example.org",
+            paint.yellow("note:")
+        ));
     }
     if found.is_public {
         output.line(format_args!(

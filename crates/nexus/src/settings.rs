@@ -134,9 +134,10 @@ impl Settings {
     }
 
     /// Who may register at a server that listens here. What only this machine can reach is open;
-    /// elsewhere somebody decides.
+    /// elsewhere somebody decides. A server with a public name is reached through a proxy, wherever
+    /// it listens.
     pub(crate) fn registration(&self, listens_on: SocketAddr) -> Registration {
-        let usual = if listens_on.ip().is_loopback() {
+        let usual = if listens_on.ip().is_loopback() && self.public_origins.is_empty() {
             Registration::Open
         } else {
             Registration::Approval
@@ -234,6 +235,21 @@ pub(crate) fn user() -> Option<String> {
         .into_iter()
         .find_map(variable)?;
     Some(name.chars().filter(|c| !c.is_control()).take(100).collect())
+}
+
+/// What opens the key of whoever is at the terminal, for scripts.
+pub(crate) fn passphrase() -> Option<SecretString> {
+    variable("NEXUS_PASSPHRASE").map(SecretString::from)
+}
+
+/// Where the person at the terminal keeps settings of theirs: the XDG base directories.
+/// <https://specifications.freedesktop.org/basedir-spec/latest/>
+pub(crate) fn personal_folder() -> Option<PathBuf> {
+    let folder = variable("XDG_CONFIG_HOME").map(PathBuf::from);
+    // The specification: a relative one is to be ignored.
+    let folder = folder.filter(|folder| folder.is_absolute());
+    let folder = folder.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".config")))?;
+    Some(folder.join("nexus"))
 }
 
 /// <https://no-color.org>

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use nexus_core::{Environment, Genesis, SystemClock};
+use nexus_core::{Clock as _, Environment, Genesis, SystemClock, Timestamp};
 use nexus_llm::{Jitter, LlmClient, Resilient, Timers};
 use nexus_mcp::McpClient;
 use nexus_run::live::{self, LiveTemplate};
@@ -11,11 +11,16 @@ use nexus_run::{
     Commands, CurrentTime, Gate, McpTools, Orchestrator, Registration, SignIn, ToolBox,
 };
 use nexus_server::AppState;
-use nexus_store::{EmbeddedStore, MongoOptions, MongoStore, OpenError, Store};
-use secrecy::ExposeSecret;
+use nexus_store::installation::{Installation, Nowhere};
+use nexus_store::{
+    ConnectError, EmbeddedStore, MongoInstallation, MongoOptions, MongoStore, OpenError, Original,
+    Store,
+};
+use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cli::Place;
 use crate::failure::Failure;
 use crate::settings::{self, Settings};
 
@@ -25,6 +30,11 @@ pub(crate) type Client = LlmClient;
 /// The time of this machine.
 pub(crate) type Clock = SystemClock;
 
+/// What it says.
+pub(crate) fn now() -> Timestamp {
+    SystemClock.now()
+}
+
 /// The file of the embedded store. It is looked for, so that a command that only reads leaves no
 /// empty one behind.
 const DATABASE: &str = "nexus.db";
@@ -33,20 +43,14 @@ const DATABASE: &str = "nexus.db";
 /// store says so when it is used, and comes back by itself.
 pub(crate) async fn open(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
     if let Some(address) = &settings.database {
-        let database = match settings.environment {
-            Environment::Development => "NEXUS_DB_DEV",
-            Environment::Production => "NEXUS_DB_PROD",
-        };
-        let options = MongoOptions::default();
-        let store = MongoStore::connect(address.expose_secret(), database, options).await;
-        return match store {
+        let address = address.expose_secret();
+        let store = MongoStore::connect(address, database(settings), MongoOptions::default());
+        return match store.await {
             Ok(store) => Ok(Arc::new(store)),
-            Err(error) => Err(Failure::new(error.to_string())
-                .hint("it is set by --database, MONGO_URI or the settings file")),
+            Err(error) => Err(cannot_connect(&error)),
         };
     }
-    let opened = tokio::task::block_in_place(|| EmbeddedStore::open(&settings.data));
-    Ok(Arc::new(opened.map_err(|error| cannot_open(&error))?))
+    Ok(Arc::new(open_embedded(settings)?))
 }
 
 /// Opens the store for a command that would find nothing in an empty one.
@@ -59,6 +63,72 @@ pub(crate) async fn open_existing(settings: &Settings) -> Result<Arc<dyn Store>,
         return Err(Failure::new(message).hint(hint));
     }
     open(settings).await
+}
+
+/// The database of the settings, as one that the original Python NEXUS may have written.
+pub(crate) async fn original(settings: &Settings) -> Result<Original, Failure> {
+    let address = address(settings)?.expose_secret();
+    let original = Original::connect(address, database(settings), MongoOptions::default());
+    original.await.map_err(|error| cannot_connect(&error))
+}
+
+/// A store to move everything from or to. To open it changes nothing; what is missing is `Nowhere`.
+pub(crate) async fn installation(
+    settings: &Settings,
+    place: &Place,
+) -> Result<Box<dyn Installation>, Failure> {
+    let address = match place {
+        Place::Embedded if settings.data.is_file() || settings.data.join(DATABASE).exists() => {
+            return Ok(Box::new(open_embedded(settings)?));
+        }
+        Place::Embedded => {
+            let location = settings.data.join(DATABASE).display().to_string();
+            return Ok(Box::new(Nowhere { location }));
+        }
+        Place::Database => address(settings)?,
+        Place::Address(address) => address,
+    };
+    let address = address.expose_secret();
+    let opened = MongoInstallation::connect(address, database(settings), MongoOptions::default());
+    match opened.await {
+        Ok(installation) => Ok(Box::new(installation)),
+        Err(error) => Err(cannot_connect(&error)),
+    }
+}
+
+/// The same, made if it is missing.
+pub(crate) async fn new_installation(
+    settings: &Settings,
+    place: &Place,
+) -> Result<Box<dyn Installation>, Failure> {
+    match place {
+        Place::Embedded => Ok(Box::new(open_embedded(settings)?)),
+        Place::Database | Place::Address(_) => installation(settings, place).await,
+    }
+}
+
+fn open_embedded(settings: &Settings) -> Result<EmbeddedStore, Failure> {
+    let opened = tokio::task::block_in_place(|| EmbeddedStore::open(&settings.data));
+    opened.map_err(|error| cannot_open(&error))
+}
+
+fn address(settings: &Settings) -> Result<&SecretString, Failure> {
+    settings.database.as_ref().ok_or_else(|| {
+        Failure::new("no MongoDB database is named")
+            .hint("name it with --database mongodb://HOST:27017, or with the variable MONGO_URI")
+    })
+}
+
+/// What the database is called when its address does not say.
+fn database(settings: &Settings) -> &'static str {
+    match settings.environment {
+        Environment::Development => "NEXUS_DB_DEV",
+        Environment::Production => "NEXUS_DB_PROD",
+    }
+}
+
+fn cannot_connect(error: &ConnectError) -> Failure {
+    Failure::new(error.to_string()).hint("it is set by --database, MONGO_URI or the settings file")
 }
 
 fn cannot_open(error: &OpenError) -> Failure {
@@ -142,6 +212,19 @@ pub(crate) fn commands(orchestrator: &Orchestrator, registration: Registration) 
         template: Arc::clone(&orchestrator.template),
         clock: Arc::clone(&orchestrator.clock),
         registration,
+    }
+}
+
+/// What executes commands on this machine, beside a server or without one.
+pub(crate) async fn commands_here(settings: &Settings, store: &Arc<dyn Store>) -> Commands {
+    let clock: Arc<dyn nexus_core::Clock> = Arc::new(SystemClock);
+    Commands {
+        store: Arc::clone(store),
+        gate: Arc::new(Gate::new(Arc::clone(store), Arc::clone(&clock))),
+        template: live(settings, store).await,
+        clock,
+        // Whoever is at the machine registers whom they like.
+        registration: Registration::Open,
     }
 }
 

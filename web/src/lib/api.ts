@@ -1,7 +1,20 @@
-// The native API of the server. The token travels in a header, never in an address.
+// The native API of the server. A session travels in a cookie that no script can read, a pasted token
+// in a header; neither is ever in an address.
 
 import { readEvents } from "./sse";
-import type { MessagePage, ModelList, Profile, RunEvent } from "./types";
+import type {
+  Challenge,
+  Described,
+  MessagePage,
+  ModelList,
+  Outcome,
+  Profile,
+  RunEvent,
+  SignedIn,
+} from "./types";
+
+/** What requests show. */
+export type Credential = { kind: "cookie" } | { kind: "token"; token: string };
 
 /** The server understood and said no. */
 export class ApiError extends Error {
@@ -10,6 +23,8 @@ export class ApiError extends Error {
     readonly code: string,
     message: string,
     readonly retryable = false,
+    /** The field that is wrong. */
+    readonly field?: string,
   ) {
     super(message);
   }
@@ -18,26 +33,73 @@ export class ApiError extends Error {
 /** The server was not reached, or what answered was not Nexus. */
 export class Unreachable extends Error {}
 
+/** A part of the page that is fetched when it is wanted. */
+export function loaded<T>(part: Promise<T>): Promise<T> {
+  return part.catch(() => {
+    throw new Unreachable("A part of this page could not be loaded. If the server was updated, reload the page.");
+  });
+}
+
 export interface Question {
   content: string;
   config?: { model: string };
 }
 
+/** What a signature adds to a request. */
+export interface Signature {
+  headers: Record<string, string>;
+}
+
 export interface Api {
+  who(): Promise<SignedIn>;
+  signOut(): Promise<void>;
   profile(): Promise<Profile>;
   models(): Promise<ModelList>;
   messages(cursor?: string): Promise<MessagePage>;
   chat(question: Question, signal: AbortSignal): AsyncGenerator<RunEvent>;
+  /** `body` is sent as it is: it is what the signature is about. */
+  execute(body: string, signature?: Signature): Promise<Outcome>;
+  /** Everything that is stored about the person, and the name of the file. */
+  export(): Promise<{ name: string; content: Blob }>;
 }
 
-const PAGE_SIZE = 50;
+export const EXECUTE = "/api/v1/commands/execute";
 
-export function connect(token: string): Api {
-  const get = async <T>(path: string): Promise<T> => {
-    const response = await call(path, { headers: headers(token) });
-    return (await response.json().catch(notNexus)) as T;
+const PAGE_SIZE = 50;
+const JSON_BODY = { "Content-Type": "application/json" };
+
+/** How far the clock of the server is ahead of the one here, in milliseconds. */
+let ahead = 0;
+
+/** What time the server has, as far as its last answer told. Signatures are only good for minutes. */
+export const serverTime = (): Date => new Date(Date.now() + ahead);
+
+/** What anybody may ask. */
+export const anybody = {
+  challenge: (): Promise<Challenge> => json("/api/v1/auth/challenge", { method: "POST" }),
+  /** Signs in. The session comes as a cookie. */
+  verify: (message: string, signature: string): Promise<SignedIn> =>
+    json("/api/v1/auth/verify", {
+      method: "POST",
+      headers: JSON_BODY,
+      body: JSON.stringify({ message, signature, cookie: true }),
+    }),
+  commands: async (): Promise<Described[]> => {
+    const { commands } = await json<{ commands: Described[] }>("/api/v1/commands", {});
+    return commands;
+  },
+};
+
+export function connect(credential: Credential): Api {
+  const shown = show(credential);
+  const get = <T>(path: string): Promise<T> => json(path, shown);
+  const post = (path: string, body: string, more: RequestInit = {}): Promise<Response> => {
+    const headers = { ...shown.headers, ...JSON_BODY, ...more.headers };
+    return call(path, { ...shown, ...more, method: "POST", headers, body });
   };
   return {
+    who: () => get("/api/v1/auth/session"),
+    signOut: async () => void (await call("/api/v1/auth/session", { ...shown, method: "DELETE" })),
     profile: () => get("/api/v1/profile"),
     models: () => get("/api/v1/models"),
     messages: (cursor) => {
@@ -46,32 +108,50 @@ export function connect(token: string): Api {
       return get(`/api/v1/messages?${query}`);
     },
     async *chat(question, signal) {
-      const response = await call("/api/v1/chat", {
-        method: "POST",
-        headers: { ...headers(token), "Content-Type": "application/json" },
-        body: JSON.stringify(question),
-        signal,
-      });
+      const response = await post("/api/v1/chat", JSON.stringify(question), { signal });
       if (!response.body) return notNexus();
       for await (const { event, data } of readEvents(response.body)) {
         yield { event, data: JSON.parse(data) } as RunEvent;
       }
     },
+    execute: async (body, signature) => {
+      const response = await post(EXECUTE, body, { headers: signature?.headers ?? {} });
+      return (await response.json().catch(notNexus)) as Outcome;
+    },
+    export: async () => {
+      const response = await call("/api/v1/export", shown);
+      const named = /filename="([\w.-]+)"/.exec(response.headers.get("Content-Disposition") ?? "");
+      return { name: named?.[1] ?? "nexus.jsonl", content: await response.blob() };
+    },
   };
 }
 
-function headers(token: string): Record<string, string> {
-  return { Authorization: `Bearer ${token}`, Accept: "application/json, text/event-stream" };
+interface Shown {
+  credentials: RequestCredentials;
+  headers: Record<string, string>;
+}
+
+function show(credential: Credential): Shown {
+  const headers: Record<string, string> = { Accept: "application/json, text/event-stream" };
+  if (credential.kind === "cookie") return { credentials: "same-origin", headers };
+  return { credentials: "omit", headers: { ...headers, Authorization: `Bearer ${credential.token}` } };
+}
+
+async function json<T>(path: string, init: RequestInit): Promise<T> {
+  const response = await call(path, init);
+  return (await response.json().catch(notNexus)) as T;
 }
 
 async function call(path: string, init: RequestInit): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(path, { ...init, cache: "no-store", credentials: "omit" });
+    response = await fetch(path, { ...init, cache: "no-store", redirect: "error" });
   } catch (error) {
     if (init.signal?.aborted) throw error;
     throw new Unreachable("The server did not answer.");
   }
+  const date = Date.parse(response.headers.get("Date") ?? "");
+  if (Number.isFinite(date)) ahead = date - Date.now();
   if (response.ok) return response;
   const body: unknown = await response.json().catch(() => undefined);
   throw asApiError(response.status, body);
@@ -81,7 +161,7 @@ function asApiError(status: number, body: unknown): ApiError {
   const error = (body as { error?: Partial<ApiError> } | undefined)?.error;
   const message =
     typeof error?.message === "string" ? error.message : `The server answered with ${status}.`;
-  return new ApiError(status, error?.code ?? "unknown", message, error?.retryable);
+  return new ApiError(status, error?.code ?? "unknown", message, error?.retryable, error?.field);
 }
 
 function notNexus(): never {

@@ -1,12 +1,16 @@
 // One person's conversation: what is stored, what has just been said, and what is being said now.
 
 import { ApiError, type Api } from "./api";
-import { fromFailure, type Problem } from "./problem";
+import { fromFailure, sentence, type Problem } from "./problem";
+import { Declined } from "./signer.svelte";
 import { answerText, apply, newTurn, turnsOf, type Turn } from "./turns";
-import type { StoredMessage } from "./types";
+import type { Outcome, StoredMessage } from "./types";
 
 /** A screen reader is told this much of an answer; the rest is there to be read. */
 const ANNOUNCED_CHARACTERS = 600;
+
+/** Why somebody who is signed in has no history and no profile. */
+export const NOT_MEMBERS = new Set(["not_a_member", "identity_pending", "identity_disabled"]);
 
 export class Conversation {
   /** Oldest first. */
@@ -29,7 +33,9 @@ export class Conversation {
   });
   readonly hasOlder: boolean = $derived(this.#cursor !== undefined);
   readonly busy: boolean = $derived(
-    this.#recent.some((turn) => turn.state === "waiting" || turn.state === "streaming"),
+    this.#recent.some(
+      (turn) => !turn.outcome && (turn.state === "waiting" || turn.state === "streaming"),
+    ),
   );
 
   constructor(
@@ -89,6 +95,27 @@ export class Conversation {
     }
   }
 
+  /** Shows a command and what comes of it. Nothing of it is stored, and no model sees it. */
+  async note(line: string, act: () => Promise<Outcome>): Promise<void> {
+    this.#count += 1;
+    this.#recent.push(newTurn(`turn-${this.#count}`, line, new Date()));
+    const turn = this.#recent.at(-1)!;
+    turn.outcome = "none";
+    try {
+      turn.outcome = await act();
+      turn.state = "finished";
+      this.announcement = sentence(turn.outcome.message);
+    } catch (failure) {
+      turn.state = "finished";
+      if (failure instanceof Declined) turn.remark = "You closed the question. Nothing was signed, nothing was done.";
+      else turn.problem = fromFailure(failure);
+      this.announcement = turn.remark ?? `${turn.problem?.title}. ${turn.problem?.detail}`;
+      if (turn.problem?.signedOut) this.onSignedOut(turn.problem);
+    } finally {
+      turn.answeredAt = new Date();
+    }
+  }
+
   /** Shows the stored answer of a turn of which only the beginning was read. */
   async reread(turn: Turn): Promise<void> {
     await this.load();
@@ -124,14 +151,14 @@ export class Conversation {
 
   /** A visitor has no history, which is no problem. */
   #report(failure: unknown): void {
-    if (failure instanceof ApiError && failure.code === "not_a_member") return;
+    if (failure instanceof ApiError && NOT_MEMBERS.has(failure.code)) return;
     this.problem = fromFailure(failure);
     if (this.problem.signedOut) this.onSignedOut(this.problem);
   }
 
   /** A turn that is over gives way when the stored run has an answer. */
   #isStored(turn: Turn): boolean {
-    if (turn.state === "waiting" || turn.state === "streaming") return false;
+    if (turn.outcome || turn.state === "waiting" || turn.state === "streaming") return false;
     // Stopped before the server had said a word: only the question can tell.
     if (turn.state === "stopped" && turn.runId === undefined) {
       return this.#stored.findLast(({ role }) => role === "human")?.content === turn.question;

@@ -66,13 +66,13 @@ describe("provenance", () => {
   });
 
   test("commands can be pasted as they are", () => {
-    expect(changeCommand(KEY, field("config.temperature", 0.5))).toBe(
+    expect(changeCommand(KEY, field("config.temperature", 0.5), 0.5)).toBe(
       `nexus config set ${KEY} temperature 0.5`,
     );
-    expect(changeCommand(KEY, field("config.model", "it's; rm -rf"))).toBe(
+    expect(changeCommand(KEY, field("config.model", "x"), "it's; rm -rf")).toBe(
       String.raw`nexus config set ${KEY} model 'it'\''s; rm -rf'`,
     );
-    expect(changeCommand(KEY, field("prompts.persona", "x"))).toBe(
+    expect(changeCommand(KEY, field("prompts.persona", "x"), "y")).toBe(
       `nexus prompt set ${KEY} persona --file persona.md`,
     );
     expect(resetCommand(KEY, field("prompts.persona", "x"))).toBe(`nexus prompt unset ${KEY} persona`);

@@ -1,20 +1,20 @@
 // Errors, made ready for people: what happened, and what to do.
 
 import { ApiError, Unreachable } from "./api";
+import { Refusal } from "./refusal";
 
 export interface Problem {
   title: string;
   detail: string;
   /** Asking again may help. */
   retryable: boolean;
-  /** The token is not accepted (any more). */
+  /** The session or the token is not accepted (any more). */
   signedOut?: boolean;
 }
 
 const NOT_ACCEPTED: Problem = {
-  title: "This token is not accepted",
-  detail:
-    "It may be incomplete, or from another server. In a terminal, `nexus identity token KEY` prints a new one for your key.",
+  title: "You are not signed in any more",
+  detail: "The session has ended, or was ended somewhere else. Sign in again.",
   retryable: false,
   signedOut: true,
 };
@@ -35,6 +35,10 @@ const TITLES: Record<string, string> = {
   unknown_model: "There is no such model",
   model_not_allowed: "This model is not open to you",
   field_locked: "This setting is locked here",
+  registration_closed: "Registration is closed here",
+  signature_refused: "The signature is not accepted",
+  sign_in_refused: "The sign-in was not accepted",
+  other_key: "This is the signature of another key",
 };
 
 export function fromEvent(error: { code: string; message: string; retryable: boolean }): Problem {
@@ -47,6 +51,7 @@ export function fromEvent(error: { code: string; message: string; retryable: boo
 
 export function fromFailure(failure: unknown): Problem {
   if (failure instanceof ApiError) return fromStatus(failure);
+  if (failure instanceof Refusal) return { title: "That did not work", detail: failure.message, retryable: false };
   if (failure instanceof Unreachable) {
     return {
       title: "Nexus cannot be reached",
@@ -62,7 +67,8 @@ export function fromFailure(failure: unknown): Problem {
 }
 
 function fromStatus(error: ApiError): Problem {
-  if (error.status === 401) return NOT_ACCEPTED;
+  // A signature can be refused too, which does not end a session.
+  if (error.code === "unauthenticated") return NOT_ACCEPTED;
   const detail = sentence(error.message);
   const title =
     TITLES[error.code] ??

@@ -82,11 +82,15 @@ export function limits(bounds: Bounds | undefined): string {
   return range ? `${range}, in steps of ${steps.join(" and ")}` : `In steps of ${steps.join(" and ")}`;
 }
 
-/** The command that changes a field, with the value in force as the example. */
-export function changeCommand(key: string, field: ProfileField): string {
+/** A change in words: "Temperature: 0.8 → 0.3". A text is shown by how long it is. */
+export function change(field: string, from: unknown, to: unknown): string {
+  return `${label(field)}: ${display(field, from)} → ${display(field, to)}`;
+}
+
+/** What somebody at the machine runs to set a field to this value. */
+export function changeCommand(key: string, field: ProfileField, value: unknown): string {
   const name = bareName(field.field);
   if (isPrompt(field.field)) return `nexus prompt set ${key} ${name} --file ${name}.md`;
-  const value = field.value ?? (name === "temperature" ? 0.7 : 1024);
   return `nexus config set ${key} ${name} ${quoted(String(value))}`;
 }
 

@@ -1,22 +1,86 @@
-// The token of the person who sits here. It lives as long as the tab, or longer only when asked to.
+// Who sits here. A session of a key is a cookie that the server keeps; a pasted token lives as long as
+// the tab, or longer only when asked to.
+
+import { ApiError, anybody, connect, type Credential } from "./api";
+import { fromFailure, type Problem } from "./problem";
+import { signer } from "./signer.svelte";
+import type { SignedIn } from "./types";
 
 const NAME = "nexus.token";
 
+export type Somebody = SignedIn & { credential: Credential };
+
 class Session {
-  token = $state<string | undefined>(read());
+  /** Until the server has told who is signed in, nobody knows. */
+  knows = $state(false);
+  who = $state.raw<Somebody | undefined>();
   /** Why the person was signed out, when it was not by choice. */
   reason = $state<string | undefined>();
+  /** Why nobody knows. */
+  problem = $state<Problem | undefined>();
 
-  signIn(token: string, keep: boolean): void {
-    this.reason = undefined;
-    this.token = token;
-    write(keep ? "localStorage" : "sessionStorage", token);
+  /** Asks the server who is signed in. */
+  async begin(): Promise<void> {
+    this.problem = undefined;
+    const token = read();
+    const credential: Credential = token ? { kind: "token", token } : { kind: "cookie" };
+    try {
+      this.who = { ...(await connect(credential).who()), credential };
+    } catch (failure) {
+      if (!(failure instanceof ApiError && failure.status === 401)) {
+        this.problem = fromFailure(failure);
+        return;
+      }
+      if (token) this.drop("This token is not accepted any more.");
+    }
+    this.knows = true;
   }
 
-  signOut(reason?: string): void {
+  /** Signs in with the key of this address. */
+  async signInWithKey(address: string): Promise<void> {
+    const { message_template: template } = await anybody.challenge();
+    const { message, signature } = await signer.signIn(address, template);
+    const who = await anybody.verify(message, signature);
+    forget();
+    this.#enter({ ...who, credential: { kind: "cookie" } });
+  }
+
+  async signInWithToken(token: string, keep: boolean): Promise<void> {
+    const credential: Credential = { kind: "token", token };
+    const who = await connect(credential).who();
+    write(keep ? "localStorage" : "sessionStorage", token);
+    this.#enter({ ...who, credential });
+  }
+
+  /** Asks again whether the person is a member by now. */
+  async refresh(): Promise<void> {
+    const { who } = this;
+    if (who) this.who = { ...(await connect(who.credential).who()), credential: who.credential };
+  }
+
+  /** Ends a session of a key on the server. A pasted token is only forgotten here: its owner has it
+   * from elsewhere, and may use it elsewhere. */
+  async signOut(): Promise<void> {
+    const { who } = this;
+    if (who?.credential.kind === "cookie") {
+      await connect(who.credential).signOut().catch((failure: unknown) => {
+        if (!(failure instanceof ApiError && failure.status === 401)) throw failure;
+      });
+    }
+    this.drop();
+  }
+
+  /** Forgets who was signed in. */
+  drop(reason?: string): void {
     this.reason = reason;
-    this.token = undefined;
-    for (const storage of ["sessionStorage", "localStorage"] as const) write(storage, undefined);
+    this.who = undefined;
+    signer.lock();
+    forget();
+  }
+
+  #enter(who: Somebody): void {
+    this.reason = undefined;
+    this.who = who;
   }
 }
 
@@ -26,6 +90,10 @@ function read(): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+function forget(): void {
+  for (const storage of ["sessionStorage", "localStorage"] as const) write(storage, undefined);
 }
 
 /** Without storage, the token is kept in memory until the page is closed. */

@@ -2,7 +2,7 @@
 // turns, so that a conversation looks the same while it happens and afterwards.
 
 import type { Problem } from "./problem";
-import type { AnsweredBy, Notice, RunEvent, RunFinished, StoredMessage, Usage } from "./types";
+import type { AnsweredBy, Notice, Outcome, RunEvent, RunFinished, StoredMessage, Usage } from "./types";
 import { fromEvent } from "./problem";
 
 export interface ToolCall {
@@ -35,6 +35,8 @@ export interface Turn {
   runId?: string;
   /** How many messages the server says it stored. */
   stored?: number;
+  /** Set for a command: what came of it. It is not part of the conversation that is stored. */
+  outcome?: Outcome | "none";
 }
 
 const UNANSWERED = "There is no answer to this: it failed, or is still being written.";

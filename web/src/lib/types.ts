@@ -39,6 +39,67 @@ export interface Profile {
   notices: Notice[];
 }
 
+export type Standing = "member" | "visitor" | "pending" | "disabled";
+
+export interface SessionInfo {
+  id: string;
+  scope: string;
+  created_at: string;
+  last_seen_at: string;
+  expires_at: string;
+  client: string;
+  /** Only in a list: whether it is the one that asked. */
+  current?: boolean;
+}
+
+/** Who is signed in. */
+export interface SignedIn {
+  public_key: string;
+  standing: Standing;
+  is_admin: boolean;
+  session: SessionInfo;
+}
+
+export interface Challenge {
+  message_template: string;
+  chain_id: number;
+}
+
+export interface ApiKey {
+  id: string;
+  name: string;
+  scopes: string[];
+  models: string[] | null;
+  created_at: string;
+  expires_at: string;
+  last_used_at: string | null;
+  revoked_at: string | null;
+}
+
+export interface Argument {
+  name: string;
+  type: "text" | "count" | "list" | "value";
+  required: boolean;
+  description: string;
+}
+
+/** A command, as this server has it. */
+export interface Described {
+  name: string;
+  description: string;
+  usage: string;
+  arguments: Argument[];
+  audience: "visitor" | "member";
+  needs_signature: boolean;
+}
+
+/** What came of a command. */
+export interface Outcome {
+  command: string;
+  message: string;
+  data: unknown;
+}
+
 export interface AnsweredBy {
   name: string;
   provider: string;

@@ -9,6 +9,7 @@ import {
   type Browser,
   type BrowserContext,
   type BrowserContextOptions,
+  type Locator,
   type Page,
 } from "playwright-core";
 import { expect } from "vitest";
@@ -43,7 +44,13 @@ export class Visit {
     private readonly complaints: string[],
   ) {}
 
-  static async begin(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Visit> {
+  /** `prepare` runs before the page is opened. */
+  static async begin(
+    browser: Browser,
+    url: string,
+    options: BrowserContextOptions = {},
+    prepare: (page: Page) => Promise<void> = async () => undefined,
+  ): Promise<Visit> {
     const context = await browser.newContext({ locale: "en-GB", ...options });
     await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: url });
     const page = await context.newPage();
@@ -62,14 +69,48 @@ export class Visit {
       const expected = message.text().startsWith("Failed to load resource");
       if (message.type() === "error" && !expected) complaints.push(message.text());
     });
+    await prepare(page);
     await page.goto(url);
     return new Visit(page, context, url, foreign, complaints);
   }
 
-  async signIn(token: string): Promise<void> {
+  async signIn(token: string, keep = false): Promise<void> {
+    await this.page.getByRole("button", { name: "I have a token" }).click();
     await this.page.getByLabel("Your token").fill(token);
+    if (keep) await this.page.getByLabel("Keep it on this computer").check();
     await this.page.getByRole("button", { name: "Enter" }).click();
     await this.page.getByLabel("Your message").waitFor();
+  }
+
+  /** Makes a key under this passphrase, and signs in with it. Gives its address. */
+  async makeKey(passphrase: string, keep = false): Promise<string> {
+    const { page } = this;
+    await page.getByRole("button", { name: /^Make (my|another) key$/ }).click();
+    await page.getByLabel("A passphrase for this browser").fill(passphrase);
+    await page.getByLabel("The passphrase again").fill(passphrase);
+    if (keep) await page.getByLabel("Keep my key unlocked").check();
+    await page.getByRole("button", { name: "Make my key" }).click();
+    await page.getByText("This is you now").waitFor();
+    await this.expectAccessible();
+    await this.picture("new-key");
+    const address = await page.locator(".made code").innerText();
+    await page.getByRole("button", { name: "Go on without a copy" }).click();
+    await page.getByLabel("Your message").waitFor();
+    return address;
+  }
+
+  /** Types the passphrase that a signature asks for. */
+  async sign(passphrase: string, action: string, keep = false): Promise<void> {
+    const dialog = this.page.getByRole("dialog").filter({ has: this.page.locator("#sign-title") });
+    await dialog.getByLabel("Your passphrase").fill(passphrase);
+    if (keep) await dialog.getByLabel("Keep my key unlocked").check();
+    await dialog.getByRole("button", { name: action, exact: true }).click();
+    await dialog.waitFor({ state: "detached" });
+  }
+
+  /** A setting's card. */
+  card(name: string): Locator {
+    return this.page.getByRole("article", { name });
   }
 
   async ask(question: string): Promise<void> {

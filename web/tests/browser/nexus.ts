@@ -14,6 +14,8 @@ const run = promisify(execFile);
 export interface Person {
   key: string;
   token: string;
+  /** Where the private key is. */
+  file?: string;
 }
 
 export class Nexus {
@@ -23,15 +25,19 @@ export class Nexus {
     private readonly server: ChildProcess,
   ) {}
 
-  /** The template that comes with the program, with `provider` as the model on this machine. */
-  static async start(provider: string): Promise<Nexus> {
+  /** The template that comes with the program, with `provider` as the model on this machine. Who may
+   * register is a setting. */
+  static async start(provider: string, registration = "open"): Promise<Nexus> {
     const data = await mkdtemp(join(tmpdir(), "nexus-page-"));
     const template = await readFile(join(root, "config.example.yml"), "utf8");
     const config = join(data, "template.yml");
     await writeFile(config, template.replace("http://127.0.0.1:11434/v1", provider));
     const prompts = join(root, "prompts");
     await nexus(data, "init", "--config", config, "--prompts", prompts, "--default-model", "echo");
-    const server = spawn(program, ["--data", data, "serve", "--listen", "127.0.0.1:0"], {
+    const settings = join(data, "nexus.yml");
+    await writeFile(settings, `registration: ${registration}\n`);
+    const words = ["--data", data, "--settings", settings, "serve", "--listen", "127.0.0.1:0"];
+    const server = spawn(program, words, {
       stdio: ["ignore", "pipe", "pipe"],
     });
     return new Nexus(await address(server), data, server);
@@ -43,8 +49,9 @@ export class Nexus {
 
   async member(): Promise<Person> {
     const text = await this.cli("identity", "new", "--json");
-    const { public_key: key, token } = JSON.parse(text) as { public_key: string; token: string };
-    return { key, token };
+    type Made = { public_key: string; token: string; key_file: string };
+    const { public_key: key, token, key_file: file } = JSON.parse(text) as Made;
+    return { key, token, file };
   }
 
   /** Somebody with a key and a token, whom nobody registered. */

@@ -37,8 +37,9 @@ test("pictures for the README", async () => {
     await visit.askAndWait("I would like to bake bread this weekend, but I hate kneading. Ideas?");
     await visit.picture("readme-chat");
     await visit.page.getByRole("button", { name: /My settings/ }).click();
-    const card = visit.page.getByRole("article").filter({ hasText: "Temperature" });
-    await card.getByText("Change it").click();
+    const card = visit.card("Temperature");
+    await card.getByRole("button", { name: "Change" }).click();
+    await card.getByLabel("Temperature", { exact: true }).fill("0.3");
     await visit.picture("readme-settings");
     await visit.end();
     expect(said).toContain("nxd_");

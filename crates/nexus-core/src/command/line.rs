@@ -13,39 +13,49 @@ pub fn split_line(line: &str) -> (&str, &str) {
     (name, rest.trim())
 }
 
+/// Reads a line: the name of a command and its arguments. Arguments stand in the order of the
+/// command's description, separated by spaces; the last one takes the rest of the line, so that a
+/// text needs no quotes. Whether they are of the right type is for [`Command::read`] to say.
+///
+/// # Errors
+/// When there is no such command, or more words than it has arguments.
+pub fn read_line(line: &str) -> Result<(CommandName, Map<String, Value>), CommandError> {
+    let (name, mut rest) = split_line(line);
+    let name: CommandName = name.parse()?;
+    let spec = name.spec();
+    let mut arguments = Map::new();
+    for (index, argument) in spec.arguments.iter().enumerate() {
+        if rest.is_empty() {
+            break;
+        }
+        let is_last = index + 1 == spec.arguments.len();
+        let word = if is_last {
+            std::mem::take(&mut rest)
+        } else {
+            let (word, after) = split_line(rest);
+            rest = after;
+            word
+        };
+        let value = value(argument.kind, word, &arguments);
+        arguments.insert(argument.name.to_owned(), value);
+    }
+    if rest.is_empty() {
+        return Ok((name, arguments));
+    }
+    Err(CommandError::UnknownArgument {
+        command: name,
+        found: rest.chars().take(80).collect(),
+        usage: spec.usage(),
+    })
+}
+
 impl Command {
-    /// Reads a line. Arguments stand in the order of the command's description, separated by
-    /// spaces; the last one takes the rest of the line, so that a text needs no quotes.
+    /// Reads a line, as [`read_line`] does.
     ///
     /// # Errors
     /// When there is no such command, or an argument is missing or of the wrong type.
     pub fn from_line(line: &str) -> Result<Self, CommandError> {
-        let (name, mut rest) = split_line(line);
-        let name: CommandName = name.parse()?;
-        let spec = name.spec();
-        let mut arguments = Map::new();
-        for (index, argument) in spec.arguments.iter().enumerate() {
-            if rest.is_empty() {
-                break;
-            }
-            let is_last = index + 1 == spec.arguments.len();
-            let word = if is_last {
-                std::mem::take(&mut rest)
-            } else {
-                let (word, after) = split_line(rest);
-                rest = after;
-                word
-            };
-            let value = value(argument.kind, word, &arguments);
-            arguments.insert(argument.name.to_owned(), value);
-        }
-        if !rest.is_empty() {
-            return Err(CommandError::UnknownArgument {
-                command: name,
-                found: rest.chars().take(80).collect(),
-                usage: spec.usage(),
-            });
-        }
+        let (name, arguments) = read_line(line)?;
         Self::read(name, &arguments)
     }
 }

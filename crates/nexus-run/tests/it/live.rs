@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::DateTime;
+use nexus_core::audit::Actor;
 use nexus_core::clock::ManualClock;
 use nexus_core::egress::Secrets;
 use nexus_core::{Clock, Environment, Standing};
@@ -175,6 +176,13 @@ async fn an_edit_by_hand_becomes_one_version_however_many_servers_watch() {
         .map(|it| (it.version, &*it.author))
         .collect();
     assert_eq!(authors, [(3, EDITED_BY), (2, EDITED_BY), (1, "test")]);
+    let recorded = servers[0].0.audit(0, 10).await.unwrap().entries;
+    let hashes = recorded.iter().map(|entry| {
+        assert_eq!(entry.actor, Actor::System);
+        entry.details["document"].after.unwrap().to_string()
+    });
+    let hashes: Vec<_> = hashes.collect();
+    assert!(hashes.contains(&versions[0].hash) && hashes.contains(&versions[1].hash));
 }
 
 #[tokio::test]

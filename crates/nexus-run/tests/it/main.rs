@@ -7,7 +7,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod administration;
 mod chaos;
+mod gate;
 mod invariants;
 mod live;
 mod personal;

@@ -1,14 +1,24 @@
 //! A template on its way into the store.
 
+use nexus_core::audit::Actor;
 use nexus_core::egress::Secrets;
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::{Clock, Environment, Standing};
 use nexus_llm::scripted::ScriptedModel;
-use nexus_run::{Destination, Proposal, ProposalError};
+use nexus_run::{Administration, Destination, Proposal, ProposalError};
 use nexus_store::{ConfigStore, IdentityStore};
 use serde_json::{Value, json};
 
 use crate::world::{World, put_template, template};
+
+fn administration(world: &World) -> Administration<'_> {
+    Administration {
+        store: &*world.store,
+        at: world.clock.now(),
+        actor: Actor::System,
+        signature: None,
+    }
+}
 
 async fn propose(
     world: &World,
@@ -68,7 +78,7 @@ async fn what_changed_meanwhile_is_not_overwritten() {
     let proposal = propose(&world, cooler(), None).await.unwrap();
     assert!(proposal.changes_something());
     put_template(&*world.store, template(), Some(1)).await;
-    let refused = proposal.store(&*world.store, "me", world.clock.now()).await;
+    let refused = proposal.store(&administration(&world), "me").await;
     assert!(
         matches!(refused, Err(ProposalError::Conflict)),
         "{refused:?}"
@@ -77,7 +87,7 @@ async fn what_changed_meanwhile_is_not_overwritten() {
     assert_eq!(stored.unwrap().unwrap().version, 2);
 
     let proposal = propose(&world, cooler(), None).await.unwrap();
-    let stored = proposal.store(&*world.store, "me", world.clock.now()).await;
+    let stored = proposal.store(&administration(&world), "me").await;
     let stored = stored.unwrap();
     assert_eq!((stored.version, &*stored.author), (3, "me"));
     assert!(

@@ -14,13 +14,13 @@ use nexus_core::egress::Secrets;
 use nexus_core::event::{Channel, RunEvent, RunFinished};
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::tools::ToolServer;
-use nexus_core::{Clock, Environment, Field, Overrides, PublicKey, Standing};
+use nexus_core::{Clock, Command, Environment, Field, Label, Overrides, PublicKey, Standing};
 use nexus_llm::LanguageModel;
 use nexus_llm::scripted::ScriptedModel;
 use nexus_run::tools::{Away, Offered, ToolServers};
 use nexus_run::{
-    CurrentTime, Gate, LiveTemplate, NewRun, OnDisconnect, Orchestrator, Question, RunStream, Tool,
-    ToolBox, personal,
+    Authority, CommandFailure, Commands, CurrentTime, Gate, LiveTemplate, NewRun, OnDisconnect,
+    Orchestrator, Order, Outcome, Question, Registration, RunStream, Tool, ToolBox,
 };
 use nexus_store::{
     EmbeddedStore, IdentityStore as _, MessageStore as _, NewTemplate, Store, StoreError,
@@ -30,7 +30,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::observed::{Observed, Observer};
+pub(crate) use self::observed::{Observed, Observer};
 
 pub(crate) const ALICE: PublicKey = PublicKey::from_bytes([0xa1; 20]);
 pub(crate) const BOB: PublicKey = PublicKey::from_bytes([0xb0; 20]);
@@ -63,7 +63,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<WatchedStore>,
     pub(crate) model: ScriptedModel,
     pub(crate) clock: Arc<ManualClock>,
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl World {
@@ -118,7 +118,7 @@ impl World {
             store,
             model: ScriptedModel::default(),
             clock,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -132,11 +132,35 @@ impl World {
     }
 
     pub(crate) async fn set(&self, owner: PublicKey, field: &str, value: Value) {
-        let genesis = self.orchestrator.template.current().unwrap();
-        let field: Field = field.parse().unwrap();
-        personal::set(&*self.store, &genesis, owner, &field, &value)
-            .await
-            .unwrap();
+        let command = match field.parse().unwrap() {
+            Field::Config(field) => Command::ConfigSet { field, value },
+            Field::Prompt(name) => {
+                let content = value.as_str().unwrap().to_owned();
+                Command::PromptSet { name, content }
+            }
+        };
+        self.execute(owner, command).await.unwrap();
+    }
+
+    /// Executes a command as somebody at the machine.
+    pub(crate) async fn execute(
+        &self,
+        subject: PublicKey,
+        command: Command,
+    ) -> Result<Outcome, CommandFailure> {
+        let commands = Commands {
+            store: self.store.clone(),
+            gate: self.orchestrator.gate.clone(),
+            template: self.orchestrator.template.clone(),
+            clock: self.clock.clone(),
+            registration: Registration::Closed,
+        };
+        let order = Order {
+            subject,
+            authority: Authority::Operator(Label::cut("test")),
+            command,
+        };
+        commands.execute(order).await
     }
 
     /// What is stored of somebody, oldest first: role and text.
@@ -246,6 +270,8 @@ pub(crate) type WatchedStore = Observed<Watch>;
 pub(crate) struct Watch {
     writes: AtomicUsize,
     identity_reads: AtomicUsize,
+    session_reads: AtomicUsize,
+    api_key_reads: AtomicUsize,
     /// The append that fails, counted from 1. 0: none.
     failing_append: AtomicU32,
     appends: AtomicU32,
@@ -273,6 +299,14 @@ impl Watch {
         self.identity_reads.load(Ordering::SeqCst)
     }
 
+    pub(crate) fn session_reads(&self) -> usize {
+        self.session_reads.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn api_key_reads(&self) -> usize {
+        self.api_key_reads.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn fail_append(&self, number: u32) {
         self.failing_append.store(number, Ordering::SeqCst);
     }
@@ -289,6 +323,14 @@ impl Observer for Watch {
             "identity" => {
                 self.identity_reads.fetch_add(1, Ordering::SeqCst);
                 failing == Some(Fault::Identity)
+            }
+            "session" => {
+                self.session_reads.fetch_add(1, Ordering::SeqCst);
+                false
+            }
+            "api_key" => {
+                self.api_key_reads.fetch_add(1, Ordering::SeqCst);
+                false
             }
             "history" => {
                 assert_ne!(failing, Some(Fault::Panic), "told to panic");

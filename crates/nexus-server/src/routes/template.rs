@@ -7,16 +7,18 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use http::StatusCode;
+use nexus_core::audit::Actor;
 use nexus_core::genesis::{GenesisDoc, Problem, Problems};
 use nexus_core::plan::Plan;
 use nexus_core::{Environment, Genesis, Timestamp};
-use nexus_run::{Destination, Proposal, ProposalError, TemplateHealth};
+use nexus_run::{Administration, Destination, Proposal, ProposalError, TemplateHealth};
 use nexus_store::{StoreError, TemplateVersion};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::body::{JsonBody, shortened};
 use crate::caller::Admin;
+use crate::object::Object;
 use crate::{ApiError, AppState};
 
 /// How many identities the plan of one request looks at.
@@ -110,7 +112,7 @@ pub(crate) async fn show_template(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Change {
-    document: Map<String, Value>,
+    document: Object,
     /// The version that the document was made from. 0: there was none.
     expected_version: u64,
 }
@@ -146,7 +148,7 @@ pub(crate) async fn change_template(
         secrets: live.secrets(),
         at_most: Some(PLANNED),
     };
-    let proposal = Proposal::new(destination, GenesisDoc::new(change.document)).await?;
+    let proposal = Proposal::new(destination, GenesisDoc::new(change.document.0)).await?;
     let current = proposal.current().unwrap_or(0);
     if current != change.expected_version {
         return Err(outdated(change.expected_version, current));
@@ -154,8 +156,14 @@ pub(crate) async fn change_template(
     let (plan, warnings) = (proposal.plan.clone(), proposal.warnings.clone());
     let is_stored = !options.dry_run && proposal.changes_something();
     let version = if is_stored {
-        let now = state.orchestrator.clock.now();
-        let stored = proposal.store(store, &author.to_string(), now).await?;
+        let administration = Administration {
+            store,
+            at: state.orchestrator.clock.now(),
+            actor: Actor::Key(author),
+            signature: None,
+        };
+        let author = author.to_string();
+        let stored = proposal.store(&administration, &author).await?;
         // Whoever changed it sees it in force with their next request.
         live.reload().await;
         stored.version

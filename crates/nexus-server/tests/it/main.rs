@@ -17,4 +17,5 @@ mod page;
 mod reading;
 mod shutdown;
 mod template;
+mod threats;
 mod world;

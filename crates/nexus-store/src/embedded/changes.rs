@@ -1,44 +1,95 @@
-//! Who may have to read again: the generation of the data, told to everybody who waits for it.
+//! Who may have to read again.
 //!
-//! The number lives in the database and grows in the transaction that makes a change. The writer
-//! tells it after its own commits, a thread of its own tells it after those of other processes.
+//! A number in the database, the generation, grows in the transaction that makes a change. The
+//! writer accounts for what it adds to it. Where the number is higher than that, another process
+//! has changed something; nobody knows what, so then everything is in doubt.
 
 use std::convert::Infallible;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::threads::Joined;
+use crate::{Freshness, Subject};
 
 /// How often other processes are looked for. A look costs a few microseconds.
 const PERIOD: Duration = Duration::from_millis(250);
 
-/// The newest known generation.
+/// What a job of this process changed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Change {
+    Template,
+    Of(Subject),
+}
+
+impl<S: Into<Subject>> From<S> for Change {
+    fn from(subject: S) -> Self {
+        Self::Of(subject.into())
+    }
+}
+
+/// What is known of changes.
 #[derive(Clone, Debug)]
-pub(super) struct Changes(watch::Sender<u64>);
+pub(super) struct Changes {
+    freshness: Freshness,
+    templates: watch::Sender<u64>,
+    /// The generation up to which everything is noted, or is about to be by the writer.
+    accounted: Arc<AtomicI64>,
+}
 
 impl Changes {
     /// Starts with the generation of the data that is there.
     pub(super) fn new(generation: i64) -> Self {
-        Self(watch::Sender::new(generation.cast_unsigned()))
+        Self {
+            freshness: Freshness::new(),
+            templates: watch::Sender::new(1),
+            accounted: Arc::new(AtomicI64::new(generation)),
+        }
     }
 
-    /// Tells a generation, if it is news.
-    pub(super) fn publish(&self, generation: i64) {
-        let generation = generation.cast_unsigned();
-        self.0.send_if_modified(|known| {
-            let is_news = generation > *known;
-            *known = generation.max(*known);
-            is_news
-        });
+    pub(super) fn templates(&self) -> watch::Receiver<u64> {
+        self.templates.subscribe()
     }
 
-    /// Something to wait on for the next change.
-    pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
-        self.0.subscribe()
+    pub(super) fn freshness(&self) -> &Freshness {
+        &self.freshness
+    }
+
+    /// Notes what was committed here, before anybody is told that it is.
+    pub(super) fn tell(&self, change: Change) {
+        match change {
+            Change::Template => self.templates.send_modify(|number| *number += 1),
+            Change::Of(subject) => self.freshness.changed(subject),
+        }
+    }
+
+    /// Accounts for what the writer is about to commit. Until then nobody else can commit.
+    pub(super) fn announce(&self, generation: i64) {
+        self.accounted.fetch_max(generation, Ordering::AcqRel);
+    }
+
+    /// Takes back what was announced and not committed. Somebody else may have used the number
+    /// since, so this is a doubt too.
+    pub(super) fn take_back(&self, generation: i64) {
+        self.accounted.store(generation, Ordering::Release);
+        self.doubt();
+    }
+
+    /// Looks at a generation that was found.
+    pub(super) fn found(&self, generation: i64) {
+        if self.accounted.fetch_max(generation, Ordering::AcqRel) < generation {
+            self.doubt();
+        }
+    }
+
+    fn doubt(&self) {
+        self.freshness.doubt();
+        self.templates.send_modify(|number| *number += 1);
     }
 }
 
@@ -50,17 +101,17 @@ pub(super) struct Lookout {
 }
 
 impl Lookout {
-    /// Starts the thread.
+    /// Looks for the first time, and starts the thread.
     pub(super) fn start(connection: Connection, changes: Changes) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel::<Infallible>();
+        let mut look = Look {
+            connection,
+            changes,
+            seen: None,
+            failing: false,
+        };
+        look.again();
         let thread = Joined::start("nexus-store-look", move || {
-            let mut look = Look {
-                connection,
-                changes,
-                seen: None,
-                failing: false,
-            };
-            look.again();
             while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
                 look.again();
             }
@@ -81,11 +132,16 @@ struct Look {
 
 impl Look {
     fn again(&mut self) {
+        let since = Instant::now();
         let result = self.look();
-        if let Err(error) = &result
-            && !self.failing
-        {
-            tracing::warn!(%error, "cannot look for changes of other processes");
+        match &result {
+            Ok(()) => self.changes.freshness.vouch(since),
+            Err(error) => {
+                if !self.failing {
+                    tracing::warn!(%error, "cannot look for changes of other processes");
+                }
+                self.changes.doubt();
+            }
         }
         self.failing = result.is_err();
     }
@@ -97,7 +153,7 @@ impl Look {
             .prepare_cached("PRAGMA data_version")?
             .query_row([], |row| row.get(0))?;
         if self.seen != Some(version) {
-            self.changes.publish(generation(&self.connection)?);
+            self.changes.found(generation(&self.connection)?);
             self.seen = Some(version);
         }
         Ok(())

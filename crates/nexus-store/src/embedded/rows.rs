@@ -15,28 +15,51 @@ use rusqlite::types::FromSql;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::installation::WholeIdentity;
 use crate::{StoreError, StoredTemplate, TemplateVersion};
 
 /// Columns as [`sql::IDENTITY`](super::sql::IDENTITY) names them.
 pub(super) fn identity(row: &Row<'_>) -> Result<Identity, StoreError> {
+    let WholeIdentity {
+        public_key,
+        created_at,
+        standing,
+        is_admin,
+        metadata,
+        config_overrides,
+        prompt_overrides,
+        version,
+    } = whole_identity(row)?;
+    Ok(Identity {
+        public_key,
+        created_at,
+        standing,
+        is_admin,
+        overrides: Overrides::from_stored(&config_overrides, &prompt_overrides),
+        metadata,
+        version,
+    })
+}
+
+/// The same columns, nothing left out.
+pub(super) fn whole_identity(row: &Row<'_>) -> Result<WholeIdentity, StoreError> {
     let key: String = row.get(0)?;
     let read = Read {
         row,
         what: &format_args!("identity {key}"),
     };
-    let config = read.object(3, "config_overrides")?;
-    let prompts = read.object(4, "prompt_overrides")?;
     let standing: String = read.column(6, "standing")?;
-    Ok(Identity {
-        public_key: key.parse().map_err(|error| read.corrupt(error))?,
-        created_at: read.time(1, "created_at")?,
+    Ok(WholeIdentity {
         standing: Standing::parse(&standing).ok_or_else(|| {
             read.corrupt(format_args!(
                 "standing is {standing:?}, expected active, pending or disabled"
             ))
         })?,
         is_admin: read.column(7, "is_admin")?,
-        overrides: Overrides::from_stored(&config, &prompts),
+        config_overrides: read.object(3, "config_overrides")?,
+        prompt_overrides: read.object(4, "prompt_overrides")?,
+        public_key: key.parse().map_err(|error| read.corrupt(error))?,
+        created_at: read.time(1, "created_at")?,
         metadata: read.object(2, "metadata")?,
         version: read.count(5, "version")?,
     })

@@ -83,7 +83,8 @@ pub(super) const SESSION: &str = "
 
 pub(super) const ERASE_MESSAGES: &str = "DELETE FROM messages WHERE owner_key = ?1";
 
-pub(super) const ERASE_SESSIONS: &str = "DELETE FROM sessions WHERE owner_key = ?1";
+pub(super) const ERASE_SESSIONS: &str =
+    "DELETE FROM sessions WHERE owner_key = ?1 RETURNING digest";
 
 pub(super) const ERASE_IDENTITY: &str = "DELETE FROM identities WHERE public_key = ?1";
 

@@ -1,6 +1,6 @@
 //! The traits for trust, on one file.
 
-mod rows;
+pub(super) mod rows;
 pub(super) mod work;
 
 use async_trait::async_trait;
@@ -24,9 +24,12 @@ impl ApiKeyStore for EmbeddedStore {
         if key.owner_key != owner.public_key {
             return Err(conflict(format!("the owner of API key {}", key.id)));
         }
-        let registered_at = owner.created_at;
+        let (registered_at, id) = (owner.created_at, key.id);
         self.writer
-            .write(move |file| work::create_api_key(file, registered_at, &key))
+            .change(
+                move |file| work::create_api_key(file, registered_at, &key),
+                move |()| vec![id.into()],
+            )
             .await
     }
 
@@ -47,7 +50,10 @@ impl ApiKeyStore for EmbeddedStore {
         at: Timestamp,
     ) -> Result<bool, StoreError> {
         self.writer
-            .write(move |file| work::revoke_api_key(file, owner, id, at))
+            .change(
+                move |file| work::revoke_api_key(file, owner, id, at),
+                move |is_revoked| is_revoked.then_some(id.into()).into_iter().collect(),
+            )
             .await
     }
 

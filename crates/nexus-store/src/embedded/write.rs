@@ -2,13 +2,14 @@
 //! checks still holds when it writes.
 
 use nexus_core::{
-    Field, Identity, Message, OverrideWrite, PublicKey, Session, Standing, Timestamp,
+    ApiKeyId, Field, Identity, Message, OverrideWrite, PublicKey, Session, Standing, Timestamp,
+    TokenDigest,
 };
 use rusqlite::{Connection, Params};
 
 use super::fault::{conflict, is_duplicate};
 use super::{read, sql};
-use crate::{Created, Erased, NewTemplate, StoreError, StoredTemplate};
+use crate::{Created, Erased, NewTemplate, StoreError, StoredTemplate, Subject};
 
 pub(super) fn put_template(
     connection: &Connection,
@@ -90,19 +91,33 @@ pub(super) fn write_override(
     read::identity(connection, key)?.ok_or_else(|| gone(key))
 }
 
+/// Says what was remembered of all that, too.
 pub(super) fn erase_identity(
     connection: &Connection,
     key: PublicKey,
-) -> Result<Erased, StoreError> {
+) -> Result<(Erased, Vec<Subject>), StoreError> {
+    let mut subjects = vec![Subject::Identity(key)];
     let key = key.to_string();
-    Ok(Erased {
-        messages: execute(connection, sql::ERASE_MESSAGES, [&key])?,
-        sessions: execute(connection, sql::ERASE_SESSIONS, [&key])?,
-        api_keys: execute(connection, sql::trust::ERASE_API_KEYS, [&key])?,
+    let messages = execute(connection, sql::ERASE_MESSAGES, [&key])?;
+    let sessions = read::all(connection, sql::ERASE_SESSIONS, [&key], |row| {
+        Ok(Subject::Session(TokenDigest::from_bytes(row.get(0)?)))
+    })?;
+    // An id that is none was never asked for.
+    let api_keys = read::all(connection, sql::trust::ERASE_API_KEYS, [&key], |row| {
+        let id: Option<ApiKeyId> = row.get::<_, String>(0)?.parse().ok();
+        Ok(id.map(Subject::ApiKey))
+    })?;
+    let erased = Erased {
+        messages,
+        sessions: sessions.len() as u64,
+        api_keys: api_keys.len() as u64,
         usage: execute(connection, sql::trust::ERASE_USAGE, [&key])?,
         counters: execute(connection, sql::trust::ERASE_COUNTERS, [&key])?,
         identities: execute(connection, sql::ERASE_IDENTITY, [&key])?,
-    })
+    };
+    subjects.extend(sessions);
+    subjects.extend(api_keys.into_iter().flatten());
+    Ok((erased, subjects))
 }
 
 pub(super) fn append(

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::changes::{Changes, generation};
+use super::changes::{Change, Changes, generation};
 use super::fault::stopped;
 use super::open::PATIENCE;
 use super::schema;
@@ -56,26 +56,38 @@ impl Writer {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.hand_in(work, false).await
+        self.hand_in(work, |_| Vec::new(), false).await
     }
 
-    /// Does `work`, and then takes what it deleted out of the write-ahead log too.
+    /// Does `work`, and notes what it changed as `changed` says.
+    pub(super) async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        changed: impl FnOnce(&T) -> Vec<Change> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.hand_in(work, changed, false).await
+    }
+
+    /// As [`change`](Self::change), and then takes what was deleted out of the write-ahead log too.
     pub(super) async fn erase<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        changed: impl FnOnce(&T) -> Vec<Change> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.hand_in(work, true).await
+        self.hand_in(work, changed, true).await
     }
 
     async fn hand_in<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        changed: impl FnOnce(&T) -> Vec<Change> + Send + 'static,
         erases: bool,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         let task = Task {
             work: Some(work),
             result: None,
+            changed,
             erases,
             reply,
         };
@@ -98,21 +110,23 @@ trait Job: Send {
     fn run(&mut self, connection: &Connection) -> Result<(), StoreError>;
     /// Whether it deletes what must not be found again.
     fn erases(&self) -> bool;
-    /// Answers, after the transaction has ended one way or the other.
-    fn answer(self: Box<Self>, commit: Result<(), StoreError>);
+    /// Notes what was changed and answers, after the transaction has ended one way or the other.
+    fn answer(self: Box<Self>, commit: Result<(), StoreError>, changes: &Changes);
 }
 
-struct Task<T, F> {
+struct Task<T, F, C> {
     work: Option<F>,
     result: Option<Result<T, StoreError>>,
+    changed: C,
     erases: bool,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<T, F> Job for Task<T, F>
+impl<T, F, C> Job for Task<T, F, C>
 where
     T: Send,
     F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+    C: FnOnce(&T) -> Vec<Change> + Send,
 {
     fn run(&mut self, connection: &Connection) -> Result<(), StoreError> {
         let Some(work) = self.work.take() else {
@@ -128,10 +142,15 @@ where
         self.erases
     }
 
-    fn answer(self: Box<Self>, commit: Result<(), StoreError>) {
+    fn answer(self: Box<Self>, commit: Result<(), StoreError>, changes: &Changes) {
+        let result = commit.and(self.result.unwrap_or_else(|| Err(stopped())));
+        if let Ok(done) = &result {
+            for change in (self.changed)(done) {
+                changes.tell(change);
+            }
+        }
         // Whoever does not wait any more does not need to know.
-        let result = self.result.unwrap_or_else(|| Err(stopped()));
-        _ = self.reply.send(commit.and(result));
+        _ = self.reply.send(result);
     }
 }
 
@@ -147,20 +166,19 @@ impl Desk {
     fn finish(&mut self, group: &mut Vec<Box<dyn Job>>) {
         let commit = self.commit(group);
         match &commit {
-            Ok(generation) => {
+            Ok(()) => {
                 tracing::trace!(jobs = group.len(), "committed");
-                self.changes.publish(*generation);
                 self.empty_log(group.iter().any(|job| job.erases()));
             }
             Err(error) => tracing::warn!(jobs = group.len(), %error, "nothing was written"),
         }
         for job in group.drain(..) {
-            job.answer(commit.as_ref().map(|_| ()).map_err(Clone::clone));
+            job.answer(commit.clone(), &self.changes);
         }
     }
 
-    /// Runs every job in one transaction. Gives the generation after it.
-    fn commit(&self, group: &mut [Box<dyn Job>]) -> Result<i64, StoreError> {
+    /// Runs every job in one transaction.
+    fn commit(&self, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
         let transaction =
             Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let found = schema::version(&transaction)?;
@@ -170,6 +188,8 @@ impl Desk {
                 known: schema::known(),
             });
         }
+        let before = generation(&transaction)?;
+        self.changes.found(before);
         for job in group {
             execute(&transaction, "SAVEPOINT job")?;
             if let Err(error) = job.run(&transaction) {
@@ -181,9 +201,11 @@ impl Desk {
             }
             execute(&transaction, "RELEASE job")?;
         }
-        let generation = generation(&transaction)?;
-        transaction.commit()?;
-        Ok(generation)
+        self.changes.announce(generation(&transaction)?);
+        transaction
+            .commit()
+            .inspect_err(|_| self.changes.take_back(before))?;
+        Ok(())
     }
 
     /// Takes deleted text out of the write-ahead log. A reader that is in the middle of it may

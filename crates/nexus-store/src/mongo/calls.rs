@@ -63,11 +63,11 @@ impl Calls {
         self.tasks.spawn(work).abort_handle()
     }
 
-    /// Takes no more calls, and waits for those that run.
+    /// Takes no more calls, and waits for those that run, but not for a server that hangs.
     pub(super) async fn close(&self) {
         self.room.close();
         self.tasks.close();
-        self.tasks.wait().await;
+        _ = timeout(self.deadline, self.tasks.wait()).await;
     }
 }
 

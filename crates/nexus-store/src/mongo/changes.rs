@@ -1,194 +1,139 @@
-//! Who may have to read again: changes of templates, identities and sessions, heard from the
-//! database's change stream and from this node's own writes.
+//! Who may have to read again: changes of templates, identities, sessions and API keys, noted when
+//! this node makes them and when the database's change stream tells of them.
 //!
-//! While nothing is heard, the number moves by itself all the time: what was read before is not to
-//! be trusted then.
+//! Numbers are those of the database's logical clock. Proof that nothing is missed is the
+//! [`pulse`](super::pulse).
 
-use std::collections::VecDeque;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
-use mongodb::bson::{Document, Timestamp, doc};
-use mongodb::change_stream::ChangeStream;
-use mongodb::change_stream::event::{ChangeStreamEvent, OperationType, ResumeToken};
-use mongodb::error::Error;
+use mongodb::bson::Timestamp;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
-use super::data::{Data, TOUCHED, WATCHED};
-use super::fault;
+use crate::freshness::{PATIENCE, Until};
+use crate::{Freshness, Subject};
 
-/// How long an idle database may keep silent. It is asked to answer twice in this time.
-const SILENCE: Duration = Duration::from_secs(1);
-/// How often the number moves while nothing is heard.
-const PERIOD: Duration = Duration::from_millis(250);
-/// How many of the last changes are remembered.
-const REMEMBERED: usize = 1024;
-
-/// The server has no change streams: it is not a member of a replica set.
-const NOT_A_REPLICA_SET: i32 = 40_573;
-/// What the stream should go on after is not known (any more).
-const LOST: [i32; 3] = [260, 280, 286];
-
-/// The number that grows.
+/// What this node knows of changes.
 #[derive(Clone, Debug)]
-pub(super) struct Changes {
-    known: watch::Sender<u64>,
-    /// A change is heard twice, from the stream and by who made it, and told once. Its moment on
-    /// the database's logical clock is its name.
-    told: Arc<Mutex<VecDeque<u64>>>,
+pub(super) struct Changes(Arc<Known>);
+
+#[derive(Debug)]
+struct Known {
+    freshness: Freshness,
+    templates: watch::Sender<u64>,
+    /// The number of the newest change of a template that was told.
+    template_at: AtomicU64,
+    /// Until when the stream counts as one that answers.
+    answering: Until,
+    answers: AtomicU64,
+    /// The database is a single server, without a stream.
+    alone: AtomicBool,
 }
 
 impl Changes {
     pub(super) fn new() -> Self {
-        Self {
-            known: watch::Sender::new(1),
-            told: Arc::default(),
+        Self(Arc::new(Known {
+            freshness: Freshness::new(),
+            templates: watch::Sender::new(1),
+            template_at: AtomicU64::new(0),
+            answering: Until::never(),
+            answers: AtomicU64::new(0),
+            alone: AtomicBool::new(false),
+        }))
+    }
+
+    pub(super) fn templates(&self) -> watch::Receiver<u64> {
+        self.0.templates.subscribe()
+    }
+
+    pub(super) fn freshness(&self) -> &Freshness {
+        &self.0.freshness
+    }
+
+    /// What reads must include, so that nothing is remembered from before a change that is known.
+    pub(super) fn known(&self) -> Option<Timestamp> {
+        let moment = self.0.freshness.moment();
+        (moment > 0).then(|| timestamp(moment))
+    }
+
+    /// From now on, reads include everything up to this moment.
+    pub(super) fn reach(&self, at: Timestamp) {
+        self.0.freshness.reach(number(at));
+    }
+
+    /// An identity, a session or an API key was changed. Without its moment, nobody can be sure to read it.
+    pub(super) fn tell(&self, subject: impl Into<Subject>, at: Option<Timestamp>) {
+        match at {
+            Some(at) => self.0.freshness.changed_at(subject.into(), number(at)),
+            None => self.doubt(),
         }
     }
 
-    pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
-        self.known.subscribe()
+    /// A template was changed. What is heard twice, from who made it and from the stream, is told
+    /// once.
+    pub(super) fn tell_template(&self, at: Option<Timestamp>) {
+        let is_news = at.is_none_or(|at| {
+            self.reach(at);
+            self.0.template_at.fetch_max(number(at), Ordering::AcqRel) < number(at)
+        });
+        if is_news {
+            self.doubt_template();
+        }
     }
 
-    /// Tells of the change that was made at this moment, once.
-    pub(super) fn tell(&self, at: Option<Timestamp>) {
-        let Some(at) = at else {
-            return self.doubt();
-        };
-        let number = (u64::from(at.time) << 32) | u64::from(at.increment);
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.contains(&number) {
-            return;
-        }
-        told.push_back(number);
-        if told.len() > REMEMBERED {
-            told.pop_front();
-        }
-        drop(told);
-        // The shards of a cluster do not tell in the order of their clocks.
-        self.known
-            .send_modify(|known| *known = number.max(*known + 1));
+    /// Any identity, any session and any API key may have been changed.
+    pub(super) fn doubt(&self) {
+        self.0.freshness.doubt();
     }
 
-    /// Anything may have changed.
-    fn doubt(&self) {
-        self.known.send_modify(|known| *known += 1);
+    pub(super) fn doubt_template(&self) {
+        self.0.templates.send_modify(|number| *number += 1);
     }
 
-    /// Waits, and doubts while that takes long. The future is never dropped halfway.
-    async fn doubting<T>(&self, patience: Duration, future: impl Future<Output = T>) -> T {
-        let mut future = pin!(future);
-        let mut doubts = interval_at(Instant::now() + patience, PERIOD);
-        doubts.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut future => return done,
-                _ = doubts.tick() => self.doubt(),
-            }
-        }
+    /// The stream has answered.
+    pub(super) fn answered(&self) {
+        self.0.answers.fetch_add(1, Ordering::Relaxed);
+        self.0.answering.extend(Instant::now() + PATIENCE);
+    }
+
+    /// How often the stream has answered.
+    pub(super) fn answers(&self) -> u64 {
+        self.0.answers.load(Ordering::Relaxed)
+    }
+
+    /// There is one server and no stream, or there is more.
+    pub(super) fn set_alone(&self, alone: bool) {
+        self.0.alone.store(alone, Ordering::Release);
+    }
+
+    /// Whether there is no other server that could be the primary.
+    pub(super) fn is_alone(&self) -> bool {
+        self.0.alone.load(Ordering::Acquire)
+    }
+
+    /// The stream is broken.
+    pub(super) fn stopped(&self) {
+        self.0.answering.end();
+        self.0.freshness.stop_vouching();
+    }
+
+    /// Whether the stream has answered lately.
+    pub(super) fn is_answering(&self) -> bool {
+        self.0.answering.is_after(Instant::now())
     }
 }
 
-/// Listens for as long as it is polled. `tried` is called each time that a stream was asked for.
-pub(super) async fn follow(data: &Data, changes: &Changes, mut tried: impl FnMut()) {
-    let mut token = None;
-    let mut silent = false;
-    loop {
-        let opened = changes.doubting(SILENCE, open(data, token.clone())).await;
-        // In this order: whoever reads again because the number moved must find the store ready.
-        tried();
-        changes.doubt();
-        let error = match opened {
-            Ok(mut stream) => {
-                if std::mem::take(&mut silent) {
-                    tracing::info!("changes of other nodes are heard again");
-                }
-                listen(&mut stream, changes, &mut token).await
-            }
-            Err(error) => Some(error),
-        };
-        match error.as_ref().map(|error| (fault::code(error), error)) {
-            // The indexes went with what was dropped.
-            None => {
-                tracing::warn!(
-                    "somebody dropped or renamed a collection: making the indexes again"
-                );
-                while let Err(reason) = changes.doubting(SILENCE, data.prepare()).await {
-                    tracing::warn!(reason, "the indexes cannot be made: trying again");
-                    changes.doubting(Duration::ZERO, sleep(PERIOD)).await;
-                }
-            }
-            Some((Some(NOT_A_REPLICA_SET), _)) => {
-                tracing::warn!(
-                    "the database is not a replica set: Nexus cannot hear of changes and reads \
-                     everything again and again; start mongod with --replSet"
-                );
-                return changes.doubting(PERIOD, std::future::pending()).await;
-            }
-            Some((code, error)) => {
-                if code.is_some_and(|code| LOST.contains(&code)) {
-                    token = None;
-                }
-                if !silent {
-                    let reason = fault::reason(error);
-                    tracing::warn!(reason, "changes of other nodes are not heard at the moment");
-                }
-                silent = true;
-            }
-        }
-        changes.doubting(Duration::ZERO, sleep(PERIOD)).await;
-    }
+fn number(at: Timestamp) -> u64 {
+    (u64::from(at.time) << 32) | u64::from(at.increment)
 }
 
-type Stream = ChangeStream<ChangeStreamEvent<Document>>;
-
-async fn open(data: &Data, token: Option<ResumeToken>) -> Result<Stream, Error> {
-    let touches = TOUCHED.map(|field| {
-        let path = format!("updateDescription.updatedFields.{field}");
-        doc! {path: {"$exists": true}}
-    });
-    // Only what happened where: the documents themselves are not sent.
-    let pipeline = [
-        doc! {"$match": {"$or": [
-            {"ns.coll": {"$in": WATCHED.to_vec()}, "$nor": touches.to_vec()},
-            {"operationType": {"$in": ["drop", "rename", "dropDatabase", "invalidate"]}},
-        ]}},
-        doc! {"$project": {"operationType": 1, "clusterTime": 1, "ns": 1}},
-    ];
-    data.database
-        .watch()
-        .pipeline(pipeline)
-        .max_await_time(SILENCE / 2)
-        .resume_after(token)
-        .await
-}
-
-/// Tells what is heard until the stream breaks, or until a collection is gone, which is no error.
-async fn listen(
-    stream: &mut Stream,
-    changes: &Changes,
-    token: &mut Option<ResumeToken>,
-) -> Option<Error> {
-    while stream.is_alive() {
-        let heard = match changes.doubting(SILENCE, stream.next_if_any()).await {
-            Ok(heard) => heard,
-            Err(error) => return Some(error),
-        };
-        *token = stream.resume_token();
-        let Some(event) = heard else { continue };
-        changes.tell(event.cluster_time);
-        match event.operation_type {
-            OperationType::Drop | OperationType::Rename => return None,
-            OperationType::DropDatabase => break,
-            _ => {}
-        }
+#[expect(clippy::cast_possible_truncation, reason = "the number is taken apart")]
+const fn timestamp(number: u64) -> Timestamp {
+    Timestamp {
+        time: (number >> 32) as u32,
+        increment: number as u32,
     }
-    // The stream of a database ends with it: there is nothing to go on after.
-    *token = None;
-    None
 }
 
 #[cfg(test)]
@@ -201,33 +146,23 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_is_heard_twice_is_told_once() {
+    fn a_template_that_is_heard_twice_is_told_once() {
         let changes = Changes::new();
-        let mut receiver = changes.subscribe();
-        changes.tell(Some(at(1)));
+        let mut receiver = changes.templates();
+        changes.tell_template(Some(at(1)));
         receiver.mark_unchanged();
-        changes.tell(Some(at(1)));
+        changes.tell_template(Some(at(1)));
         assert!(!receiver.has_changed().unwrap());
-        changes.tell(Some(at(2)));
+        changes.tell_template(Some(at(2)));
         assert!(receiver.has_changed().unwrap());
     }
 
     #[test]
-    fn a_change_that_is_heard_late_is_told_too() {
+    fn what_is_told_is_what_reads_must_include() {
         let changes = Changes::new();
-        changes.tell(Some(at(9)));
-        let before = *changes.subscribe().borrow();
-        changes.tell(Some(at(5)));
-        assert!(*changes.subscribe().borrow() > before);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn silence_moves_the_number_and_an_answer_in_time_does_not() {
-        let changes = Changes::new();
-        let number = || *changes.subscribe().borrow();
-        changes.doubting(SILENCE, sleep(SILENCE / 2)).await;
-        assert_eq!(number(), 1);
-        changes.doubting(SILENCE, sleep(SILENCE * 2)).await;
-        assert_eq!(number(), 5);
+        assert_eq!(changes.known(), None);
+        changes.tell_template(Some(at(9)));
+        changes.reach(at(5));
+        assert_eq!(changes.known(), Some(at(9)));
     }
 }

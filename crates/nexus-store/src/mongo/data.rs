@@ -8,24 +8,33 @@ use mongodb::options::{IndexOptions, ReturnDocument};
 use mongodb::{Client, Collection, Database, IndexModel};
 use tokio::sync::Mutex;
 
-use super::fault;
+use super::{documents, fault};
+use crate::StoreError;
 
-/// The collections that [`changes`](super::changes) listens to.
-pub(super) const WATCHED: [&str; 4] = [CONFIGURATIONS, IDENTITIES, SESSIONS, API_KEYS];
+pub(super) const CONFIGURATIONS: &str = "configurations";
+const VERSIONS: &str = "configuration_versions";
+pub(super) const IDENTITIES: &str = "identities";
+const MESSAGES: &str = "messages";
+pub(super) const SESSIONS: &str = "sessions";
+pub(super) const API_KEYS: &str = "api_keys";
+pub(super) const NODES: &str = "nodes";
+pub(super) const META: &str = "meta";
 
-/// The fields that say when something was last used. That they change is nothing that has to be
-/// heard.
+/// The fields that say when something was last used.
 pub(super) const TOUCHED: [&str; 2] = ["last_seen_at", "last_used_at"];
 
-/// How long what has expired is kept: the clocks of nodes and of the database differ a little.
+/// The newest form of all collections that this program knows.
+const SCHEMA: i64 = 1;
+
+/// How long a session is kept after its end. Only to save room: whether it is live is always asked.
+const EXPIRED: Duration = Duration::from_hours(24);
+
+/// How long used nonces and counters are kept after their end: the clocks of nodes and of the
+/// database differ a little.
 const GRACE: Duration = Duration::from_hours(1);
 
-const CONFIGURATIONS: &str = "configurations";
-const VERSIONS: &str = "configuration_versions";
-const IDENTITIES: &str = "identities";
-const MESSAGES: &str = "messages";
-const SESSIONS: &str = "sessions";
-const API_KEYS: &str = "api_keys";
+/// How long the document of a node that is gone is kept.
+const LAST_SEEN: Duration = Duration::from_hours(1);
 
 /// The data, as the specification lays it out.
 #[derive(Debug)]
@@ -47,6 +56,10 @@ pub(super) struct Data {
     pub(super) audit_turn: Mutex<()>,
     pub(super) usage: Collection<RawDocumentBuf>,
     pub(super) counters: Collection<RawDocumentBuf>,
+    /// Each node's [`pulse`](super::pulse).
+    pub(super) nodes: Collection<RawDocumentBuf>,
+    /// One document, `schema`: the version of the form that all of this has.
+    pub(super) meta: Collection<RawDocumentBuf>,
 }
 
 impl Data {
@@ -65,15 +78,36 @@ impl Data {
             audit_turn: Mutex::new(()),
             usage: database.collection("usage"),
             counters: database.collection("counters"),
+            nodes: database.collection(NODES),
+            meta: database.collection(META),
             database,
             client,
         }
     }
 
-    /// Creates the indexes that are missing. Any number of nodes may do this at once.
-    ///
+    /// Refuses a database that a newer Nexus has taken over, and creates the indexes that are
+    /// missing. Any number of nodes may do this at once.
+    pub(super) async fn prepare(&self) -> Result<(), StoreError> {
+        let schema = doc! {"_id": "schema"};
+        let found = self.meta.find_one(schema.clone()).await?;
+        let found = found.map_or(Ok(0), |found| documents::schema(&found))?;
+        if found > SCHEMA {
+            return Err(StoreError::TooNew {
+                found,
+                known: SCHEMA,
+            });
+        }
+        self.create_indexes().await?;
+        if found < SCHEMA {
+            // Never lower than what somebody else has written meanwhile.
+            let raised = doc! {"$max": {"version": SCHEMA}};
+            self.meta.update_one(schema, raised).upsert(true).await?;
+        }
+        Ok(())
+    }
+
     /// Unique ones begin with what a collection would be sharded by, as MongoDB demands.
-    pub(super) async fn prepare(&self) -> Result<(), String> {
+    async fn create_indexes(&self) -> Result<(), StoreError> {
         let wanted = [
             (&self.configurations, vec![unique(doc! {"environment": 1})]),
             (
@@ -91,26 +125,33 @@ impl Data {
                 &self.messages,
                 vec![plain(newest_first(doc! {"owner_key": 1}))],
             ),
-            (&self.sessions, vec![plain(doc! {"owner_key": 1})]),
             (
                 &self.api_keys,
                 vec![plain(doc! {"owner_key": 1, "created_at": -1, "_id": -1})],
             ),
-            (&self.nonces, vec![forgotten()]),
+            (&self.nonces, vec![expiring("expires_at", GRACE)]),
             (
                 &self.usage,
                 vec![unique(doc! {"owner_key": 1, "day": 1, "model": 1})],
             ),
             (
                 &self.counters,
-                vec![forgotten(), plain(doc! {"owner_key": 1})],
+                vec![plain(doc! {"owner_key": 1}), expiring("expires_at", GRACE)],
             ),
+            (
+                &self.sessions,
+                vec![
+                    plain(doc! {"owner_key": 1}),
+                    expiring("expires_at", EXPIRED),
+                ],
+            ),
+            (&self.nodes, vec![expiring("at", LAST_SEEN)]),
         ];
         for (collection, indexes) in wanted {
             collection
                 .create_indexes(indexes)
                 .await
-                .map_err(|error| not_prepared(collection.name(), &error))?;
+                .map_err(|error| not_prepared(collection.name(), error))?;
         }
         Ok(())
     }
@@ -134,24 +175,24 @@ fn unique(keys: Document) -> IndexModel {
     IndexModel::builder().keys(keys).options(options).build()
 }
 
+/// Documents go some time after the moment in this field. That may take a minute longer.
+fn expiring(field: &str, after: Duration) -> IndexModel {
+    let options = IndexOptions::builder().expire_after(after).build();
+    let keys = doc! {field: 1};
+    IndexModel::builder().keys(keys).options(options).build()
+}
+
 fn plain(keys: Document) -> IndexModel {
     IndexModel::builder().keys(keys).build()
 }
 
-/// The database removes what has expired.
-fn forgotten() -> IndexModel {
-    let options = IndexOptions::builder().expire_after(GRACE).build();
-    let keys = doc! {"expires_at": 1};
-    IndexModel::builder().keys(keys).options(options).build()
-}
-
-fn not_prepared(collection: &str, error: &Error) -> String {
-    if fault::is_duplicate(error) {
-        format!(
-            "the collection {collection} holds two documents where there may be one (the same \
-             environment or public key twice): remove one of them"
-        )
-    } else {
-        fault::reason(error)
+fn not_prepared(collection: &str, error: Error) -> StoreError {
+    if !fault::is_duplicate(&error) {
+        return error.into();
     }
+    let reason = format!(
+        "the collection {collection} holds two documents where there may be one (the same \
+         environment or public key twice): remove one of them"
+    );
+    StoreError::Unavailable { reason }
 }

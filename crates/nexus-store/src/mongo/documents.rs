@@ -7,7 +7,7 @@ use std::str::FromStr;
 use chrono::{DateTime, TimeDelta};
 use mongodb::bson::raw::{RawBsonRef, RawDocument};
 use mongodb::bson::spec::BinarySubtype;
-use mongodb::bson::{self, Binary};
+use mongodb::bson::{self, Binary, Bson, RawDocumentBuf};
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::{
     Environment, Identity, Label, Message, MessageId, Metadata, Overrides, PublicKey, Role, RunId,
@@ -15,23 +15,44 @@ use nexus_core::{
 };
 use serde_json::{Map, Value};
 
+use super::data::{API_KEYS, SESSIONS};
 use super::json;
-use crate::{StoreError, StoredTemplate, TemplateVersion};
+use crate::installation::WholeIdentity;
+use crate::{StoreError, StoredTemplate, Subject, TemplateVersion};
 
 /// What a store adds to the top level of a template.
-const BOOKKEEPING: [&str; 5] = ["_id", "version", "author", "created_at", "hash"];
+pub(super) const BOOKKEEPING: [&str; 5] = ["_id", "version", "author", "created_at", "hash"];
 
 pub(super) fn identity(document: &RawDocument) -> Result<Identity, StoreError> {
+    let WholeIdentity {
+        public_key,
+        created_at,
+        standing,
+        is_admin,
+        metadata,
+        config_overrides,
+        prompt_overrides,
+        version,
+    } = whole_identity(document)?;
+    Ok(Identity {
+        public_key,
+        created_at,
+        standing,
+        is_admin,
+        overrides: Overrides::from_stored(&config_overrides, &prompt_overrides),
+        metadata,
+        version,
+    })
+}
+
+/// Nothing of its maps left out.
+pub(super) fn whole_identity(document: &RawDocument) -> Result<WholeIdentity, StoreError> {
     let key = document.get_str("public_key").unwrap_or("without a key");
     let read = Read {
         document,
         what: &format_args!("identity {key}"),
     };
-    let config = read.object("config_overrides")?;
-    let prompts = read.object("prompt_overrides")?;
-    Ok(Identity {
-        public_key: key.parse().map_err(|error| read.corrupt(error))?,
-        created_at: read.time("created_at")?,
+    Ok(WholeIdentity {
         standing: match read.optional_text("standing")? {
             None => Standing::Active,
             Some(standing) => Standing::parse(standing).ok_or_else(|| {
@@ -41,7 +62,10 @@ pub(super) fn identity(document: &RawDocument) -> Result<Identity, StoreError> {
             })?,
         },
         is_admin: read.flag("is_admin")?,
-        overrides: Overrides::from_stored(&config, &prompts),
+        config_overrides: read.object("config_overrides")?,
+        prompt_overrides: read.object("prompt_overrides")?,
+        public_key: key.parse().map_err(|error| read.corrupt(error))?,
+        created_at: read.time("created_at")?,
         metadata: read.object("metadata")?,
         version: read.version()?,
     })
@@ -174,6 +198,34 @@ pub(super) fn binary(bytes: &[u8]) -> Binary {
     Binary {
         subtype: BinarySubtype::Generic,
         bytes: bytes.to_vec(),
+    }
+}
+
+/// The version of the form of the data.
+pub(super) fn schema(document: &RawDocument) -> Result<i64, StoreError> {
+    let read = Read {
+        document,
+        what: &"the schema version",
+    };
+    let version = read.version()?;
+    i64::try_from(version).map_err(|error| read.corrupt(error))
+}
+
+/// The name of any document.
+pub(super) fn id(document: &RawDocumentBuf) -> Option<Bson> {
+    document.get("_id").ok()??.try_into().ok()
+}
+
+/// What is remembered of the session or the API key with this name. A name that neither has, nobody
+/// can have asked for.
+pub(super) fn subject(collection: &str, id: &Bson) -> Option<Subject> {
+    match (collection, id) {
+        (SESSIONS, Bson::Binary(name)) if name.subtype == BinarySubtype::Generic => {
+            let digest = name.bytes.as_slice().try_into().ok()?;
+            Some(Subject::Session(TokenDigest::from_bytes(digest)))
+        }
+        (API_KEYS, Bson::String(name)) => name.parse().ok().map(Subject::ApiKey),
+        _ => None,
     }
 }
 

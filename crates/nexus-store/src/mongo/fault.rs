@@ -8,7 +8,7 @@ use mongodb::error::{Error, ErrorKind, WriteFailure};
 use crate::StoreError;
 
 /// A document with this unique key is there already.
-const DUPLICATE_KEY: i32 = 11_000;
+pub(super) const DUPLICATE_KEY: i32 = 11_000;
 
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
@@ -21,6 +21,11 @@ impl From<Error> for StoreError {
 /// Why the database did not do it.
 pub(super) fn reason(error: &Error) -> String {
     match &*error.kind {
+        ErrorKind::ServerSelection { message, .. } if message.contains("certificate") => {
+            "the certificate of the database is not trusted: name the file with the certificate of \
+             its authority in the address, as in tlsCAFile=/etc/nexus/ca.pem"
+                .to_owned()
+        }
         ErrorKind::ServerSelection { .. } => {
             "no primary of the database can be reached: check that it runs, that its address is \
              right, and that a majority of its members is there"
@@ -45,6 +50,10 @@ pub(super) fn reason(error: &Error) -> String {
             "no majority of the database has confirmed the write in time: {} ({})",
             refused.code_name, refused.code
         ),
+        ErrorKind::InsertMany(_) => match code(error) {
+            Some(code) => format!("the database refuses a document ({code})"),
+            None => "no majority of the database has confirmed the write in time".to_owned(),
+        },
         ErrorKind::Bson(_) => "a document cannot be written as BSON".to_owned(),
         ErrorKind::DnsResolve { .. } => "the name of the database cannot be resolved".to_owned(),
         ErrorKind::InvalidTlsConfig { .. } => {
@@ -65,6 +74,10 @@ pub(super) fn code(error: &Error) -> Option<i32> {
         ErrorKind::Command(refused) => Some(refused.code),
         ErrorKind::Write(WriteFailure::WriteError(refused)) => Some(refused.code),
         ErrorKind::Write(WriteFailure::WriteConcernError(refused)) => Some(refused.code),
+        ErrorKind::InsertMany(refused) => {
+            let first = refused.write_errors.as_ref().and_then(|all| all.first());
+            first.map(|error| error.code)
+        }
         _ => None,
     }
 }

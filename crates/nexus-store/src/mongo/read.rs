@@ -1,10 +1,14 @@
 //! What is asked of the database. Each is one query.
 
+use std::time::Duration;
+
 use futures_util::TryStreamExt;
 use mongodb::Collection;
 use mongodb::bson::{Document, RawDocumentBuf, Timestamp, doc};
+use mongodb::options::ReadConcern;
 use nexus_core::{Environment, Identity, Message, PublicKey, RunId, Session, TokenDigest};
 
+use super::changes::Changes;
 use super::data::{Data, newest_first};
 use super::documents;
 use crate::{Cursor, IdentityPage, MessagePage, StoreError, StoredTemplate, TemplateVersion};
@@ -12,17 +16,45 @@ use crate::{Cursor, IdentityPage, MessagePage, StoreError, StoredTemplate, Templ
 /// Roles that a model is shown, also as the original Python NEXUS wrote them.
 const SPOKEN: [&str; 6] = ["human", "ai", "HUMAN", "AI", "Human", "Ai"];
 
+/// How long a server may take to prove that it is the primary.
+const PROOF: Duration = Duration::from_secs(5);
+
 impl Data {
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
         self.database.run_command(doc! {"ping": 1}).await?;
         Ok(())
     }
 
+    /// A document as it is now: with every change that was acknowledged longer than a second ago.
+    ///
+    /// While it is proven that changes are heard, it is enough that the answer holds those that
+    /// were. Otherwise the server has to prove that it is still the primary: one that is cut off
+    /// from its majority answers with what was true once.
+    pub(super) async fn find(
+        &self,
+        changes: &Changes,
+        collection: &Collection<RawDocumentBuf>,
+        filter: Document,
+    ) -> Result<Option<RawDocumentBuf>, StoreError> {
+        let found = collection.find_one(filter);
+        if !changes.is_alone() && !changes.freshness().is_vouched() {
+            let found = found.read_concern(ReadConcern::linearizable());
+            return Ok(found.max_time(PROOF).await?);
+        }
+        let mut session = self.client.start_session().await?;
+        if let Some(known) = changes.known() {
+            session.advance_operation_time(known);
+        }
+        Ok(found.session(&mut session).await?)
+    }
+
     pub(super) async fn template(
         &self,
+        changes: &Changes,
         environment: Environment,
     ) -> Result<Option<StoredTemplate>, StoreError> {
-        let found = self.current(environment).await?;
+        let filter = doc! {"environment": environment.as_str()};
+        let found = self.find(changes, &self.configurations, filter).await?;
         found
             .map(|document| documents::template(&document, environment))
             .transpose()
@@ -88,9 +120,13 @@ impl Data {
         Ok(self.configurations.find_one(filter).await?)
     }
 
-    pub(super) async fn identity(&self, key: PublicKey) -> Result<Option<Identity>, StoreError> {
+    pub(super) async fn identity(
+        &self,
+        changes: &Changes,
+        key: PublicKey,
+    ) -> Result<Option<Identity>, StoreError> {
         let filter = doc! {"public_key": key.to_string()};
-        let found = self.identities.find_one(filter).await?;
+        let found = self.find(changes, &self.identities, filter).await?;
         found
             .map(|document| documents::identity(&document))
             .transpose()
@@ -181,9 +217,13 @@ impl Data {
         })
     }
 
-    pub(super) async fn session(&self, digest: TokenDigest) -> Result<Option<Session>, StoreError> {
+    pub(super) async fn session(
+        &self,
+        changes: &Changes,
+        digest: TokenDigest,
+    ) -> Result<Option<Session>, StoreError> {
         let filter = doc! {"_id": documents::session_id(digest)};
-        let found = self.sessions.find_one(filter).await?;
+        let found = self.find(changes, &self.sessions, filter).await?;
         found
             .map(|document| documents::session(&document, digest))
             .transpose()

@@ -1,6 +1,6 @@
 //! The traits for trust, on a database.
 
-mod documents;
+pub(super) mod documents;
 mod work;
 
 use async_trait::async_trait;
@@ -30,7 +30,8 @@ impl ApiKeyStore for MongoStore {
     }
 
     async fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
-        self.call(async move |data, _| data.api_key(id).await).await
+        self.call(async move |data, changes| data.api_key(&changes, id).await)
+            .await
     }
 
     async fn api_keys(&self, owner: PublicKey) -> Result<Vec<ApiKey>, StoreError> {

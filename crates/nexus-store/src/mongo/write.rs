@@ -1,8 +1,9 @@
 //! What changes the database. No transactions: each step is safe to stop after, and the steps are
 //! in the order that makes it so.
 
-use mongodb::ClientSession;
+use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, Timestamp, doc};
+use mongodb::{ClientSession, Collection};
 use nexus_core::{
     Field, Identity, Message, OverrideWrite, PublicKey, Session, Standing, Timestamp as Moment,
 };
@@ -13,6 +14,9 @@ use super::documents::{self, moment};
 use super::fault::{conflict, is_duplicate};
 use super::json::{to_bson, to_document};
 use crate::{Created, Erased, NewTemplate, StoreError, StoredTemplate};
+
+/// How many sessions or API keys are removed at once.
+const PORTION: i64 = 1000;
 
 impl Data {
     /// The current document is what decides between several writers. Before it is replaced it is
@@ -55,13 +59,17 @@ impl Data {
                 added_once(added.session(&mut session).await, what)?;
             }
         }
-        changes.tell(session.operation_time());
+        changes.tell_template(session.operation_time());
         self.archive(&document, next).await?;
         Ok(stored)
     }
 
     /// Keeps a copy of a current template, if there is none of its version.
-    async fn archive(&self, document: &RawDocumentBuf, version: u64) -> Result<(), StoreError> {
+    pub(super) async fn archive(
+        &self,
+        document: &RawDocumentBuf,
+        version: u64,
+    ) -> Result<(), StoreError> {
         let mut copy = Document::try_from(document).map_err(mongodb::error::Error::from)?;
         copy.remove("_id");
         copy.insert("version", number(version));
@@ -96,10 +104,12 @@ impl Data {
             Err(error) => return Err(error.into()),
         };
         let identity = if is_new {
-            changes.tell(session.operation_time());
+            changes.tell(key, session.operation_time());
             documents::identity(&new)?
         } else {
-            self.identity(key).await?.ok_or_else(|| gone(key))?
+            self.identity(changes, key)
+                .await?
+                .ok_or_else(|| gone(key))?
         };
         Ok(Created { identity, is_new })
     }
@@ -140,7 +150,7 @@ impl Data {
             .session(&mut session)
             .await?
             .ok_or_else(|| gone(identity.public_key))?;
-        changes.tell(session.operation_time());
+        changes.tell(identity.public_key, session.operation_time());
         documents::identity(&written)
     }
 
@@ -153,30 +163,30 @@ impl Data {
         key: PublicKey,
     ) -> Result<Erased, StoreError> {
         let mut session = self.client.start_session().await?;
-        let mine = doc! {"owner_key": key.to_string()};
         let mut erased = Erased::default();
-        self.erase_belongings(&mut session, &mine, &mut erased)
+        self.erase_belongings(changes, &mut session, key, &mut erased)
             .await?;
         let identity = doc! {"public_key": key.to_string()};
         let deleted = self.identities.delete_one(identity).session(&mut session);
         erased.identities = deleted.await?.deleted_count;
-        changes.tell(session.operation_time());
-        self.erase_belongings(&mut session, &mine, &mut erased)
+        changes.tell(key, session.operation_time());
+        self.erase_belongings(changes, &mut session, key, &mut erased)
             .await?;
-        changes.tell(session.operation_time());
         Ok(erased)
     }
 
     async fn erase_belongings(
         &self,
+        changes: &Changes,
         session: &mut ClientSession,
-        mine: &Document,
+        key: PublicKey,
         erased: &mut Erased,
     ) -> Result<(), StoreError> {
+        let mine = doc! {"owner_key": key.to_string()};
+        erased.sessions += remove(&self.sessions, changes, session, &mine).await?;
+        erased.api_keys += remove(&self.api_keys, changes, session, &mine).await?;
         for (collection, count) in [
-            (&self.sessions, &mut erased.sessions),
             (&self.messages, &mut erased.messages),
-            (&self.api_keys, &mut erased.api_keys),
             (&self.usage, &mut erased.usage),
             (&self.counters, &mut erased.counters),
         ] {
@@ -194,18 +204,7 @@ impl Data {
         message: &Message,
     ) -> Result<(), StoreError> {
         let id = message.id.as_str();
-        let new = raw(&doc! {
-            "_id": id,
-            "id": id,
-            "run_id": message.run_id.as_str(),
-            "owner_key": message.owner_key.to_string(),
-            "role": message.role.as_str(),
-            "content": &message.content,
-            "timestamp": moment(message.timestamp),
-            "metadata": to_document(&message.metadata.to_map()),
-            // The primary puts the time of its logical clock in place of an empty timestamp.
-            "seq": Timestamp { time: 0, increment: 0 },
-        })?;
+        let new = message_document(message)?;
         let mut session = self.client.start_session().await?;
         let added = self.messages.insert_one(new).session(&mut session).await;
         added_once(added, || conflict(format!("message {id}")))?;
@@ -224,26 +223,74 @@ impl Data {
         changes: &Changes,
         new: &Session,
     ) -> Result<(), StoreError> {
-        let mut document = doc! {
-            "_id": documents::session_id(new.digest),
-            "owner_key": new.owner_key.to_string(),
-            "scope": new.scope.as_str(),
-            "created_at": moment(new.created_at),
-            "last_seen_at": moment(new.last_seen_at),
-            "expires_at": moment(new.expires_at),
-            "client": new.client.as_str(),
-        };
-        if let Some(idle) = new.idle {
-            document.insert("idle_ms", idle.num_milliseconds());
-        }
-        let document = raw(&document)?;
+        let document = session_document(new)?;
         let mut session = self.client.start_session().await?;
         let added = self.sessions.insert_one(document);
         let what = || conflict(format!("the session of {}", new.owner_key));
         added_once(added.session(&mut session).await, what)?;
-        changes.tell(session.operation_time());
+        changes.tell(new.digest, session.operation_time());
         Ok(())
     }
+}
+
+/// Removes sessions or API keys. Only what was seen is removed, so that this node forgets each of
+/// them at once.
+pub(super) async fn remove(
+    collection: &Collection<RawDocumentBuf>,
+    changes: &Changes,
+    session: &mut ClientSession,
+    which: &Document,
+) -> Result<u64, StoreError> {
+    let mut removed = 0;
+    loop {
+        let found = collection.find(which.clone()).projection(doc! {"_id": 1});
+        let mut found = found.limit(PORTION).session(&mut *session).await?;
+        let found: Vec<_> = found.stream(session).try_collect().await?;
+        let ids: Vec<_> = found.iter().filter_map(documents::id).collect();
+        if ids.is_empty() {
+            return Ok(removed);
+        }
+        let these = doc! {"_id": {"$in": &ids}};
+        let deleted = collection.delete_many(these).session(&mut *session);
+        removed += deleted.await?.deleted_count;
+        let subjects = ids
+            .iter()
+            .filter_map(|id| documents::subject(collection.name(), id));
+        subjects.for_each(|subject| changes.tell(subject, session.operation_time()));
+    }
+}
+
+/// A message that arrives now.
+pub(super) fn message_document(message: &Message) -> Result<RawDocumentBuf, StoreError> {
+    let id = message.id.as_str();
+    raw(&doc! {
+        "_id": id,
+        "id": id,
+        "run_id": message.run_id.as_str(),
+        "owner_key": message.owner_key.to_string(),
+        "role": message.role.as_str(),
+        "content": &message.content,
+        "timestamp": moment(message.timestamp),
+        "metadata": to_document(&message.metadata.to_map()),
+        // The primary puts the time of its logical clock in place of an empty timestamp.
+        "seq": Timestamp { time: 0, increment: 0 },
+    })
+}
+
+pub(super) fn session_document(session: &Session) -> Result<RawDocumentBuf, StoreError> {
+    let mut document = doc! {
+        "_id": documents::session_id(session.digest),
+        "owner_key": session.owner_key.to_string(),
+        "scope": session.scope.as_str(),
+        "created_at": moment(session.created_at),
+        "last_seen_at": moment(session.last_seen_at),
+        "expires_at": moment(session.expires_at),
+        "client": session.client.as_str(),
+    };
+    if let Some(idle) = session.idle {
+        document.insert("idle_ms", idle.num_milliseconds());
+    }
+    raw(&document)
 }
 
 /// The fields of a configuration are at top level, beside the store's books. The hash is of what

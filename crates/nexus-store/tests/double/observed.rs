@@ -11,7 +11,7 @@ use nexus_core::{
 };
 use nexus_store::{
     ApiKeyStore, AuditPage, AuditStore, ConfigStore, Counter, CounterStore, Created, Cursor,
-    EmbeddedStore, Erased, IdentityPage, IdentityStore, InstallationStore, MessagePage,
+    EmbeddedStore, Erased, Freshness, IdentityPage, IdentityStore, InstallationStore, MessagePage,
     MessageStore, NewTemplate, NonceStore, SessionStore, StandingCounts, Store, StoreError,
     StoreFacts, StoredTemplate, TemplateVersion, UsageStore,
 };
@@ -118,8 +118,12 @@ observe! {
 
 #[async_trait]
 impl<O: Observer> Store for Observed<O> {
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.store.changes()
+    fn template_changes(&self) -> watch::Receiver<u64> {
+        self.store.template_changes()
+    }
+
+    fn freshness(&self) -> Freshness {
+        self.store.freshness()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

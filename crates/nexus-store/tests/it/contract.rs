@@ -66,6 +66,7 @@ macro_rules! contract {
             audit: of_fifty_who_record_at_once_each_has_its_place;
             audit: an_empty_audit_has_no_head;
             changes: own_changes_are_known_when_the_write_returns;
+            changes: a_change_leaves_everybody_else_fresh;
             changes: messages_are_no_change;
             changes: that_something_was_used_is_no_change;
             changes: another_process_is_noticed_within_a_second;

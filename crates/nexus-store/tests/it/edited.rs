@@ -276,7 +276,7 @@ async fn every_version_of_a_template_is_kept_and_an_edit_by_hand_shows() {
         .query_row("SELECT count(*) FROM configurations", [], |row| row.get(0))
         .unwrap();
     assert_eq!(kept, 3);
-    let mut changes = store.changes();
+    let mut changes = store.template_changes();
     let edit = "UPDATE configurations SET doc = json_set(doc, '$.system.app_name', 'Mine') WHERE version = 3";
     shell.execute_batch(edit).unwrap();
     tokio::time::timeout(Duration::from_secs(10), changes.changed())

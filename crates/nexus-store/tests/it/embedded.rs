@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use crate::contract::Place;
+use crate::contract::changes::nothing_is_fresh_while_changes_are_not_heard;
 use crate::contract::messages::walk;
 use crate::samples::{at, audit, counter, far, key, message, session, set, token};
 
@@ -367,4 +368,21 @@ async fn a_process_that_writes_for_too_long_makes_the_store_unavailable_and_it_c
             .unwrap()
             .is_new
     );
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_look_for_changes_trusts_nothing() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let shell = folder.shell();
+    nothing_is_fresh_while_changes_are_not_heard(&store, async |is_deaf| {
+        let (from, to) = if is_deaf {
+            ("generations", "hidden")
+        } else {
+            ("hidden", "generations")
+        };
+        let rename = format!("ALTER TABLE {from} RENAME TO {to}");
+        shell.execute_batch(&rename).unwrap();
+    })
+    .await;
 }

@@ -3,9 +3,14 @@
 mod failover;
 mod faults;
 mod load;
+mod moved;
+mod old_primary;
 mod original;
 mod plans;
+mod prepare;
 mod scale;
+mod schema;
+mod secured;
 mod server;
 
 use std::collections::BTreeMap;

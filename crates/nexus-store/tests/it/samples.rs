@@ -52,7 +52,9 @@ pub(crate) fn session(number: u64, owner_key: PublicKey) -> Session {
     // Whole milliseconds: what is read back must be equal.
     let moment = |hours: i64| Timestamp::from_timestamp_millis(hours * 3_600_000).unwrap();
     let digest = TokenDigest::from_bytes(digest);
-    Session::new(digest, owner_key, Scope::Personal, moment(1), moment(2))
+    // Long enough: a store may remove what has ended.
+    let expires_at = moment(2_000_000);
+    Session::new(digest, owner_key, Scope::Personal, moment(1), expires_at)
 }
 
 /// A moment that no database takes for the past, so that it removes nothing by itself.

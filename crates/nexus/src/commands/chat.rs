@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use nexus_core::{Environment, PublicKey};
-use nexus_run::{Orchestrator, Question};
+use nexus_run::{Commands, Orchestrator, Question, Registration};
 use nexus_store::Store;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,6 +26,7 @@ use crate::{Shell, template};
 struct Chat<'a> {
     shell: &'a Shell,
     orchestrator: Arc<Orchestrator>,
+    commands: Commands,
     key: PublicKey,
     /// Whether a person sits in front of it.
     is_terminal: bool,
@@ -48,9 +49,12 @@ pub(crate) async fn run(shell: &Shell, key: Option<PublicKey>) -> Result<(), Fai
     tasks.spawn(Arc::clone(&live).watch(Arc::new(Clock::default()), stop.clone()));
     let tools = wire::Tools::new(&shell.settings, &shell.settings.listen(None))?;
     let toolbox = tools.toolbox.clone();
+    let orchestrator = wire::orchestrator(store, live, client, toolbox, tasks.clone());
     let chat = Chat {
         shell,
-        orchestrator: wire::orchestrator(store, live, client, toolbox, tasks.clone()),
+        // Whoever is at the machine registers whom they like.
+        commands: wire::commands(&orchestrator, Registration::Open),
+        orchestrator,
         key,
         is_terminal,
     };

@@ -1,16 +1,13 @@
 //! `nexus config get|set|unset|explain`: the settings of one person.
 
-use std::sync::Arc;
-
-use nexus_core::{ConfigField, EffectiveProfile, Field, Genesis, Identity, PublicKey};
-use nexus_run::{RunError, personal};
-use nexus_store::Store;
+use nexus_core::{Command, ConfigField, EffectiveProfile, Field, Genesis, Identity, PublicKey};
+use nexus_run::{Commands, RunError, personal};
 use serde_json::{Map, Value};
 
 use crate::cli::Config;
 use crate::failure::Failure;
 use crate::output::columns;
-use crate::{Shell, view, wire};
+use crate::{Shell, here, view, wire};
 
 pub(crate) async fn run(shell: &Shell, command: Config) -> Result<(), Failure> {
     let person = |key| Person::find(shell, key);
@@ -18,9 +15,13 @@ pub(crate) async fn run(shell: &Shell, command: Config) -> Result<(), Failure> {
         Config::Get { key, field } => get(shell, &person(key).await?.profile(), field.as_ref()),
         Config::Set { key, field, value } => {
             let value = parse(&field, value);
-            person(key).await?.set(shell, &field, &value).await
+            let command = here::set(&field, value);
+            person(key).await?.change(shell, &field, command).await
         }
-        Config::Unset { key, field } => person(key).await?.unset(shell, &field).await,
+        Config::Unset { key, field } => {
+            let command = here::unset(&field);
+            person(key).await?.change(shell, &field, command).await
+        }
         Config::Explain { key, field } => {
             let profile = person(key).await?.profile();
             refuse_absent(&profile, field.as_ref())?;
@@ -32,7 +33,7 @@ pub(crate) async fn run(shell: &Shell, command: Config) -> Result<(), Failure> {
 
 /// One registered person, and the template that they inherit from.
 pub(crate) struct Person {
-    store: Arc<dyn Store>,
+    commands: Commands,
     genesis: Genesis,
     identity: Identity,
 }
@@ -43,7 +44,7 @@ impl Person {
         let genesis = wire::genesis(&shell.settings, &*store).await?;
         let identity = store.identity(key).await?.ok_or(RunError::NotAMember)?;
         Ok(Self {
-            store,
+            commands: wire::commands_here(&shell.settings, &store).await,
             genesis,
             identity,
         })
@@ -55,24 +56,17 @@ impl Person {
     }
 
     /// Changes one field, and says what came of it.
-    pub(crate) async fn set(
+    pub(crate) async fn change(
         mut self,
         shell: &Shell,
         field: &Field,
-        value: &Value,
+        command: Command,
     ) -> Result<(), Failure> {
         let before = self.profile();
         let key = self.identity.public_key;
-        self.identity = personal::set(&*self.store, &self.genesis, key, field, value).await?;
-        report(shell, field, &before, &self.profile());
-        Ok(())
-    }
-
-    /// Goes back to the default, and says what came of it.
-    pub(crate) async fn unset(mut self, shell: &Shell, field: &Field) -> Result<(), Failure> {
-        let before = self.profile();
-        let key = self.identity.public_key;
-        self.identity = personal::unset(&*self.store, key, field).await?;
+        here::execute(&self.commands, key, command).await?;
+        let identity = self.commands.store.identity(key).await?;
+        self.identity = identity.ok_or(RunError::NotAMember)?;
         report(shell, field, &before, &self.profile());
         Ok(())
     }

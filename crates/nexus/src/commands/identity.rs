@@ -1,11 +1,13 @@
-//! `nexus identity new|list|show|delete|token`: who is registered.
+//! `nexus identity …`: who is registered on this machine, and registering at a server.
 
 mod key;
+mod own;
+mod standing;
 mod token;
 
 use std::io::{self, BufRead, IsTerminal};
 
-use nexus_core::{Clock as _, Environment, Identity, PublicKey, Scope, Standing};
+use nexus_core::{Environment, Identity, PublicKey, Scope};
 use nexus_store::{Store, StoreError};
 use serde_json::{Value, json};
 
@@ -13,8 +15,7 @@ use self::token::NewToken;
 use crate::cli::{self, TokenLife};
 use crate::failure::Failure;
 use crate::output::columns;
-use crate::wire::{self, Clock};
-use crate::{Shell, view};
+use crate::{Shell, here, view, wire};
 
 /// How many identities are read at a time.
 const PAGE: u32 = 500;
@@ -28,6 +29,11 @@ pub(crate) async fn run(shell: &Shell, command: cli::Identity) -> Result<(), Fai
         cli::Identity::List => list(shell).await,
         cli::Identity::Show { key } => show(shell, key).await,
         cli::Identity::Delete { key, yes } => delete(shell, key, yes).await,
+        cli::Identity::Approve { key } => standing::approve(shell, key).await,
+        cli::Identity::Disable { key } => standing::disable(shell, key).await,
+        cli::Identity::Enable { key } => standing::enable(shell, key).await,
+        cli::Identity::Register(remote) => own::register(shell, &remote).await,
+        cli::Identity::Forget { yes, remote } => own::forget(shell, &remote, yes).await,
         cli::Identity::Token { key, admin, life } => {
             let store = wire::open_existing(&shell.settings).await?;
             let scope = if admin { Scope::Admin } else { Scope::Personal };
@@ -49,9 +55,7 @@ pub(crate) async fn register(
             (key, Some(file))
         }
     };
-    let created = store
-        .create_identity(key, Standing::Active, Clock::default().now())
-        .await?;
+    let created = here::administration(store).register(key).await?;
     Ok(Registered {
         key,
         file,
@@ -154,31 +158,39 @@ fn remark(shell: &Shell, token: &NewToken) {
     }
 }
 
-async fn list(shell: &Shell) -> Result<(), Failure> {
-    let output = &shell.output;
-    let store = wire::open_existing(&shell.settings).await?;
+/// Everybody who is registered, in the order of their keys.
+pub(crate) async fn everybody(store: &dyn Store) -> Result<Vec<Identity>, Failure> {
     let mut all = Vec::new();
     loop {
         let after = all.last().map(|it: &Identity| it.public_key);
         let mut page = store.identities(after, PAGE).await?;
         all.append(&mut page.identities);
         if !page.has_more {
-            break;
+            return Ok(all);
         }
     }
+}
+
+async fn list(shell: &Shell) -> Result<(), Failure> {
+    let output = &shell.output;
+    let store = wire::open_existing(&shell.settings).await?;
+    let all = everybody(&*store).await?;
     if output.json {
         output.data(&all.iter().map(as_json).collect::<Vec<_>>());
         return Ok(());
     }
+    let is_admin = |it: &Identity| it.is_admin || shell.settings.admins.contains(&it.public_key);
     let row = |identity: &Identity| {
         let changed: Vec<_> = overrides(identity).map(|(field, _)| field).collect();
         vec![
             identity.public_key.to_string(),
             identity.created_at.format("%Y-%m-%d %H:%M").to_string(),
+            identity.standing.as_str().to_owned(),
+            if is_admin(identity) { "yes" } else { "" }.to_owned(),
             changed.join(", "),
         ]
     };
-    let heading = ["ADDRESS", "REGISTERED", "CHANGED"].map(str::to_owned);
+    let heading = ["ADDRESS", "REGISTERED", "STANDING", "ADMIN", "CHANGED"].map(str::to_owned);
     let rows: Vec<_> = std::iter::once(heading.to_vec())
         .chain(all.iter().map(row))
         .collect();
@@ -201,6 +213,7 @@ async fn show(shell: &Shell, key: PublicKey) -> Result<(), Failure> {
     let mut rows = vec![
         vec!["address".to_owned(), identity.public_key.to_checksummed()],
         vec!["registered".to_owned(), identity.created_at.to_string()],
+        vec!["standing".to_owned(), identity.standing.as_str().to_owned()],
     ];
     rows.extend(overrides(&identity).map(|(field, value)| vec![field, view::short(&value)]));
     for line in columns(&rows) {
@@ -217,7 +230,7 @@ async fn delete(shell: &Shell, key: PublicKey, yes: bool) -> Result<(), Failure>
         output.note("nothing was erased");
         return Ok(());
     }
-    let erased = store.erase_identity(key).await?;
+    let erased = here::administration(&*store).erase(key).await?;
     if output.json {
         output.data(&erased);
     } else {
@@ -267,6 +280,8 @@ fn as_json(identity: &Identity) -> Value {
     json!({
         "public_key": identity.public_key,
         "created_at": identity.created_at,
+        "standing": identity.standing,
+        "is_admin": identity.is_admin,
         "overrides": overrides(identity).collect::<serde_json::Map<_, _>>(),
         "metadata": identity.metadata,
     })

@@ -9,7 +9,7 @@ use serde_json::Map;
 use super::config::{Person, plain, refuse_absent};
 use crate::cli::Prompt;
 use crate::failure::Failure;
-use crate::{Shell, view};
+use crate::{Shell, here, view};
 
 /// How much of a source is read, in bytes. What a prompt may have is for policy to say.
 const MAX_READ: u64 = 1024 * 1024;
@@ -28,11 +28,15 @@ pub(crate) async fn run(shell: &Shell, command: Prompt) -> Result<(), Failure> {
         } => {
             let person = Person::find(shell, key).await?;
             let text = read(text, file)?;
-            person.set(shell, &Field::Prompt(name), &text.into()).await
+            let field = Field::Prompt(name);
+            let command = here::set(&field, text.into());
+            person.change(shell, &field, command).await
         }
         Prompt::Unset { key, name } => {
             let person = Person::find(shell, key).await?;
-            person.unset(shell, &Field::Prompt(name)).await
+            let field = Field::Prompt(name);
+            let command = here::unset(&field);
+            person.change(shell, &field, command).await
         }
     }
 }

@@ -114,6 +114,19 @@ async fn bind(address: &str) -> Result<TcpListener, Failure> {
     })
 }
 
+/// Whether there is an administrator, as far as can be told quickly: whoever has this many people
+/// needs no advice.
+async fn has_admin(shell: &Shell, store: &dyn Store) -> bool {
+    const LOOKED_AT: u32 = 100;
+    if !shell.settings.admins.is_empty() {
+        return true;
+    }
+    match store.identities(None, LOOKED_AT).await {
+        Ok(page) => page.has_more || page.identities.iter().any(|it| it.is_admin),
+        Err(_) => true,
+    }
+}
+
 async fn report(
     shell: &Shell,
     store: &dyn Store,
@@ -137,6 +150,8 @@ async fn report(
         template,
         address: format!("http://{host}"),
         is_public: !address.ip().is_loopback(),
+        can_sign_in: !shell.settings.origins(address).is_empty(),
+        has_admin: has_admin(shell, store).await,
     };
     report::print(shell, &found);
     Ok(())

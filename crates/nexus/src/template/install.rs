@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use nexus_core::Provider;
 use nexus_core::catalog::{Credential, Endpoint, Protocol, Timeouts};
 use nexus_core::genesis::{Checked, GenesisDoc, Problem, Problems};
-use nexus_core::{Clock as _, Provider};
 use nexus_llm::Reachability;
 use nexus_store::{NewTemplate, Store, StoreError, StoredTemplate};
 use url::Url;
 
 use super::Draft;
-use crate::Shell;
 use crate::cli::Source;
 use crate::failure::Failure;
 use crate::probe::Probed;
-use crate::wire::{Client, Clock};
+use crate::wire::Client;
+use crate::{Shell, here};
 
 /// Who `nexus init` says it is. A template by anybody else has been edited.
 const AUTHOR: &str = "nexus init";
@@ -99,14 +99,16 @@ pub(crate) async fn install(
             });
         }
     }
+    let administration = here::administration(store);
     let new = NewTemplate {
         environment: shell.settings.environment,
         doc: draft.doc,
         author: AUTHOR.to_owned(),
-        created_at: Clock::default().now(),
+        created_at: administration.at,
     };
     let expected = stored.as_ref().map(|stored| stored.version);
-    match store.put_template(new, expected).await {
+    let before = stored.as_ref().and_then(|it| it.doc.hash().parse().ok());
+    match administration.put_template(new, expected, before).await {
         Ok(now) => Ok(Outcome::Stored {
             before: stored,
             now,

@@ -311,4 +311,7 @@ fn an_admin_token_reaches_the_template_and_another_does_not() {
     let (status, changed) = http::put(&server.address, path, admin, &body);
     assert_eq!((status, &changed["version"]), (200, &json!(2)), "{changed}");
     assert_eq!(home.json(&["template", "history"])[0]["author"], json!(key));
+    let recorded = &home.json(&["audit", "list", "--limit", "1"])[0];
+    assert_eq!(recorded["action"], "template");
+    assert_eq!(recorded["actor"], json!(key));
 }

@@ -6,12 +6,14 @@
     reason = "a test fails by panicking"
 )]
 
+mod audit;
 mod chat;
 mod crash;
 mod egress;
 mod http;
 mod init;
 mod live_template;
+mod migrate;
 #[expect(dead_code, reason = "the store's tests need more of it")]
 #[path = "../../../nexus-store/tests/it/mongo/server.rs"]
 mod mongod;
@@ -21,5 +23,6 @@ mod program;
 mod provider;
 mod real_model;
 mod serve;
+mod sign_in;
 mod template;
 mod tools;

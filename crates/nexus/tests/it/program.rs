@@ -41,6 +41,7 @@ impl Home {
         command
             .args(arguments)
             .env_clear()
+            .env("XDG_CONFIG_HOME", self.path("config"))
             .current_dir(self.0.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

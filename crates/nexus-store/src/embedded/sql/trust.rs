@@ -12,7 +12,7 @@ pub(in crate::embedded) const REVOKE_SESSION: &str =
 
 // Without a digest to spare, all of them are different from it.
 pub(in crate::embedded) const REVOKE_SESSIONS: &str =
-    "DELETE FROM sessions WHERE owner_key = ?1 AND digest IS NOT ?2";
+    "DELETE FROM sessions WHERE owner_key = ?1 AND digest IS NOT ?2 RETURNING digest";
 
 pub(in crate::embedded) const TOUCH_SESSION: &str = "
     UPDATE sessions SET last_seen_at = ?2
@@ -111,7 +111,8 @@ pub(in crate::embedded) const FORGET_COUNTERS: &str = "
     DELETE FROM counters
     WHERE id IN (SELECT id FROM counters WHERE expires_at < ?1 LIMIT 16)";
 
-pub(in crate::embedded) const ERASE_API_KEYS: &str = "DELETE FROM api_keys WHERE owner_key = ?1";
+pub(in crate::embedded) const ERASE_API_KEYS: &str =
+    "DELETE FROM api_keys WHERE owner_key = ?1 RETURNING id";
 
 pub(in crate::embedded) const ERASE_USAGE: &str = "DELETE FROM usage WHERE owner_key = ?1";
 

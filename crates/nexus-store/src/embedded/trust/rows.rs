@@ -13,7 +13,7 @@ use crate::StoreError;
 use crate::embedded::rows::Read;
 
 /// Columns as [`API_KEY`](crate::embedded::sql::trust::API_KEY) names them.
-pub(super) fn api_key(row: &Row<'_>) -> Result<ApiKey, StoreError> {
+pub(in crate::embedded) fn api_key(row: &Row<'_>) -> Result<ApiKey, StoreError> {
     let id: String = row.get(0)?;
     let read = Read {
         row,
@@ -42,7 +42,7 @@ pub(super) fn api_key(row: &Row<'_>) -> Result<ApiKey, StoreError> {
 }
 
 /// Columns as [`AUDIT`](crate::embedded::sql::trust::AUDIT) names them.
-pub(super) fn audit(row: &Row<'_>) -> Result<AuditEntry, StoreError> {
+pub(in crate::embedded) fn audit(row: &Row<'_>) -> Result<AuditEntry, StoreError> {
     let seq: i64 = row.get(0)?;
     let read = Read {
         row,
@@ -66,7 +66,7 @@ pub(super) fn audit(row: &Row<'_>) -> Result<AuditEntry, StoreError> {
 }
 
 /// Columns as [`AUDIT_HEAD`](crate::embedded::sql::trust::AUDIT_HEAD) names them.
-pub(super) fn audit_head(row: &Row<'_>) -> Result<AuditHead, StoreError> {
+pub(in crate::embedded) fn audit_head(row: &Row<'_>) -> Result<AuditHead, StoreError> {
     let read = Read {
         row,
         what: &"the last audit entry",
@@ -78,7 +78,7 @@ pub(super) fn audit_head(row: &Row<'_>) -> Result<AuditHead, StoreError> {
 }
 
 /// Columns as [`USAGE`](crate::embedded::sql::trust::USAGE) names them.
-pub(super) fn usage(row: &Row<'_>, owner: PublicKey) -> Result<Usage, StoreError> {
+pub(in crate::embedded) fn usage(row: &Row<'_>, owner: PublicKey) -> Result<Usage, StoreError> {
     let read = Read {
         row,
         what: &format_args!("the usage of {owner}"),

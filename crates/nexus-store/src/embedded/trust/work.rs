@@ -34,32 +34,35 @@ pub(in crate::embedded) fn sessions(
     Ok(sessions)
 }
 
+/// Gives the digest of the session that was removed.
 pub(in crate::embedded) fn revoke_session(
     connection: &Connection,
     owner: PublicKey,
     id: SessionId,
-) -> Result<bool, StoreError> {
+) -> Result<Option<TokenDigest>, StoreError> {
     // Their digests only: a session that cannot be read can still be revoked.
-    let read = |row: &Row<'_>| Ok(TokenDigest::from_bytes(row.get(0)?));
-    let mut digests = all(connection, sql::SESSION_DIGESTS, [owner.to_string()], read)?.into_iter();
+    let owner = owner.to_string();
+    let mut digests = all(connection, sql::SESSION_DIGESTS, [&owner], digest)?.into_iter();
     let Some(digest) = digests.find(|digest| SessionId::of(digest) == id) else {
-        return Ok(false);
+        return Ok(None);
     };
-    let parameters = (digest.as_bytes(), owner.to_string());
-    Ok(execute(connection, sql::REVOKE_SESSION, parameters)? == 1)
+    let is_gone = execute(connection, sql::REVOKE_SESSION, (digest.as_bytes(), owner))? == 1;
+    Ok(is_gone.then_some(digest))
 }
 
+/// Gives the digests of the sessions that were removed.
 pub(in crate::embedded) fn revoke_sessions(
     connection: &Connection,
     owner: PublicKey,
     except: Option<TokenDigest>,
-) -> Result<u64, StoreError> {
+) -> Result<Vec<TokenDigest>, StoreError> {
     let except = except.as_ref().map(TokenDigest::as_bytes);
-    execute(
-        connection,
-        sql::REVOKE_SESSIONS,
-        (owner.to_string(), except),
-    )
+    let parameters = (owner.to_string(), except);
+    all(connection, sql::REVOKE_SESSIONS, parameters, digest)
+}
+
+fn digest(row: &Row<'_>) -> Result<TokenDigest, StoreError> {
+    Ok(TokenDigest::from_bytes(row.get(0)?))
 }
 
 pub(in crate::embedded) fn touch_session(
@@ -227,6 +230,15 @@ pub(super) fn append_audit(
     new: NewAudit,
 ) -> Result<AuditEntry, StoreError> {
     let entry = new.after(audit_head(connection)?);
+    add_audit(connection, &entry)?;
+    Ok(entry)
+}
+
+/// Adds an entry as it is.
+pub(in crate::embedded) fn add_audit(
+    connection: &Connection,
+    entry: &AuditEntry,
+) -> Result<(), StoreError> {
     let parameters = rusqlite::params![
         number(entry.seq),
         entry.at.timestamp_millis(),
@@ -239,8 +251,7 @@ pub(super) fn append_audit(
         entry.hash.to_string(),
     ];
     let what = || format!("audit entry {}", entry.seq);
-    insert(connection, sql::ADD_AUDIT, parameters, what)?;
-    Ok(entry)
+    insert(connection, sql::ADD_AUDIT, parameters, what).map(drop)
 }
 
 pub(super) fn audit(
@@ -316,7 +327,7 @@ fn forgotten(at: Timestamp) -> i64 {
     (at - GRACE).timestamp_millis()
 }
 
-fn json(value: &impl Serialize) -> Result<String, StoreError> {
+pub(in crate::embedded) fn json(value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Unavailable {
         reason: error.to_string(),
     })

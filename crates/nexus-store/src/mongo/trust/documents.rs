@@ -5,15 +5,17 @@ use mongodb::bson::raw::RawDocument;
 use mongodb::bson::{Document, doc};
 use nexus_core::auth::InstallationSecret;
 use nexus_core::{
-    ApiKey, ApiScope, AuditEntry, AuditHead, Label, PublicKey, Usage, UsageCount, UsageKey,
+    ApiKey, ApiScope, AuditEntry, AuditHead, Label, NonceId, PublicKey, Timestamp, Usage,
+    UsageCount, UsageKey,
 };
 
 use crate::StoreError;
+use crate::installation::UsedNonce;
 use crate::mongo::documents::{Read, binary, moment};
 use crate::mongo::json::to_bson;
 use crate::mongo::write::number;
 
-pub(super) fn from_api_key(key: &ApiKey) -> Document {
+pub(in crate::mongo) fn from_api_key(key: &ApiKey) -> Document {
     let mut document = doc! {
         "_id": key.id.to_string(),
         "digest": binary(key.digest.as_bytes()),
@@ -35,7 +37,7 @@ pub(super) fn from_api_key(key: &ApiKey) -> Document {
     document
 }
 
-pub(super) fn installation_secret(
+pub(in crate::mongo) fn installation_secret(
     document: &RawDocument,
 ) -> Result<InstallationSecret, StoreError> {
     let read = Read {
@@ -47,7 +49,7 @@ pub(super) fn installation_secret(
     ))
 }
 
-pub(super) fn api_key(document: &RawDocument) -> Result<ApiKey, StoreError> {
+pub(in crate::mongo) fn api_key(document: &RawDocument) -> Result<ApiKey, StoreError> {
     let id = document.get_str("_id").unwrap_or("without an id");
     let read = Read {
         document,
@@ -74,7 +76,7 @@ pub(super) fn api_key(document: &RawDocument) -> Result<ApiKey, StoreError> {
 }
 
 /// The number is the `_id`, so that each place in the chain is taken once.
-pub(super) fn from_audit(entry: &AuditEntry) -> Result<Document, StoreError> {
+pub(in crate::mongo) fn from_audit(entry: &AuditEntry) -> Result<Document, StoreError> {
     let details =
         serde_json::to_value(&entry.details).map_err(|error| StoreError::Unavailable {
             reason: error.to_string(),
@@ -92,7 +94,7 @@ pub(super) fn from_audit(entry: &AuditEntry) -> Result<Document, StoreError> {
     })
 }
 
-pub(super) fn audit(document: &RawDocument) -> Result<AuditEntry, StoreError> {
+pub(in crate::mongo) fn audit(document: &RawDocument) -> Result<AuditEntry, StoreError> {
     let head = audit_head(document)?;
     let read = Read {
         document,
@@ -117,7 +119,7 @@ pub(super) fn audit(document: &RawDocument) -> Result<AuditEntry, StoreError> {
     })
 }
 
-pub(super) fn audit_head(document: &RawDocument) -> Result<AuditHead, StoreError> {
+pub(in crate::mongo) fn audit_head(document: &RawDocument) -> Result<AuditHead, StoreError> {
     let read = Read {
         document,
         what: &"an audit entry",
@@ -128,8 +130,36 @@ pub(super) fn audit_head(document: &RawDocument) -> Result<AuditHead, StoreError
     })
 }
 
+pub(in crate::mongo) fn from_usage(usage: &Usage) -> Document {
+    let key = &usage.key;
+    let mut document = doc! {
+        "owner_key": key.owner.to_string(), "day": key.day.to_string(), "model": &key.model,
+    };
+    document.extend(counts(&usage.count).map(|(name, count)| (name.to_owned(), number(count))));
+    document
+}
+
+pub(in crate::mongo) fn from_nonce(id: NonceId, expires_at: Timestamp) -> Document {
+    doc! {"_id": binary(id.as_bytes()), "expires_at": moment(expires_at)}
+}
+
+pub(in crate::mongo) fn nonce(document: &RawDocument) -> Result<UsedNonce, StoreError> {
+    let read = Read {
+        document,
+        what: &"a used nonce",
+    };
+    Ok(UsedNonce {
+        id: NonceId::from_bytes(*read.digest("_id")?.as_bytes()),
+        expires_at: read.time("expires_at")?,
+    })
+}
+
+pub(in crate::mongo) fn from_secret(secret: &InstallationSecret) -> Document {
+    doc! {"_id": "secret", "secret": binary(secret.expose())}
+}
+
 /// The numbers of a count, by the names of their fields.
-pub(super) const fn counts(count: &UsageCount) -> [(&'static str, u64); 6] {
+pub(in crate::mongo) const fn counts(count: &UsageCount) -> [(&'static str, u64); 6] {
     [
         ("runs", count.runs),
         ("input_tokens", count.input_tokens),
@@ -140,7 +170,10 @@ pub(super) const fn counts(count: &UsageCount) -> [(&'static str, u64); 6] {
     ]
 }
 
-pub(super) fn usage(document: &RawDocument, owner: PublicKey) -> Result<Usage, StoreError> {
+pub(in crate::mongo) fn usage(
+    document: &RawDocument,
+    owner: PublicKey,
+) -> Result<Usage, StoreError> {
     let read = Read {
         document,
         what: &format_args!("the usage of {owner}"),

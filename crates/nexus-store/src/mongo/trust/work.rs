@@ -17,7 +17,7 @@ use crate::mongo::data::{AS_IT_IS_NOW, Data};
 use crate::mongo::documents::{self, binary, moment, session_id};
 use crate::mongo::fault::{conflict, is_duplicate};
 use crate::mongo::read::{Query, one_more, page};
-use crate::mongo::write::{added_once, gone, number, raw, this_life};
+use crate::mongo::write::{added_once, gone, number, raw, remove, this_life};
 use crate::{AuditPage, Counter, IdentityPage, StandingCounts, StoreError};
 
 impl Data {
@@ -58,7 +58,7 @@ impl Data {
         let mut session = self.client.start_session().await?;
         let deleted = self.sessions.delete_one(mine).session(&mut session);
         let is_gone = deleted.await?.deleted_count == 1;
-        changes.tell(session.operation_time());
+        changes.tell(digest, session.operation_time());
         Ok(is_gone)
     }
 
@@ -73,10 +73,7 @@ impl Data {
             filter.insert("_id", doc! {"$ne": session_id(digest)});
         }
         let mut session = self.client.start_session().await?;
-        let deleted = self.sessions.delete_many(filter).session(&mut session);
-        let deleted = deleted.await?.deleted_count;
-        changes.tell(session.operation_time());
-        Ok(deleted)
+        remove(&self.sessions, changes, &mut session, &filter).await
     }
 
     pub(in crate::mongo) async fn touch_session(
@@ -165,7 +162,7 @@ impl Data {
             let deleted = self.api_keys.delete_one(mine).session(&mut session);
             deleted.await?;
         }
-        changes.tell(session.operation_time());
+        changes.tell(key.id, session.operation_time());
         if is_there {
             Ok(())
         } else {
@@ -173,8 +170,13 @@ impl Data {
         }
     }
 
-    pub(super) async fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
-        let found = self.api_keys.find_one(doc! {"_id": id.to_string()}).await?;
+    pub(super) async fn api_key(
+        &self,
+        changes: &Changes,
+        id: ApiKeyId,
+    ) -> Result<Option<ApiKey>, StoreError> {
+        let filter = doc! {"_id": id.to_string()};
+        let found = self.find(changes, &self.api_keys, filter).await?;
         found
             .map(|document| trusted::api_key(&document))
             .transpose()
@@ -207,7 +209,7 @@ impl Data {
         let mut session = self.client.start_session().await?;
         let update = self.api_keys.update_one(mine, change).session(&mut session);
         let is_revoked = update.await?.modified_count == 1;
-        changes.tell(session.operation_time());
+        changes.tell(id, session.operation_time());
         Ok(is_revoked)
     }
 
@@ -222,7 +224,6 @@ impl Data {
         Ok(())
     }
 
-    /// The nonce is the `_id`: it can be inserted once. The database forgets it by its own clock.
     pub(super) async fn installation_secret(
         &self,
         candidate: &InstallationSecret,
@@ -231,8 +232,8 @@ impl Data {
         if let Some(found) = self.installation.find_one(filter.clone()).await? {
             return trusted::installation_secret(&found);
         }
-        let new = doc! {"_id": "secret", "secret": binary(candidate.expose())};
-        match self.installation.insert_one(raw(&new)?).await {
+        let new = raw(&trusted::from_secret(candidate))?;
+        match self.installation.insert_one(new).await {
             Ok(_) => Ok(candidate.clone()),
             // Another node was faster.
             Err(error) if is_duplicate(&error) => {
@@ -245,13 +246,14 @@ impl Data {
         }
     }
 
+    /// The nonce is the `_id`: it can be inserted once. The database forgets it by its own clock.
     pub(super) async fn use_nonce(
         &self,
         nonce: NonceId,
         expires_at: Timestamp,
     ) -> Result<bool, StoreError> {
-        let new = doc! {"_id": binary(nonce.as_bytes()), "expires_at": moment(expires_at)};
-        match self.nonces.insert_one(raw(&new)?).await {
+        let new = raw(&trusted::from_nonce(nonce, expires_at))?;
+        match self.nonces.insert_one(new).await {
             Ok(_) => Ok(true),
             Err(error) if is_duplicate(&error) => Ok(false),
             Err(error) => Err(error.into()),

@@ -12,7 +12,6 @@ pub(crate) async fn a_session_is_found_by_its_digest(place: &impl Place) {
     member(&store, 1).await;
     store.create_session(session(1, key(1))).await.unwrap();
     store.create_session(session(2, key(1))).await.unwrap();
-    // Long expired, and still there: to refuse it is somebody else's decision.
     let stored = session(1, key(1));
     assert_eq!(store.session(stored.digest).await.unwrap(), Some(stored));
     assert_eq!(

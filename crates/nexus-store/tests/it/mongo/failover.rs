@@ -1,9 +1,11 @@
 //! A replica set of three loses members, under load.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use mongodb::bson::{Document, doc};
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, Document, doc};
 use mongodb::{Client, Database};
 use nexus_core::audit::verify;
 use nexus_core::{NonceId, Standing};
@@ -12,7 +14,8 @@ use tokio::time::timeout;
 
 use super::load::Load;
 use super::server::ReplicaSet;
-use crate::samples::{at, audit, counter, far, key};
+use crate::contract::changes::noticed;
+use crate::samples::{at, audit, counter, far, key, session};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_when_the_primary_steps_down() {
@@ -28,7 +31,7 @@ async fn nothing_is_lost_when_the_primary_steps_down() {
         println!("goes on after {:.1?}", load.goes_on().await);
     }
     // Changes of other nodes are heard from the new primary.
-    heard(&store, change(&shell).await).await;
+    change(&store, &shell).await;
     load.finish().await.check(deadline());
 }
 
@@ -87,7 +90,7 @@ async fn a_database_that_is_not_there_at_the_start_is_waited_for() {
         "{refused}"
     );
     store.ping().await.unwrap_err();
-    let mut changes = store.changes();
+    let mut changes = store.template_changes();
     changes.mark_unchanged();
     set.start().await;
     let ready = async {
@@ -119,7 +122,7 @@ async fn a_nonce_stays_used_and_the_audit_whole_when_the_database_is_killed() {
     store.add_to_counter(counted, 3, far(0)).await.unwrap();
     set.kill(0);
     set.restart(0);
-    let mut changes = store.changes();
+    let mut changes = store.template_changes();
     let back = async {
         while store.ping().await.is_err() {
             changes.changed().await.unwrap();
@@ -143,37 +146,32 @@ async fn a_nonce_stays_used_and_the_audit_whole_when_the_database_is_killed() {
     assert_eq!(total, 4);
 }
 
-async fn started(size: usize) -> ReplicaSet {
+pub(crate) async fn started(size: usize) -> ReplicaSet {
     let mut set = ReplicaSet::new(size);
     set.start().await;
     set
 }
 
-async fn connect(set: &ReplicaSet) -> Arc<dyn Store> {
+pub(crate) async fn connect(set: &ReplicaSet) -> Arc<dyn Store> {
     let store = MongoStore::connect(&set.uri(), "faults", MongoOptions::default()).await;
     Arc::new(store.unwrap())
 }
 
-fn deadline() -> Duration {
+pub(crate) fn deadline() -> Duration {
     MongoOptions::default().deadline
 }
 
-/// Makes a change as another node would, and gives its number.
-pub(crate) async fn change(database: &Database) -> u64 {
-    let mut session = database.client().start_session().await.unwrap();
+/// Makes a change as another node would, and waits until it is known here.
+pub(crate) async fn change(store: &Arc<dyn Store>, database: &Database) {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let digest = session(NEXT.fetch_add(1, Ordering::Relaxed), key(1)).digest;
+    let before = store.freshness().as_of();
+    let id = Binary {
+        subtype: BinarySubtype::Generic,
+        bytes: digest.as_bytes().to_vec(),
+    };
     let sessions = database.collection::<Document>("sessions");
-    let added = sessions.insert_one(doc! {"owner_key": "nobody"});
-    added.session(&mut session).await.unwrap();
-    let made = session.operation_time().unwrap();
-    (u64::from(made.time) << 32) | u64::from(made.increment)
-}
-
-/// Waits until a change is known here.
-pub(crate) async fn heard(store: &Arc<dyn Store>, made: u64) {
-    let mut changes = store.changes();
-    let heard = changes.wait_for(|known| *known >= made);
-    timeout(Duration::from_secs(20), heard)
-        .await
-        .expect("soon")
-        .unwrap();
+    let added = sessions.insert_one(doc! {"_id": id, "owner_key": "nobody"});
+    added.await.unwrap();
+    noticed(store, digest, before).await;
 }

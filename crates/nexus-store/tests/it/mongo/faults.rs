@@ -10,12 +10,15 @@ use nexus_store::{IdentityStore, MongoOptions, MongoStore, Store, StoreError};
 use tokio::time::{Instant, timeout};
 
 use super::Mongo;
-use super::failover::{change, heard};
+use super::failover::change;
 use super::load::Load;
 use super::server::Standalone;
 use crate::contract::Place;
+use crate::contract::changes::{
+    nothing_is_fresh_while_changes_are_not_heard, noticed, stays_fresh, vouched,
+};
 use crate::contract::messages::walk;
-use crate::samples::{at, key, message};
+use crate::samples::{at, key, message, set};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_that_fail_are_refused_or_repeated_and_lose_nothing() {
@@ -87,31 +90,113 @@ async fn changes_are_heard_after_their_cursor_is_killed() {
     for _ in 0..5 {
         // There may be none for a moment, while the stream is going on with a new one.
         while kill_cursors(&place).await == 0 {}
-        let made = change(&place.shell().await).await;
         let since = Instant::now();
-        heard(&store, made).await;
+        change(&store, &place.shell().await).await;
         println!("heard after {:.1?}", since.elapsed());
     }
     load.finish().await.check(MongoOptions::default().deadline);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_changes_are_not_heard_the_number_moves_and_nothing_is_missed() {
+async fn while_changes_are_not_heard_nothing_is_fresh_and_nothing_is_missed() {
     let place = Mongo::alone().await;
     let store = place.open().await;
-    let deaf = doc! {"errorCode": 13}; // no rights, so that the driver does not go on by itself
-    let commands = ["getMore", "aggregate"];
-    place.fail(&commands, deaf.clone(), "alwaysOn").await;
-    let mut changes = store.changes();
-    for _ in 0..4 {
-        changes.mark_unchanged();
-        let moved = timeout(Duration::from_secs(10), changes.changed()).await;
-        moved.expect("soon").unwrap();
-    }
-    let made = change(&place.shell().await).await;
-    assert!(*changes.borrow() < made, "it was not heard");
-    place.fail(&commands, deaf, "off").await;
-    heard(&store, made).await;
+    let shell = place.shell().await;
+    let before = vouched(&store).await;
+    // No rights, so that the driver does not go on by itself.
+    nothing_is_fresh_while_changes_are_not_heard(&store, async |is_deaf| {
+        let when = if is_deaf { "alwaysOn" } else { "off" };
+        let failure = doc! {"errorCode": 13};
+        let commands = ["getMore", "aggregate"];
+        place.fail(&commands, failure, when).await;
+        if is_deaf {
+            let identity = doc! {"public_key": key(1).to_string()};
+            let identities = shell.collection::<Document>("identities");
+            identities.insert_one(identity).await.unwrap();
+        }
+    })
+    .await;
+    // The stream went on where it broke: only what was changed meanwhile has to be read again.
+    noticed(&store, key(1), before).await;
+    assert!(store.freshness().holds(key(2), before));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_on_another_node_leaves_everybody_else_fresh() {
+    let place = Mongo::shared().await;
+    let (store, other) = (place.open().await, place.open().await);
+    let identities = place.shell().await.collection::<Document>("identities");
+    stays_fresh(&store, async |number| {
+        let before = store.freshness().as_of();
+        let owner = other
+            .create_identity(key(number), Standing::Active, at(0))
+            .await
+            .unwrap();
+        noticed(&store, key(number), before).await;
+        let before = store.freshness().as_of();
+        other
+            .write_override(&owner.identity, &set("temperature", 0.5))
+            .await
+            .unwrap();
+        let before = noticed(&store, key(number), before).await;
+        // By hand, without a version.
+        let by_hand = doc! {"$set": {"metadata.edited": true}};
+        let mine = doc! {"public_key": key(number).to_string()};
+        identities.update_one(mine, by_hand).await.unwrap();
+        noticed(&store, key(number), before).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_nobody_can_tell_whose_document_was_changed_everything_is_in_doubt() {
+    let place = Mongo::shared().await;
+    let store = place.open().await;
+    let identities = place.shell().await.collection::<Document>("identities");
+    let mine = doc! {"public_key": key(1).to_string()};
+    store
+        .create_identity(key(1), Standing::Active, at(0))
+        .await
+        .unwrap();
+    let mut before = vouched(&store).await;
+    let given_away = doc! {"$set": {"public_key": key(2).to_string()}};
+    identities
+        .update_one(mine.clone(), given_away)
+        .await
+        .unwrap();
+    before = noticed(&store, key(1), before).await;
+    let replaced = doc! {"public_key": key(3).to_string()};
+    let theirs = doc! {"public_key": key(2).to_string()};
+    identities
+        .replace_one(theirs, replaced.clone())
+        .await
+        .unwrap();
+    before = noticed(&store, key(2), before).await;
+    identities.delete_one(replaced).await.unwrap();
+    noticed(&store, key(3), before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_own_change_that_is_heard_of_as_well_costs_no_second_read() {
+    let place = Mongo::shared().await;
+    let store = place.open().await;
+    let shell = place.shell().await;
+    let goes_on = async {
+        for number in 1.. {
+            vouched(&store).await;
+            store
+                .create_identity(key(number), Standing::Active, at(0))
+                .await
+                .unwrap();
+            let as_of = store.freshness().as_of();
+            // Heard after it.
+            change(&store, &shell).await;
+            if store.freshness().holds(key(number), as_of) {
+                return;
+            }
+        }
+    };
+    timeout(Duration::from_secs(10), goes_on).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,11 +220,13 @@ async fn without_a_replica_set_it_works_and_everything_is_read_again_and_again()
         let said = message(&owner, Role::Human, &number.to_string());
         store.append(&owner, said).await.unwrap();
     }
-    let mut changes = store.changes();
+    let mut changes = store.template_changes();
     for _ in 0..4 {
         changes.mark_unchanged();
         let moved = timeout(Duration::from_secs(10), changes.changed()).await;
         moved.expect("soon").unwrap();
+        let freshness = store.freshness();
+        assert!(!freshness.holds(key(1), freshness.as_of()));
     }
     let contents = |messages: Vec<Message>| {
         let texts = messages.into_iter().map(|message| message.content);
@@ -161,7 +248,7 @@ async fn a_database_with_doubles_says_which_and_is_used_when_they_are_gone() {
         refused.contains("identities holds two documents"),
         "{refused}"
     );
-    let mut changes = store.changes();
+    let mut changes = store.template_changes();
     changes.mark_unchanged();
     identities.delete_one(double).await.unwrap();
     let ready = async {
@@ -182,7 +269,7 @@ async fn a_database_that_is_dropped_gets_its_indexes_back() {
         .unwrap();
     let shell = place.shell().await;
     let identities = shell.collection::<Document>("identities");
-    let mut changes = store.changes();
+    let mut changes = store.template_changes();
     shell.drop().await.unwrap();
     let back = async {
         // There are none while there is no collection.
@@ -192,6 +279,9 @@ async fn a_database_that_is_dropped_gets_its_indexes_back() {
             .map_or(0, |names| names.len())
             < 2
         {
+            changes.changed().await.unwrap();
+        }
+        while store.ping().await.is_err() {
             changes.changed().await.unwrap();
         }
     };

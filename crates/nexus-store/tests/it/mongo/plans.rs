@@ -50,6 +50,8 @@ async fn no_request_walks_through_a_collection_or_sorts() {
     let seen: BTreeSet<_> = plans
         .iter()
         .map(|plan| format!("{} {}", plan.kind, plan.collection))
+        // The pulse beats whether or not anybody asks.
+        .filter(|seen| seen != "update nodes")
         .collect();
     let expected = [
         "command configurations",

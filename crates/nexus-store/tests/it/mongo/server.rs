@@ -77,9 +77,30 @@ pub(crate) struct Standalone(Member);
 
 impl Standalone {
     pub(crate) fn start() -> Self {
+        Self::start_with(|_| Vec::new())
+    }
+
+    /// With more on its command line, which may name files in its folder.
+    pub(crate) fn start_with(more: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let mut member = Member::new(None);
+        member.more = more(member.folder.path());
         member.start();
         Self(member)
+    }
+
+    /// The same data with more on the command line.
+    pub(crate) fn restart_with(&mut self, more: &[&str]) {
+        self.0.kill();
+        self.0.more = more.iter().map(|&word| word.to_owned()).collect();
+        self.0.start();
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.0.folder.path()
+    }
+
+    pub(crate) fn address(&self) -> String {
+        address(self.0.port)
     }
 
     pub(crate) fn uri(&self) -> String {
@@ -91,6 +112,7 @@ struct Member {
     set: Option<&'static str>,
     port: u16,
     folder: TempDir,
+    more: Vec<String>,
     /// The shell and its `mongod`, while they run.
     running: Option<Child>,
 }
@@ -129,6 +151,22 @@ impl ReplicaSet {
         self.members.iter().position(is_primary).unwrap()
     }
 
+    /// How to reach one member and no other.
+    pub(crate) fn uri_of(&self, index: usize) -> String {
+        let address = address(self.members[index].port);
+        format!("mongodb://{address}/?directConnection=true")
+    }
+
+    /// Stops a member in whatever it does.
+    pub(crate) fn freeze(&self, index: usize) {
+        self.members[index].signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self, index: usize) {
+        self.members[index].signal("CONT");
+    }
+
     /// `kill -9`
     pub(crate) fn kill(&mut self, index: usize) {
         self.members[index].kill();
@@ -153,6 +191,7 @@ impl Member {
             set,
             port: free_port(),
             folder: tempfile::tempdir().unwrap(),
+            more: Vec::new(),
             running: None,
         }
     }
@@ -161,6 +200,7 @@ impl Member {
         let running = Command::new("sh")
             .args(["-c", UNTIL_CLOSED, "sh"])
             .args(mongod(self.folder.path(), self.port, self.set))
+            .args(&self.more)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -169,7 +209,18 @@ impl Member {
         self.running = Some(running.unwrap());
     }
 
+    fn signal(&self, name: &str) {
+        let Some(running) = &self.running else { return };
+        let group = format!("-{}", running.id());
+        let sent = Command::new("kill")
+            .args(["-s", name, "--", &group])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
     fn kill(&mut self) {
+        // One that is frozen does not notice.
+        self.signal("CONT");
         if let Some(mut running) = self.running.take() {
             drop(running.stdin.take());
             running.wait().unwrap();

@@ -122,19 +122,16 @@ impl Completer for Assistance {
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<String>)> {
         let typed = &line[..position];
-        let (start, words): (usize, Vec<&str>) = match typed.strip_prefix("/model ") {
-            Some(_) => (
-                "/model ".len(),
-                self.models.iter().map(|it| &**it).collect(),
-            ),
+        let (start, words) = match typed.strip_prefix("/model ") {
+            Some(_) => ("/model ".len(), self.models.clone()),
             None if typed.starts_with('/') => {
-                (0, slash::COMMANDS.iter().map(|(name, ..)| *name).collect())
+                let own = slash::COMMANDS.iter().map(|(name, ..)| (*name).to_owned());
+                (0, own.chain(slash::more_commands()).collect())
             }
             None => (position, Vec::new()),
         };
-        let fits = |word: &&str| word.starts_with(&typed[start..]);
-        let words = words.into_iter().filter(fits).map(str::to_owned);
-        Ok((start, words.collect()))
+        let fits = |word: &String| word.starts_with(&typed[start..]);
+        Ok((start, words.into_iter().filter(fits).collect()))
     }
 }
 

@@ -1,16 +1,17 @@
-//! The commands of the chat. They change the same settings as `nexus config` and `nexus prompt`.
+//! The commands of the chat: some of its own, and those that a server has, executed as the person
+//! at the machine.
 
 use std::sync::Arc;
 
-use nexus_core::{ConfigField, Field, Genesis, Identity, PromptName, Role};
+use nexus_core::command::CommandError;
+use nexus_core::{Command, CommandName, ConfigField, Field, Genesis, Identity, PromptName, Role};
 use nexus_run::{RunError, personal};
-use serde_json::Value;
 
 use super::Chat;
 use crate::commands::config;
 use crate::failure::Failure;
 use crate::output::{columns, printable};
-use crate::view;
+use crate::{here, outcome, view};
 
 /// Name, arguments, what it does.
 pub(super) const COMMANDS: [(&str, &str, &str); 6] = [
@@ -61,12 +62,35 @@ impl Chat<'_> {
             "/explain" => self.explain(command.rest).await?,
             "/history" => self.history(command.rest).await?,
             "/quit" | "/exit" => return Ok(After::Quit),
-            other => {
-                return Err(Failure::new(format!("there is no command {other}"))
-                    .hint("/help lists the commands"));
+            "/identity.delete" => {
+                return Err(Failure::new("nobody is erased from within a chat")
+                    .hint(format!("`nexus identity delete {}` asks first", self.key)));
             }
+            _ => self.command(&command).await?,
         }
         Ok(After::GoOn)
+    }
+
+    /// One of the commands that a server has too.
+    async fn command(&self, slash: &Slash<'_>) -> Result<(), Failure> {
+        let line = slash.name.trim_start_matches('/');
+        let command = Command::from_line(&format!("{line} {}", slash.rest));
+        let command = command.map_err(|error| match error {
+            CommandError::UnknownCommand { .. } => {
+                Failure::new(format!("there is no command {}", slash.name))
+                    .hint("/help lists the commands")
+            }
+            error => Failure::new(error.to_string()),
+        })?;
+        if command == Command::Export {
+            let failure = Failure::new("a chat has no place for that many lines");
+            return Err(failure.hint("`nexus export` saves them, while `nexus serve` runs"));
+        }
+        let outcome = here::execute(&self.commands, self.key, command).await?;
+        let outcome = serde_json::to_value(outcome)
+            .map_err(|error| Failure::new(format!("this cannot be shown: {error}")))?;
+        outcome::print(&self.shell.output, &outcome);
+        Ok(())
     }
 
     fn help(&self) {
@@ -77,6 +101,11 @@ impl Chat<'_> {
         for line in columns(&rows) {
             self.shell.output.line(line);
         }
+        let more: Vec<_> = more_commands().collect();
+        self.shell.output.line(format_args!(
+            "These work as they do at a server: {}",
+            more.join(", ")
+        ));
         self.shell
             .output
             .line("A line that ends with \\ goes on in the next one. Ctrl-C stops an answer.");
@@ -180,11 +209,12 @@ impl Chat<'_> {
     async fn change(&self, field: &Field, value: &str) -> Result<(), Failure> {
         let (genesis, identity) = self.person().await?;
         let before = personal::profile(&genesis, &identity);
-        let store = &*self.orchestrator.store;
-        let changed = match value {
-            "reset" => personal::unset(store, self.key, field).await?,
-            _ => personal::set(store, &genesis, self.key, field, &Value::from(value)).await?,
+        let command = match value {
+            "reset" => here::unset(field),
+            _ => here::set(field, value.into()),
         };
+        here::execute(&self.commands, self.key, command).await?;
+        let (_, changed) = self.person().await?;
         let now = personal::profile(&genesis, &changed);
         config::report(self.shell, field, &before, &now);
         Ok(())
@@ -199,6 +229,15 @@ impl Chat<'_> {
         let identity = self.orchestrator.store.identity(self.key).await?;
         Ok((genesis, identity.ok_or(RunError::NotAMember)?))
     }
+}
+
+/// The commands of a server for which the chat has none of its own.
+pub(super) fn more_commands() -> impl Iterator<Item = String> {
+    let names = CommandName::ALL.iter().map(|name| format!("/{name}"));
+    names.filter(|name| {
+        let is_own = COMMANDS.iter().any(|(own, ..)| own == name);
+        !is_own && !matches!(name.as_str(), "/identity.delete" | "/export")
+    })
 }
 
 fn persona() -> Result<PromptName, Failure> {

@@ -2,12 +2,12 @@
 
 use chrono::TimeDelta;
 use nexus_core::token::TokenKind;
-use nexus_core::{Clock as _, PublicKey, Scope, Session, Timestamp, Token};
+use nexus_core::{PublicKey, Scope, Session, Timestamp, Token};
 use nexus_store::Store;
 
 use crate::cli::TokenLife;
 use crate::failure::Failure;
-use crate::wire::Clock;
+use crate::here;
 
 /// A token whose digest is stored.
 pub(super) struct NewToken {
@@ -24,10 +24,11 @@ impl NewToken {
     ) -> Result<Self, Failure> {
         let token = Token::generate(TokenKind::Development)
             .map_err(|error| Failure::new(format!("no random numbers: {error}")))?;
-        let created_at = Clock::default().now();
+        let administration = here::administration(store);
+        let created_at = administration.at;
         let expires_at = created_at + TimeDelta::days(life.days.into());
         let session = Session::new(token.digest(), key, scope, created_at, expires_at);
-        store.create_session(session).await?;
+        administration.create_session(session).await?;
         Ok(Self { token, expires_at })
     }
 

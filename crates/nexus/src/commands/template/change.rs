@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use nexus_core::Clock as _;
 use nexus_core::genesis::{GenesisDoc, Problem, Problems};
 use nexus_run::{Destination, Proposal, ProposalError};
 use nexus_store::Store;
@@ -14,8 +13,7 @@ use crate::cli::{Change, Source};
 use crate::commands::identity::confirm;
 use crate::failure::Failure;
 use crate::template::Draft;
-use crate::wire::{self, Clock};
-use crate::{Shell, settings};
+use crate::{Shell, here, settings, wire};
 
 pub(super) async fn apply(
     shell: &Shell,
@@ -112,9 +110,8 @@ async fn settle(
     }
     let author = change.author.or_else(settings::user);
     let author = author.as_deref().unwrap_or("somebody at the command line");
-    let stored = proposal
-        .store(store, author, Clock::default().now())
-        .await?;
+    let administration = here::administration(store);
+    let stored = proposal.store(&administration, author).await?;
     output.note(format_args!(
         "the template for {environment} is stored as version {}; a running server uses it within a second",
         stored.version

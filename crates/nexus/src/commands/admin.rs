@@ -1,0 +1,71 @@
+//! `nexus admin grant|revoke|list`: who may change what belongs to this server.
+
+use nexus_core::{IdentityWrite, PublicKey};
+use serde_json::json;
+
+use super::identity::everybody;
+use crate::cli::Admin;
+use crate::failure::Failure;
+use crate::output::columns;
+use crate::{Shell, here, wire};
+
+pub(crate) async fn run(shell: &Shell, command: Admin) -> Result<(), Failure> {
+    match command {
+        Admin::Grant { key } => change(shell, key, true).await,
+        Admin::Revoke { key } => {
+            change(shell, key, false).await?;
+            if shell.settings.admins.contains(&key) {
+                shell.output.warn(
+                    "the settings file names them under `admins`, so they are still one: take the \
+                     line out and start the server again",
+                );
+            }
+            Ok(())
+        }
+        Admin::List => list(shell).await,
+    }
+}
+
+async fn change(shell: &Shell, key: PublicKey, is_admin: bool) -> Result<(), Failure> {
+    let store = wire::open_existing(&shell.settings).await?;
+    let write = IdentityWrite::Admin(is_admin);
+    let now = here::administration(&*store).change(key, write).await?;
+    if shell.output.json {
+        let facts = json!({"public_key": key, "is_admin": now.is_admin, "standing": now.standing});
+        shell.output.data(&facts);
+        return Ok(());
+    }
+    shell.output.note(format_args!(
+        "{key} is {} administrator of this server",
+        if is_admin { "an" } else { "no" }
+    ));
+    Ok(())
+}
+
+async fn list(shell: &Shell) -> Result<(), Failure> {
+    let output = &shell.output;
+    let store = wire::open_existing(&shell.settings).await?;
+    let granted = everybody(&*store).await?.into_iter();
+    let granted = granted.filter(|it| it.is_admin).map(|it| it.public_key);
+    let named = shell.settings.admins.iter().copied();
+    let all: Vec<_> = granted
+        .map(|key| (key, "nexus admin grant"))
+        .chain(named.map(|key| (key, "the settings file")))
+        .collect();
+    if output.json {
+        let row = |(key, by): &(PublicKey, &str)| json!({"public_key": key, "by": by});
+        output.data(&all.iter().map(row).collect::<Vec<_>>());
+        return Ok(());
+    }
+    let rows: Vec<_> = all
+        .iter()
+        .map(|(key, by)| vec![key.to_string(), (*by).to_owned()])
+        .collect();
+    for line in columns(&rows) {
+        output.line(line);
+    }
+    if all.is_empty() {
+        output.note("nobody is an administrator yet: `nexus admin grant KEY` makes one");
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! A server, and whoever is signed in there: what `nexus login` remembers and the commands that
+//! speak to a server use. Requests are signed when the server asks for it.
+
+mod http;
+mod profile;
+
+use std::path::Path;
+
+use ::http::Method;
+use nexus_core::auth::SigningKey;
+use nexus_core::command::read_line;
+use nexus_core::{Command, CommandName};
+use serde_json::{Map, Value, json};
+
+use crate::Shell;
+use crate::cli::Remote as Arguments;
+use crate::failure::Failure;
+use crate::keys::{self, Passphrases};
+
+pub(crate) use http::{Call, CallError, Connection, Signer};
+pub(crate) use profile::{Profile, ProfileFile, folder};
+
+/// Somebody who is signed in at a server.
+pub(crate) struct Remote {
+    pub(crate) file: ProfileFile,
+    pub(crate) profile: Profile,
+    pub(crate) connection: Connection,
+    passphrases: Passphrases,
+}
+
+/// Arguments of a command, by name.
+pub(crate) type Given = Map<String, Value>;
+
+impl Remote {
+    /// What the last `nexus login` left.
+    pub(crate) fn open(arguments: &Arguments) -> Result<Self, Failure> {
+        let file = ProfileFile::named(&arguments.profile)?;
+        let profile = file.read()?.ok_or_else(|| {
+            Failure::new("you are not signed in anywhere").hint("`nexus login` signs you in")
+        })?;
+        let connection = Connection::new(profile.server()?)?.with_token(profile.token.clone());
+        Ok(Self {
+            file,
+            profile,
+            connection,
+            passphrases: arguments.passphrases(),
+        })
+    }
+
+    /// Asks for something that needs no signature.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {
+        Ok(self.connection.send(Call::new(Method::GET, path)).await?)
+    }
+
+    /// Executes a line such as `config.set temperature 0.3`.
+    pub(crate) async fn execute_line(&self, line: &str) -> Result<Value, Failure> {
+        let (name, arguments) = read_line(line).map_err(|error| {
+            Failure::new(error.to_string()).hint("`nexus command help` lists the commands")
+        })?;
+        self.execute(name, arguments).await
+    }
+
+    /// Executes a command, signed if the server wants it signed.
+    pub(crate) async fn execute(
+        &self,
+        name: CommandName,
+        arguments: Given,
+    ) -> Result<Value, Failure> {
+        // A mistake is found before anybody is asked for a passphrase.
+        Command::read(name, &arguments).map_err(|error| Failure::new(error.to_string()))?;
+        let body = json!({ "command": name, "arguments": arguments });
+        let call = || Call::new(Method::POST, "/api/v1/commands/execute").json(&body);
+        if self.wants_signature(name).await? {
+            let key = self.key()?;
+            return Ok(self
+                .connection
+                .send(call().signed(self.signer(&key)))
+                .await?);
+        }
+        match self.connection.send(call()).await {
+            // Somebody changed the template in between.
+            Err(CallError::Refused(refused)) if refused.code == "signature_required" => {
+                let key = self.key()?;
+                Ok(self
+                    .connection
+                    .send(call().signed(self.signer(&key)))
+                    .await?)
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    async fn wants_signature(&self, name: CommandName) -> Result<bool, Failure> {
+        let listed = self.get("/api/v1/commands").await?;
+        let commands = listed["commands"].as_array().into_iter().flatten();
+        let found = commands.into_iter().find(|it| it["name"] == name.as_str());
+        Ok(found.is_some_and(|it| it["needs_signature"] == true))
+    }
+
+    /// The private key, which somebody may have to open.
+    fn key(&self) -> Result<SigningKey, Failure> {
+        let path = &self.profile.key_file;
+        let key = keys::load(path, &self.passphrases)?;
+        if key.public_key() == self.profile.public_key {
+            Ok(key)
+        } else {
+            Err(another_key(path))
+        }
+    }
+
+    fn signer<'a>(&self, key: &'a SigningKey) -> Signer<'a> {
+        Signer {
+            key,
+            chain_id: self.profile.chain_id,
+        }
+    }
+}
+
+fn another_key(path: &Path) -> Failure {
+    Failure::new(format!(
+        "{} holds another key than the one that is signed in",
+        path.display()
+    ))
+    .hint("sign in again with `nexus login --key FILE`")
+}
+
+/// Executes a command and prints what came of it.
+pub(crate) async fn run(
+    shell: &Shell,
+    remote: &Remote,
+    name: CommandName,
+    arguments: Given,
+) -> Result<(), Failure> {
+    let outcome = remote.execute(name, arguments).await?;
+    crate::outcome::print(&shell.output, &outcome);
+    Ok(())
+}
