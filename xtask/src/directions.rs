@@ -11,11 +11,16 @@ use crate::finding::{Finding, Level};
 use crate::repository::Repository;
 
 /// Each crate and the crates of ours it may use, from the bottom to the top.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("nexus-core", &[]),
     ("nexus-store", &["nexus-core"]),
-    ("nexus-llm", &["nexus-core"]),
-    ("nexus-run", &["nexus-core", "nexus-store", "nexus-llm"]),
+    ("nexus-egress", &["nexus-core"]),
+    ("nexus-llm", &["nexus-core", "nexus-egress"]),
+    ("nexus-mcp", &["nexus-core", "nexus-egress"]),
+    (
+        "nexus-run",
+        &["nexus-core", "nexus-store", "nexus-llm", "nexus-mcp"],
+    ),
     ("nexus-server", &["nexus-core", "nexus-store", "nexus-run"]),
     (
         "nexus",
@@ -23,6 +28,7 @@ const ALLOWED: [(&str, &[&str]); 8] = [
             "nexus-core",
             "nexus-store",
             "nexus-llm",
+            "nexus-mcp",
             "nexus-run",
             "nexus-server",
         ],

@@ -110,14 +110,14 @@ impl Protocol {
     }
 }
 
-/// What a provider is shown as a proof that it may be asked.
-#[derive(Clone, Debug)]
+/// What a server is shown as a proof that it may be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// The row names no key: a server of one's own.
     NotNeeded,
     /// The key, and who may receive it.
     Key(PinnedKey),
-    /// The row names an environment variable that is not set: its models cannot be asked.
+    /// The row names an environment variable that is not set: the server cannot be asked.
     Missing {
         /// The variable.
         variable: String,

@@ -177,7 +177,7 @@ pub enum ArgumentKind {
     Count,
     /// A list of texts; in a line, separated by commas.
     List,
-    /// What the setting takes: a text or a number.
+    /// What the setting takes: a text, a number or a list of texts.
     Value,
 }
 
@@ -370,6 +370,16 @@ mod tests {
                 json!({"field": "config.model", "value": "4"}),
             ),
             (
+                "config.set tools current_time, files.read",
+                "config.set",
+                json!({"field": "tools", "value": ["current_time", "files.read"]}),
+            ),
+            (
+                "config.set config.tools ,",
+                "config.set",
+                json!({"field": "config.tools", "value": []}),
+            ),
+            (
                 "prompt.set persona  You are  a pirate. ",
                 "prompt.set",
                 json!({"name": "persona", "content": "You are  a pirate."}),
@@ -386,6 +396,24 @@ mod tests {
     }
 
     #[test]
+    fn a_value_is_a_text_a_number_or_a_list_of_texts() {
+        for (value, fits) in [
+            (json!("files"), true),
+            (json!(0.5), true),
+            (json!(["current_time", "files"]), true),
+            (json!([]), true),
+            (json!(["files", 1]), false),
+            (json!(vec!["files"; 101]), false),
+            (json!(true), false),
+            (json!(null), false),
+            (json!({"files": true}), false),
+        ] {
+            let arguments = json!({"field": "tools", "value": value});
+            assert_eq!(read("config.set", &arguments).is_ok(), fits, "{value}");
+        }
+    }
+
+    #[test]
     fn a_mistake_is_named() {
         let wrong = |line| {
             let error: CommandError = Command::from_line(line).unwrap_err();
@@ -396,7 +424,9 @@ mod tests {
             wrong("config.set temperature"),
             (
                 "missing_field",
-                "config.set needs value, the new value: write config.set FIELD VALUE".to_owned()
+                "config.set needs value, the new value; for tools a list, such as current_time,files: \
+                 write config.set FIELD VALUE"
+                    .to_owned()
             )
         );
         assert_eq!(wrong("ping pong").0, "unknown_field");

@@ -26,15 +26,18 @@ pub enum ConfigField {
     MaxTokens,
     /// How many earlier messages the model is shown.
     HistoryContextSize,
+    /// What the model may call.
+    Tools,
 }
 
 impl ConfigField {
     /// All of them, in the order in which people read them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Model,
         Self::Temperature,
         Self::MaxTokens,
         Self::HistoryContextSize,
+        Self::Tools,
     ];
 
     /// The key under `config` and in `config_overrides`.
@@ -45,6 +48,7 @@ impl ConfigField {
             Self::Temperature => "temperature",
             Self::MaxTokens => "max_tokens",
             Self::HistoryContextSize => "history_context_size",
+            Self::Tools => "tools",
         }
     }
 
@@ -71,7 +75,7 @@ impl PromptName {
 /// A text is not the path of a field.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no field {found:?}: expected model, temperature, max_tokens, history_context_size, or prompts.NAME"
+    "there is no field {found:?}: expected model, temperature, max_tokens, history_context_size, tools, or prompts.NAME"
 )]
 pub struct UnknownField {
     /// What was given.

@@ -14,7 +14,8 @@ use serde_json::{Map, Value};
 use crate::overrides::FieldValue;
 use crate::policy::{self, Lock, Policies, Policy, Refusal};
 use crate::text::{self, MAX_PROMPT_BYTES};
-use crate::{CommandName, ConfigField, Field, Model, Overrides, PromptName, Provider};
+use crate::tools::ToolServer;
+use crate::{CommandName, ConfigField, Field, Model, Overrides, PromptName, Provider, ToolName};
 
 pub use check::Checked;
 pub use doc::{Environment, GenesisDoc, NotADocument};
@@ -37,6 +38,9 @@ pub struct Genesis {
     /// Catalog key, alias and provider id to the place in `catalog`; keys win over aliases over ids.
     index: HashMap<Arc<str>, usize>,
     providers: Vec<Arc<Provider>>,
+    tool_servers: Vec<Arc<ToolServer>>,
+    all_tools: Arc<[ToolName]>,
+    named_tools: Arc<[ToolName]>,
     default_model: Arc<Model>,
     defaults: Overrides,
     prompts: Vec<PromptBlock>,
@@ -114,6 +118,32 @@ impl Genesis {
     #[must_use]
     pub fn providers(&self) -> &[Arc<Provider>] {
         &self.providers
+    }
+
+    /// The servers that have tools, in the order of the template.
+    #[must_use]
+    pub fn tool_servers(&self) -> &[Arc<ToolServer>] {
+        &self.tool_servers
+    }
+
+    /// Everything that `config.tools` can turn on: what is built in, then each server.
+    #[must_use]
+    pub const fn all_tools(&self) -> &Arc<[ToolName]> {
+        &self.all_tools
+    }
+
+    /// What is on when nobody says anything: each server that the template names. What is built in
+    /// is off then, as there are models that refuse every request with tools.
+    #[must_use]
+    pub const fn named_tools(&self) -> &Arc<[ToolName]> {
+        &self.named_tools
+    }
+
+    /// Whether a name leads to something built in or to a server. Which tools a server has is known
+    /// only when it is asked.
+    #[must_use]
+    pub fn knows_tool(&self, name: &ToolName) -> bool {
+        check::knows_tool(&self.all_tools, name)
     }
 
     /// The model that goes by `name`: a catalog key, else an alias, else a provider's id.
@@ -209,6 +239,9 @@ impl Genesis {
                 };
                 match FieldValue::read(*config, value).ok_or_else(wrong_type)? {
                     FieldValue::Text(name) => self.choose_model(&name).map(drop),
+                    FieldValue::Names(names) => {
+                        names.iter().try_for_each(|name| self.admit_tool(name))
+                    }
                     number => self.admit_number(*config, number.as_number().unwrap_or(f64::NAN)),
                 }
             }
@@ -250,6 +283,33 @@ impl Genesis {
                 allowed: self.choosable_models(),
             })
         }
+    }
+
+    /// What people may turn on.
+    #[must_use]
+    pub fn choosable_tools(&self) -> Vec<String> {
+        let allowed = match &self.policy(ConfigField::Tools).bounds.tools {
+            Some(allowed) => allowed,
+            None => &*self.all_tools,
+        };
+        allowed.iter().map(ToString::to_string).collect()
+    }
+
+    fn admit_tool(&self, name: &ToolName) -> Result<(), Refusal> {
+        let found = || name.as_str().chars().take(80).collect();
+        if !self.knows_tool(name) {
+            return Err(Refusal::UnknownTool {
+                found: found(),
+                known: self.choosable_tools(),
+            });
+        }
+        if self.policy(ConfigField::Tools).bounds.admits_tool(name) {
+            return Ok(());
+        }
+        Err(Refusal::ToolNotAllowed {
+            found: found(),
+            allowed: self.choosable_tools(),
+        })
     }
 
     fn admit_number(&self, field: ConfigField, number: f64) -> Result<(), Refusal> {

@@ -23,6 +23,7 @@
 //! | [`profile`] | [`EffectiveProfile::resolve`]: the merge, with provenance |
 //! | [`plan`] | [`Plan`](plan::Plan): what a new template would change, before it is stored |
 //! | [`event`] | [`RunEvent`]: what a client sees of a run |
+//! | [`tools`] | [`ToolName`], [`ToolServer`](tools::ToolServer): which tools there are, by name |
 //! | [`clock`] | [`Clock`]: where time comes from |
 
 pub mod api_key;
@@ -47,6 +48,7 @@ pub mod profile;
 pub mod session;
 pub mod text;
 pub mod token;
+pub mod tools;
 pub mod usage;
 
 pub use api_key::{ApiKey, ApiScope, ApiScopes};
@@ -65,6 +67,7 @@ pub use overrides::{OverrideWrite, Overrides};
 pub use profile::{EffectiveProfile, Layer};
 pub use session::{Scope, Session, SessionId};
 pub use token::{Token, TokenDigest, TokenKind};
+pub use tools::ToolName;
 pub use usage::{Usage, UsageCount, UsageKey};
 
 /// A moment, in UTC. Nexus keeps milliseconds, as MongoDB dates do.

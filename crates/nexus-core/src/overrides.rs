@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use crate::genesis::Genesis;
 use crate::policy::{Refusal, expected_type};
 use crate::text::{self, MAX_PROMPT_BYTES};
-use crate::{ConfigField, Field, PromptName};
+use crate::tools::MAX_NAMES;
+use crate::{ConfigField, Field, PromptName, ToolName};
 
 /// What one layer sets. Absent means "inherit".
 ///
@@ -24,6 +25,8 @@ pub struct Overrides {
     pub max_tokens: Option<u32>,
     /// How many earlier messages the model is shown.
     pub history_context_size: Option<u32>,
+    /// What the model may call. An empty list: nothing.
+    pub tools: Option<Arc<[ToolName]>>,
     /// Prompt texts. An empty text removes the block.
     pub prompts: BTreeMap<PromptName, Arc<str>>,
     /// Known fields whose stored value cannot be used, and what it should be.
@@ -94,6 +97,7 @@ impl Overrides {
             Field::Config(ConfigField::HistoryContextSize) => {
                 self.history_context_size.map(Value::from)
             }
+            Field::Config(ConfigField::Tools) => self.tools.as_deref().map(names_as_json),
             Field::Prompt(name) => self.prompts.get(name).map(|text| Value::from(&**text)),
         }
     }
@@ -108,6 +112,7 @@ impl Overrides {
             (ConfigField::HistoryContextSize, FieldValue::Count(count)) => {
                 self.history_context_size = Some(count);
             }
+            (ConfigField::Tools, FieldValue::Names(names)) => self.tools = Some(names),
             (field, value) => unreachable!("FieldValue::read gave {value:?} for {field}"),
         }
     }
@@ -119,6 +124,7 @@ pub(crate) enum FieldValue {
     Text(Arc<str>),
     Number(f64),
     Count(u32),
+    Names(Arc<[ToolName]>),
 }
 
 impl FieldValue {
@@ -134,8 +140,26 @@ impl FieldValue {
             ConfigField::MaxTokens | ConfigField::HistoryContextSize => {
                 whole(value).map(Self::Count)
             }
+            ConfigField::Tools => names(value).map(Self::Names),
         }
     }
+}
+
+/// A list of names, each once.
+fn names(value: &Value) -> Option<Arc<[ToolName]>> {
+    let items = value.as_array().filter(|items| items.len() <= MAX_NAMES)?;
+    let mut names: Vec<ToolName> = Vec::with_capacity(items.len());
+    for item in items {
+        let name = item.as_str()?.parse().ok()?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Some(names.into())
+}
+
+pub(crate) fn names_as_json(names: &[ToolName]) -> Value {
+    names.iter().map(ToolName::as_str).collect()
 }
 
 /// A JSON number that is a whole number fitting into 32 bits.

@@ -71,7 +71,7 @@ pub fn ceiling(field: ConfigField) -> Bounds {
         ..Bounds::between(min, max)
     };
     match field {
-        ConfigField::Model => Bounds::default(),
+        ConfigField::Model | ConfigField::Tools => Bounds::default(),
         ConfigField::Temperature => Bounds::between(0.0, 2.0),
         ConfigField::MaxTokens => whole(1.0, 1_000_000.0),
         ConfigField::HistoryContextSize => whole(0.0, 100.0),
@@ -114,6 +114,7 @@ pub(crate) const fn expected_type(field: ConfigField) -> &'static str {
         ConfigField::Model => "the name of a model",
         ConfigField::Temperature => "a number",
         ConfigField::MaxTokens | ConfigField::HistoryContextSize => "a whole number",
+        ConfigField::Tools => "a list of tools: current_time, SERVER or SERVER.TOOL",
     }
 }
 
@@ -142,7 +143,7 @@ impl FieldValue {
     /// The value as a number, when it is one.
     pub(crate) fn as_number(&self) -> Option<f64> {
         match self {
-            Self::Text(_) => None,
+            Self::Text(_) | Self::Names(_) => None,
             Self::Number(number) => Some(*number),
             Self::Count(count) => Some(f64::from(*count)),
         }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::policy::{Policies, Policy};
-use crate::{Genesis, Model, Overrides, PromptName};
+use crate::{Genesis, Model, Overrides, PromptName, ToolName};
 
 pub use explain::{Explanation, Shadowed};
 pub use fallback::Fallback;
@@ -122,6 +122,8 @@ pub struct EffectiveProfile {
     pub max_tokens: Resolved<Option<u32>>,
     /// How many earlier messages the model is shown.
     pub history_context_size: Resolved<u32>,
+    /// What the model may call, by name.
+    pub tools: Resolved<Arc<[ToolName]>>,
     /// The prompt blocks, in the order in which they are joined.
     pub prompts: Vec<ResolvedPrompt>,
     /// The joined blocks. Empty: no system prompt at all.

@@ -11,13 +11,13 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_util::Stream;
 use hyper::body::Body;
+use nexus_egress::describe;
 use tokio::time::Instant;
 
 use self::pace::{Limit, Pace};
 use crate::failures::Failures;
 use crate::protocol::{Reader, Step};
 use crate::sse::Decoder;
-use crate::transport::describe;
 use crate::{Delta, LlmError, Timers};
 
 /// The largest answer.
@@ -177,7 +177,7 @@ where
             // The model had stopped: what is missing is at most the usage.
             Poll::Ready(Some(Err(_))) if self.reader.has_stopped() => Poll::Ready(Ok(Arrival::End)),
             Poll::Ready(Some(Err(error))) => {
-                Poll::Ready(Err(self.failures.broken(&describe(&error), self.any_piece)))
+                Poll::Ready(Err(self.failures.broken(describe(&error), self.any_piece)))
             }
             Poll::Pending => {
                 let limit = ready!(self.pace.poll(cx));

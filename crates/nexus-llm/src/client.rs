@@ -5,10 +5,11 @@ use std::sync::Arc;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use nexus_core::Provider;
+use nexus_egress::{AddressRules, SetupError};
 
 use crate::remote::{Reachability, Remote, Wire};
-use crate::transport::{SetupError, Transport};
-use crate::{AddressRules, ChatRequest, Delta, LanguageModel, LlmError, Timers, builtin};
+use crate::transport::Transport;
+use crate::{ChatRequest, Delta, LanguageModel, LlmError, Timers, builtin};
 
 /// Asks models over pooled connections. Clones share the pool.
 #[derive(Clone, Debug)]

@@ -11,8 +11,7 @@
 //! | `turns`, `call_ids`, `address` | what goes into requests of several protocols |
 //! | `lenient`, `report` | what is read in answers of all protocols: odd fields, errors |
 //! | `sse` | bytes → events |
-//! | `transport` | the pooled HTTP client |
-//! | `addresses` | [`AddressRules`]: where it connects to, and where never |
+//! | `transport` | requests and their answers, over the client of `nexus-egress` |
 //! | `remote`, `answer` | one turn over HTTP, within limits of time and size |
 //! | [`Resilient`] | wraps a model: retries, breaker, fallbacks, one deadline over all of it |
 //! | `failures` | words errors, blots out keys |
@@ -22,7 +21,6 @@
 //! [`LanguageModel`] is the only seam between Nexus and models: a run is tested with a scripted one.
 
 mod address;
-mod addresses;
 mod answer;
 mod anthropic;
 mod builtin;
@@ -50,8 +48,8 @@ use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
 use nexus_core::Model;
+pub use nexus_egress::{AddressRules, SetupError};
 
-pub use addresses::AddressRules;
 pub use client::LlmClient;
 pub use delta::{Delta, Finish, FinishReason};
 pub use error::{LlmError, RetryHint};
@@ -59,7 +57,6 @@ pub use remote::Reachability;
 pub use request::{ChatMessage, ChatRequest, Image, ToolCall, ToolSpec, UserPart};
 pub use resilient::{Jitter, Resilient, Trouble};
 pub use timers::Timers;
-pub use transport::{SetupError, describe as describe_failure, tls as client_tls};
 
 /// Something that answers a [`ChatRequest`].
 pub trait LanguageModel: Send + Sync {

@@ -18,9 +18,7 @@ use crate::answer::{ANSWER_LIMIT, Answer, Clock};
 use crate::failures::Failures;
 use crate::protocol::{self, Outgoing, Reader};
 use crate::report::reported_in_body;
-use crate::transport::{
-    Call, Transport, Unsendable, describe, read_beginning, read_whole, refused_address,
-};
+use crate::transport::{Call, Transport, Unsendable, read_beginning, read_whole};
 use crate::{ChatRequest, LlmError, Timers};
 
 /// The id with which a catalog row asks for the first model that the provider lists.
@@ -167,7 +165,7 @@ impl Wire {
         let response = self.send(remote, &call).await?;
         let body = read_whole(response.into_body(), ANSWER_LIMIT)
             .await
-            .map_err(|error| remote.failures.unreachable(&error.0))?
+            .map_err(|error| remote.failures.unreachable(error.0))?
             .ok_or_else(|| {
                 remote
                     .failures
@@ -186,9 +184,9 @@ impl Wire {
     /// Sends a request; an answer that is not a success is an error.
     async fn send(&self, remote: &Remote<'_>, call: &Call) -> Result<Response<Incoming>, LlmError> {
         let sent = self.transport.send(call).await;
-        let response = sent.map_err(|error| match refused_address(&error) {
+        let response = sent.map_err(|error| match error.refused_address() {
             Some(refused) => remote.failures.address_refused(refused.to_string()),
-            None => remote.failures.unreachable(&describe(&error)),
+            None => remote.failures.unreachable(&error.to_string()),
         })?;
         if response.status().is_success() {
             return Ok(response);

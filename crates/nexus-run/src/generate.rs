@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use futures_util::future::OptionFuture;
 use nexus_core::event::{AnsweredBy, Channel, NoticeText, RunEvent, Usage};
 use nexus_core::{ConfigField, Field, Message, MessageId, Metadata, Model, Role, Timestamp};
 use nexus_llm::{ChatRequest, Delta, Finish, LanguageModel, LlmError, ToolCall};
 use serde_json::{Map, Value, json};
+use tokio::time::{Instant, sleep_until};
 
 use crate::context::RunContext;
 use crate::stream::Emitter;
@@ -33,15 +35,18 @@ pub enum Ending {
     Finished(Finish),
     /// The person stopped it.
     Cancelled,
+    /// A run with tools may not take longer.
+    OutOfTime,
     /// The provider broke off.
     Broken(LlmError),
 }
 
-/// Asks the model once. Never fails: what went wrong is in [`Reply::ending`], beside what had come.
+/// Asks the model once, until `deadline`. Never fails: what went wrong is in [`Reply::ending`], beside what had come.
 pub async fn generate(
     model: &dyn LanguageModel,
     run: &RunContext,
     request: &Arc<ChatRequest>,
+    deadline: Option<Instant>,
     events: &mut Emitter,
 ) -> Reply {
     let mut reply = Reply {
@@ -53,10 +58,15 @@ pub async fn generate(
     };
     let mut deltas = model.stream(Arc::clone(request));
     let mut cancelled = std::pin::pin!(run.cancel.cancelled());
+    let mut too_late = std::pin::pin!(OptionFuture::from(deadline.map(sleep_until)));
     loop {
         let delta = tokio::select! {
             biased;
             () = &mut cancelled => return reply,
+            Some(()) = &mut too_late, if deadline.is_some() => {
+                reply.ending = Ending::OutOfTime;
+                return reply;
+            }
             delta = deltas.next() => delta,
         };
         match delta {
@@ -129,7 +139,7 @@ impl Reply {
         let model = &self.model;
         let said = match &self.ending {
             Ending::Finished(finish) => finish.model_id.as_ref(),
-            Ending::Cancelled | Ending::Broken(_) => None,
+            Ending::Cancelled | Ending::OutOfTime | Ending::Broken(_) => None,
         };
         AnsweredBy {
             name: Arc::clone(&model.name),
@@ -143,7 +153,7 @@ impl Reply {
     pub const fn usage(&self) -> Option<Usage> {
         match &self.ending {
             Ending::Finished(finish) => finish.usage,
-            Ending::Cancelled | Ending::Broken(_) => None,
+            Ending::Cancelled | Ending::OutOfTime | Ending::Broken(_) => None,
         }
     }
 
@@ -178,6 +188,9 @@ impl Reply {
             }
             Ending::Cancelled => {
                 facts.insert("interrupted".into(), "cancelled".into());
+            }
+            Ending::OutOfTime => {
+                facts.insert("interrupted".into(), "tool_limit".into());
             }
             Ending::Broken(error) => {
                 facts.insert("interrupted".into(), error.code().into());

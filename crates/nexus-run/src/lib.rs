@@ -10,7 +10,7 @@
 //! | [`generate`] | one turn with the model |
 //! | [`sign_in`] | [`SignIn`]: sessions for people, proofs for single requests |
 //! | [`stream`] | [`RunStream`]: the events of a run, which also drives it |
-//! | [`tools`] | [`Tool`], [`ToolBox`]: what a model may call |
+//! | [`tools`] | [`Tool`], [`ToolBox`]: what a model may call, and the limits |
 //! | [`live`] | [`LiveTemplate`]: the template in force |
 //! | [`proposal`] | [`Proposal`]: a new template, checked and compared before it is stored |
 //! | [`commands`] | [`Commands`]: executes what a person tells Nexus to do |
@@ -44,4 +44,4 @@ pub use orchestrator::{NewRun, Orchestrator};
 pub use proposal::{Destination, Proposal, ProposalError};
 pub use sign_in::{NewSession, Proof, ProofError, SignIn, SignInError};
 pub use stream::{OnDisconnect, RunStream};
-pub use tools::{Tool, ToolBox};
+pub use tools::{CurrentTime, McpTools, Tool, ToolBox, ToolServers};

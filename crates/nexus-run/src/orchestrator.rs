@@ -122,11 +122,12 @@ impl Orchestrator {
         events.stored(run.human.id.clone());
         events.emit(RunEvent::RunStarted(run.started())).await;
 
-        let mut chat = Arc::new(context::build(&run, history, self.tools.specs()));
+        let mut tools = self.tools.open(&run).await;
+        let mut chat = Arc::new(context::build(&run, history, tools.specs()));
         let rounds = run.genesis.system().max_tool_iterations;
         for round in 0..=rounds {
             let span = tracing::debug_span!("llm.requests", round, model = %chat.model.name);
-            let reply = generate(&*self.model, &run, &chat, events)
+            let reply = generate(&*self.model, &run, &chat, tools.deadline(), events)
                 .instrument(span)
                 .await;
             self.append_reply(&run, &reply, events).await?;
@@ -136,6 +137,7 @@ impl Orchestrator {
                 }
                 Ending::Finished(_) => {}
                 Ending::Cancelled => return Ok(RunStatus::Interrupted),
+                Ending::OutOfTime => return Ok(RunStatus::ToolLimit),
                 Ending::Broken(error) if reply.is_empty() => return Err(error.into()),
                 Ending::Broken(error) => {
                     events.emit(RunError::from(error).to_event()).await;
@@ -143,7 +145,7 @@ impl Orchestrator {
                 }
             }
             if round < rounds {
-                let results = self.tools.call_all(&run, &reply.tool_calls, events).await;
+                let results = tools.call_all(&run, &reply.tool_calls, events).await;
                 self.append_results(&run, &results, events).await?;
                 context::add_round(Arc::make_mut(&mut chat), reply, results);
             }

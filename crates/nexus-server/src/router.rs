@@ -19,7 +19,7 @@ use crate::body::MAX_BODY_BYTES;
 use crate::caller::{self, Caller, SignedIn};
 use crate::origins::{self, Origins};
 use crate::routes::{
-    auth, chat, commands, export, health, messages, models, personal, profile, template,
+    auth, chat, commands, export, health, messages, models, personal, profile, template, tools,
 };
 use crate::{ApiError, AppState, observe, web};
 
@@ -52,6 +52,7 @@ pub fn routes() -> Vec<Route> {
         post(  "/api/v1/chat",                    Scope(Chat),         chat::start_run),
         get(   "/api/v1/messages",                Scope(HistoryRead),  messages::list_messages),
         get(   "/api/v1/models",                  Scope(ModelsRead),   models::list_models),
+        get(   "/api/v1/tools",                   Scope(ProfileRead),  tools::list_tools),
         get(   "/api/v1/profile",                 Scope(ProfileRead),  profile::show_profile),
         get(   "/api/v1/admin/template",          Admin,               template::show_template),
         put(   "/api/v1/admin/template",          Admin,               template::change_template),

@@ -10,3 +10,4 @@ pub(crate) mod models;
 pub(crate) mod personal;
 pub(crate) mod profile;
 pub(crate) mod template;
+pub(crate) mod tools;

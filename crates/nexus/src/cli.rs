@@ -121,6 +121,8 @@ pub(crate) enum Command {
     Prompt(Prompt),
     /// List the models, and whether they can be asked now
     Models,
+    /// List the tools that models may call, and whether they can be reached now
+    Tools,
     /// Name the administrators of this server
     #[command(subcommand)]
     Admin(Admin),
@@ -314,7 +316,7 @@ pub(crate) struct TokenLife {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
-    /// Print what is in force: model, temperature, `max_tokens`, `history_context_size`
+    /// Print what is in force: model, temperature, `max_tokens`, `history_context_size`, tools
     Get {
         /// The address
         key: PublicKey,
@@ -327,7 +329,7 @@ pub(crate) enum Config {
         key: PublicKey,
         /// The setting
         field: Field,
-        /// The new value
+        /// The new value; names of tools with a comma between them
         #[arg(allow_hyphen_values = true)]
         value: String,
     },

@@ -14,6 +14,7 @@ mod models;
 mod prompt;
 mod serve;
 mod template;
+mod tools;
 
 use crate::Shell;
 use crate::cli::Command;
@@ -36,6 +37,7 @@ pub(crate) async fn run(shell: &Shell, command: Command) -> Result<(), Failure> 
         Command::Prompt(command) => prompt::run(shell, command).await,
         Command::Migrate(arguments) => migrate::run(shell, arguments).await,
         Command::Models => models::run(shell).await,
+        Command::Tools => tools::run(shell).await,
         Command::Admin(command) => admin::run(shell, command).await,
         Command::Audit(command) => audit::run(shell, command).await,
         Command::Login(arguments) => login::login(shell, arguments).await,

@@ -36,6 +36,9 @@ pub(crate) struct Settings {
     /// A filter for the log. `None`: the template says.
     pub(crate) log: Option<String>,
     pub(crate) log_format: LogFormat,
+    /// The programs that `tools.mcp` of a template may name: program and arguments. Only the
+    /// settings file has them: whoever may change a template must not be able to start programs.
+    pub(crate) mcp_commands: BTreeMap<String, Vec<String>>,
     listen: Option<String>,
     /// Where people reach the server; the first one is what it calls itself.
     public_origins: Vec<Origin>,
@@ -56,6 +59,8 @@ struct File {
     log: Option<String>,
     log_format: Option<LogFormat>,
     listen: Option<String>,
+    #[serde(default)]
+    mcp_commands: BTreeMap<String, Vec<String>>,
     public_origin: Option<OneOrMore>,
     registration: Option<Registration>,
     #[serde(default)]
@@ -115,6 +120,7 @@ impl Settings {
             registration: file.registration,
             admins: file.admins,
             listen: variable("NEXUS_LISTEN").or(file.listen),
+            mcp_commands: file.mcp_commands,
             egress: file.egress,
         })
     }
@@ -169,19 +175,23 @@ impl Settings {
 impl File {
     /// A relative data folder is relative to the file.
     fn read(path: &Path) -> Result<Self, Failure> {
-        let refuse =
-            |reason: String| {
-                Failure::new(format!(
+        let refuse = |reason: String| {
+            Failure::new(format!(
                 "the settings file {} cannot be used: {reason}",
                 path.display()
             ))
-            .hint("it may say data, database, environment, log, log_format, listen, public_origin, \
-                 registration, admins, secrets, addresses and private_hosts")
-            };
+            .hint(
+                "it may say data, database, environment, log, log_format, listen, public_origin, \
+                 registration, admins, secrets, addresses, private_hosts and mcp_commands",
+            )
+        };
         let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
         let file: Option<Self> =
             serde_saphyr::from_str(&text).map_err(|error| refuse(error.to_string()))?;
         let mut file = file.unwrap_or_default();
+        if let Some((name, _)) = file.mcp_commands.iter().find(|(_, words)| words.is_empty()) {
+            return Err(refuse(format!("mcp_commands.{name} names no program")));
+        }
         let folder = path.parent().unwrap_or(Path::new(""));
         file.data = file.data.map(|data| folder.join(data));
         file.egress = Egress::new(
@@ -207,6 +217,16 @@ fn origins(flag: Option<String>, file: Option<OneOrMore>) -> Result<Vec<Origin>,
         })
     };
     texts.iter().map(parse).collect()
+}
+
+/// What a program needs that is started for its tools. Nothing else of the environment is for it:
+/// the keys of providers are there.
+pub(crate) fn environment_of_programs() -> Vec<(String, String)> {
+    let names = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR"];
+    names
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), variable(name)?)))
+        .collect()
 }
 
 /// What the operating system calls the person at the terminal.

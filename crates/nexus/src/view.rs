@@ -86,6 +86,11 @@ pub(crate) fn short(value: &Value) -> String {
                 None => line,
             }
         }
+        Value::Array(names) if names.is_empty() => "none".to_owned(),
+        Value::Array(names) => {
+            let names: Vec<_> = names.iter().map(short).collect();
+            names.join(", ")
+        }
         other => other.to_string(),
     }
 }
@@ -94,6 +99,10 @@ fn limits(bounds: &Bounds) -> String {
     if let Some(models) = &bounds.models {
         let names: Vec<_> = models.iter().map(|name| &**name).collect();
         return format!("one of {}", names.join(", "));
+    }
+    if let Some(tools) = &bounds.tools {
+        let names: Vec<_> = tools.iter().map(ToString::to_string).collect();
+        return format!("among {}", names.join(", "));
     }
     if let Some(numbers) = &bounds.numbers {
         let numbers: Vec<_> = numbers.iter().map(ToString::to_string).collect();

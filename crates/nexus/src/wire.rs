@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use nexus_core::{Clock as _, Environment, Genesis, SystemClock, Timestamp};
 use nexus_llm::{Jitter, LlmClient, Resilient, Timers};
+use nexus_mcp::McpClient;
 use nexus_run::live::{self, LiveTemplate};
-use nexus_run::{Commands, Gate, Orchestrator, Registration, SignIn, ToolBox};
+use nexus_run::{
+    Commands, CurrentTime, Gate, McpTools, Orchestrator, Registration, SignIn, ToolBox,
+};
 use nexus_server::AppState;
 use nexus_store::installation::{Installation, Nowhere};
 use nexus_store::{
@@ -19,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::cli::Place;
 use crate::failure::Failure;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 /// Asks models, and finds out whether they can be asked.
 pub(crate) type Client = LlmClient;
@@ -225,11 +228,48 @@ pub(crate) async fn commands_here(settings: &Settings, store: &Arc<dyn Store>) -
     }
 }
 
+/// The tools, and their connections.
+pub(crate) struct Tools {
+    pub(crate) toolbox: ToolBox,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Tools {
+    /// For a server that listens at `listen`. Connected when they are needed.
+    pub(crate) fn new(settings: &Settings, listen: &str) -> Result<Self, Failure> {
+        let commands = nexus_mcp::Commands {
+            programs: settings.mcp_commands.clone(),
+            environment: settings::environment_of_programs(),
+        };
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let rules = settings.address_rules(listen);
+        let client = McpClient::new(commands, rules, tasks.clone(), stop.clone())
+            .map_err(|error| Failure::new(error.to_string()))?;
+        Ok(Self {
+            toolbox: ToolBox::new(
+                Arc::new(CurrentTime::new(Arc::new(SystemClock))),
+                Arc::new(McpTools::new(client)),
+            ),
+            tasks,
+            stop,
+        })
+    }
+
+    /// Closes all connections. A program that does not go is ended.
+    pub(crate) async fn close(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
 /// Everything that a chat needs.
 pub(crate) fn orchestrator(
     store: Arc<dyn Store>,
     template: Arc<LiveTemplate>,
     client: Client,
+    tools: ToolBox,
     tasks: TaskTracker,
 ) -> Arc<Orchestrator> {
     let clock = Arc::new(SystemClock);
@@ -242,7 +282,7 @@ pub(crate) fn orchestrator(
         store,
         template,
         model: Arc::new(model),
-        tools: ToolBox::new(Vec::new()),
+        tools,
         clock,
         tasks,
     })

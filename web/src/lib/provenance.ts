@@ -25,6 +25,7 @@ const LABELS: Record<string, { label: string; hint: string }> = {
     label: "Memory",
     hint: "How many earlier messages the model sees.",
   },
+  "config.tools": { label: "Tools it may use", hint: "What your assistant can call while it answers." },
   "prompts.persona": { label: "Persona", hint: "Who your assistant is and how it speaks." },
   "prompts.system": { label: "Rules", hint: "What every assistant here is told." },
   "prompts.tools": { label: "Tools", hint: "How your assistant uses its tools." },
@@ -58,6 +59,7 @@ export function display(field: string, value: unknown): string {
     return value === 1 ? "1 message" : `${String(value)} messages`;
   }
   if (field === "config.max_tokens") return `${Number(value).toLocaleString()} tokens`;
+  if (Array.isArray(value)) return value.length === 0 ? "none" : value.join(", ");
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
@@ -65,6 +67,7 @@ export function limits(bounds: Bounds | undefined): string {
   if (!bounds) return "";
   if (bounds.models) return `One of ${bounds.models.join(", ")}`;
   if (bounds.numbers) return `One of ${bounds.numbers.join(", ")}`;
+  if (bounds.tools) return `Among ${bounds.tools.join(", ")}`;
   const { min, max } = bounds;
   const range =
     min !== undefined && max !== undefined

@@ -14,6 +14,7 @@ export interface Bounds {
   steps?: { size: number; origin: number }[];
   numbers?: number[];
   models?: string[];
+  tools?: string[];
 }
 
 export interface ProfileField {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Number, Value};
 
 use super::{ArgumentKind, Command, CommandError, CommandName};
-use crate::ConfigField;
+use crate::{ConfigField, Field};
 
 /// The name of a command and what follows it.
 #[must_use]
@@ -63,17 +63,28 @@ impl Command {
 fn value(kind: ArgumentKind, word: &str, before: &Map<String, Value>) -> Value {
     let number = || word.parse::<Number>().map(Value::Number).ok();
     let text = || Value::from(word);
+    let items = || word.split(',').map(str::trim);
     match kind {
         ArgumentKind::Text => text(),
-        ArgumentKind::List => word.split(',').map(str::trim).map(Value::from).collect(),
-        // A model may have a number for a name.
-        ArgumentKind::Value if names_the_model(before) => text(),
-        ArgumentKind::Count | ArgumentKind::Value => number().unwrap_or_else(text),
+        ArgumentKind::List => items().map(Value::from).collect(),
+        ArgumentKind::Value => match field(before) {
+            // A model may have a number for a name.
+            Some(ConfigField::Model) => text(),
+            // A comma alone is the empty list: no tools.
+            Some(ConfigField::Tools) => {
+                let names = items().filter(|name| !name.is_empty());
+                names.map(Value::from).collect()
+            }
+            _ => number().unwrap_or_else(text),
+        },
+        ArgumentKind::Count => number().unwrap_or_else(text),
     }
 }
 
-fn names_the_model(before: &Map<String, Value>) -> bool {
-    let field = before.get("field").and_then(Value::as_str);
-    let key = field.map(|field| field.strip_prefix("config.").unwrap_or(field));
-    key == Some(ConfigField::Model.as_str())
+/// The setting that an argument before this one names.
+fn field(before: &Map<String, Value>) -> Option<ConfigField> {
+    match before.get("field")?.as_str()?.parse() {
+        Ok(Field::Config(field)) => Some(field),
+        _ => None,
+    }
 }

@@ -213,7 +213,7 @@ impl<'a> Given<'a> {
     }
 
     fn config_field(&self) -> Result<Option<crate::ConfigField>, CommandError> {
-        const EXPECTED: &str = "model, temperature, max_tokens or history_context_size";
+        const EXPECTED: &str = "model, temperature, max_tokens, history_context_size or tools";
         match self.parsed("field", EXPECTED)? {
             Some(Field::Prompt(_)) => Err(self.wrong("field", EXPECTED)),
             Some(Field::Config(field)) => Ok(Some(field)),
@@ -268,19 +268,21 @@ fn check_kind(
         let text = value.as_str();
         text.is_some_and(|text| text::check(text, MAX_PROMPT_BYTES).is_ok())
     };
+    let is_list = |value: &Value| {
+        let items = value.as_array();
+        items.is_some_and(|items| items.len() <= 100 && items.iter().all(is_text))
+    };
     let (fits, expected) = match argument.kind {
         ArgumentKind::Text => (
             is_text(value),
             "a text of at most 32 KiB without control characters",
         ),
         ArgumentKind::Count => (whole(value).is_some(), "a whole number, 0 or more"),
-        ArgumentKind::List => (
-            value
-                .as_array()
-                .is_some_and(|items| items.len() <= 100 && items.iter().all(is_text)),
-            "a list of at most 100 texts",
+        ArgumentKind::List => (is_list(value), "a list of at most 100 texts"),
+        ArgumentKind::Value => (
+            is_text(value) || value.is_number() || is_list(value),
+            "a text, a number or a list of at most 100 texts",
         ),
-        ArgumentKind::Value => (is_text(value) || value.is_number(), "a text or a number"),
     };
     if fits {
         return Ok(());

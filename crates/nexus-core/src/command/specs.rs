@@ -4,7 +4,7 @@ use super::ArgumentKind::{Count, List, Text, Value};
 use super::Audience::{Member, Visitor};
 use super::{Argument, ArgumentKind, Audience, CommandName, Spec};
 
-const FIELD: &str = "model, temperature, max_tokens or history_context_size";
+const FIELD: &str = "model, temperature, max_tokens, history_context_size or tools";
 const PROMPT: &str = "the name of the prompt, such as persona";
 
 /// Needs a fresh signature, whatever a template says.
@@ -25,7 +25,7 @@ pub(super) static SPECS: [Spec; CommandName::ALL.len()] = [
     ]),
     spec(CommandName::ConfigSet, Member, SIGNED, "Change one of your settings.", &[
         must("field", Text, FIELD),
-        must("value", Value, "the new value"),
+        must("value", Value, "the new value; for tools a list, such as current_time,files"),
     ]),
     spec(CommandName::ConfigUnset, Member, SIGNED, "Go back to the default of one setting.", &[
         must("field", Text, FIELD),

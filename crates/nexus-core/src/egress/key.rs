@@ -1,4 +1,4 @@
-//! A provider's key that knows where it may go.
+//! The key of a provider or of a tool server that knows where it may go.
 
 use std::fmt;
 use std::sync::Arc;
@@ -57,6 +57,14 @@ impl PinnedKey {
         text
     }
 }
+
+impl PartialEq for PinnedKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.origin == other.0.origin && self.0.key.expose_secret() == other.0.key.expose_secret()
+    }
+}
+
+impl Eq for PinnedKey {}
 
 impl fmt::Debug for PinnedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,10 @@
 
 mod credential;
 mod llm;
+mod tools;
 mod ui;
+
+pub(super) use tools::knows as knows_tool;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,7 +22,7 @@ use crate::egress::Secrets;
 use crate::overrides::{FieldValue, whole};
 use crate::policy::{self, Bounds};
 use crate::text::{self, MAX_PROMPT_BYTES};
-use crate::{CommandName, ConfigField, Model, Overrides, PromptName};
+use crate::{CommandName, ConfigField, Model, Overrides, PromptName, ToolName};
 
 /// A usable template, and what is odd about it.
 #[derive(Debug)]
@@ -34,10 +37,11 @@ pub struct Checked {
 const MAX_TOOL_ITERATIONS: u32 = 20;
 
 /// The top level of a document: what Nexus reads, and what the original also wrote there.
-const SECTIONS: [&str; 6] = [
+const SECTIONS: [&str; 7] = [
     "system",
     "security",
     "llm",
+    "tools",
     "user_defaults",
     "ui",
     "database",
@@ -63,8 +67,11 @@ impl Genesis {
         let providers = llm::providers(&llm.get("providers"), secrets);
         let catalog = llm::catalog(&llm, &providers);
         let index = index(&catalog);
+        let tool_servers = tools::servers(&root.get("tools"), secrets);
+        let all_tools = tools::all(&root.get("tools"));
         let prompts = prompts(&root.get("user_defaults").get("prompts"));
-        let policies = ui::policies(&root, &prompts, |name| {
+        let is_tool = |name: &ToolName| tools::knows(&all_tools, name);
+        let model_named = |name: &str| {
             let found = index
                 .get(name)
                 .map(|place| Arc::clone(&catalog[*place].name));
@@ -75,7 +82,13 @@ impl Genesis {
                     .is_present()
                     .then(|| name.into())
             })
-        });
+        };
+        let named = ui::Named {
+            prompts: &prompts,
+            model: &model_named,
+            is_tool: &is_tool,
+        };
+        let policies = ui::policies(&root, &named);
 
         let config = root.get("user_defaults").get("config");
         let limits = |field| {
@@ -84,20 +97,16 @@ impl Genesis {
                 .map(|policy| policy.bounds.clone())
                 .unwrap_or_default()
         };
-        let defaults = defaults(&config, limits);
+        let mut defaults = defaults(&config, limits);
+        defaults.tools =
+            tools::defaults(&config.get("tools"), is_tool, &limits(ConfigField::Tools));
         let default_model = default_model(
             &config.get("model"),
             &llm.get("catalog"),
             |name| index.get(name).map(|place| Arc::clone(&catalog[*place])),
             &limits(ConfigField::Model),
         );
-        let field_options = root
-            .get("ui")
-            .get("field_options")
-            .value()
-            .and_then(Value::as_object)
-            .cloned()
-            .unwrap_or_default();
+        let field_options = ui::field_options(&root);
 
         let problems = findings.problems.into_inner();
         let (Some(default_model), true) = (default_model, problems.is_empty()) else {
@@ -111,6 +120,9 @@ impl Genesis {
             index,
             catalog,
             providers,
+            tool_servers,
+            named_tools: tools::named(&all_tools),
+            all_tools,
             default_model,
             defaults,
             prompts,
@@ -171,7 +183,7 @@ fn signature_required_commands(node: &Node<'_>) -> BTreeSet<CommandName> {
 
 fn defaults(config: &Node<'_>, limits: impl Fn(ConfigField) -> Bounds) -> Overrides {
     if !config.value().is_some_and(Value::is_object) {
-        config.problem("an object with the settings of people who changed none: model, temperature, max_tokens, history_context_size");
+        config.problem("an object with the settings of people who changed none: model, temperature, max_tokens, history_context_size, tools");
     }
     config.warn_unknown(&ConfigField::ALL.map(ConfigField::as_str));
     let number = |field: ConfigField| {
@@ -280,13 +292,16 @@ fn look_at_texts(node: &Node<'_>, may_name_a_variable: bool) {
         Some(Value::String(text)) if text.contains("${") && !may_name_a_variable => {
             node.warn(
                 quoted(text),
-                "plain text: ${VAR} is resolved only in llm.providers.*.api_key and base_url",
+                "plain text: ${VAR} is resolved only in llm.providers.*.api_key and base_url, and in tools.mcp.*.api_key",
             );
         }
         Some(Value::Object(map)) => {
             for (key, child) in map.keys().map(|key| (key, node.get(key))) {
-                let is_read =
-                    child.is_in_provider() && matches!(key.as_str(), "api_key" | "base_url");
+                let is_read = match key.as_str() {
+                    "api_key" => child.is_in_provider() || child.is_in_tool_server(),
+                    "base_url" => child.is_in_provider(),
+                    _ => false,
+                };
                 look_at_texts(&child, is_read);
             }
         }

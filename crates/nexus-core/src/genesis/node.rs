@@ -53,6 +53,13 @@ impl<'a> Node<'a> {
             .is_some_and(|rest| rest.contains('/'))
     }
 
+    /// Whether this is a key of a row of `tools.mcp`, or below one.
+    pub(in crate::genesis) fn is_in_tool_server(&self) -> bool {
+        self.pointer
+            .strip_prefix("/tools/mcp/")
+            .is_some_and(|rest| rest.contains('/'))
+    }
+
     pub(in crate::genesis) const fn value(&self) -> Option<&'a Value> {
         self.value
     }

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::ToolName;
+use crate::tools::both;
+
 /// Limits for a value. An absent limit does not limit.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Bounds {
@@ -23,6 +26,9 @@ pub struct Bounds {
     /// The only models, by catalog key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<BTreeSet<Arc<str>>>,
+    /// The only tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<ToolName>>,
 }
 
 /// Numbers go in steps of `size`, counted from `origin`.
@@ -78,12 +84,17 @@ impl Bounds {
             (Some(a), Some(b)) => Some(a & b),
             (a, b) => a.clone().or_else(|| b.clone()),
         };
+        let tools = match (&self.tools, &other.tools) {
+            (Some(a), Some(b)) => Some(both(a, b)),
+            (a, b) => a.clone().or_else(|| b.clone()),
+        };
         Self {
             min: tighter(self.min, other.min, f64::max),
             max: tighter(self.max, other.max, f64::min),
             steps: self.steps.iter().chain(&other.steps).copied().collect(),
             numbers,
             models,
+            tools,
         }
     }
 
@@ -101,6 +112,13 @@ impl Bounds {
     #[must_use]
     pub fn admits_model(&self, name: &str) -> bool {
         self.models.as_ref().is_none_or(|only| only.contains(name))
+    }
+
+    /// Whether a tool, or all tools of a server, are among those allowed.
+    #[must_use]
+    pub fn admits_tool(&self, name: &ToolName) -> bool {
+        let only = self.tools.as_ref();
+        only.is_none_or(|only| only.iter().any(|allowed| allowed.covers(name)))
     }
 
     /// The admissible number nearest to `number`. `None` when there is none.
@@ -208,6 +226,7 @@ mod tests {
             steps,
             numbers,
             models: None,
+            tools: None,
         })
     }
 

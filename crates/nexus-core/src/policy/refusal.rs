@@ -51,6 +51,22 @@ pub enum Refusal {
         /// The models that may be chosen.
         allowed: Vec<String>,
     },
+    /// The template has no tool, and no server, of this name.
+    #[error("there is no tool {found:?}: choose among {}", known.join(", "))]
+    UnknownTool {
+        /// What was given.
+        found: String,
+        /// What may be chosen.
+        known: Vec<String>,
+    },
+    /// The tool exists, but not for people.
+    #[error("the tool {found:?} may not be chosen: choose among {}", allowed.join(", "))]
+    ToolNotAllowed {
+        /// What was given.
+        found: String,
+        /// What may be chosen.
+        allowed: Vec<String>,
+    },
     /// A text that free text rules refuse.
     #[error("{field}: {reason}")]
     Text {
@@ -71,6 +87,8 @@ impl Refusal {
             Self::OutOfBounds { .. } => "out_of_bounds",
             Self::UnknownModel { .. } => "unknown_model",
             Self::ModelNotAllowed { .. } => "model_not_allowed",
+            Self::UnknownTool { .. } => "unknown_tool",
+            Self::ToolNotAllowed { .. } => "tool_not_allowed",
             Self::Text { .. } => "invalid_text",
         }
     }
@@ -84,6 +102,7 @@ impl Refusal {
             | Self::OutOfBounds { field, .. }
             | Self::Text { field, .. } => field.clone(),
             Self::UnknownModel { .. } | Self::ModelNotAllowed { .. } => ConfigField::Model.into(),
+            Self::UnknownTool { .. } | Self::ToolNotAllowed { .. } => ConfigField::Tools.into(),
         }
     }
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{EffectiveProfile, Layer, Resolved};
+use crate::overrides::names_as_json;
 use crate::policy::{Bounds, Lock};
 use crate::{ConfigField, Field};
 
@@ -58,6 +59,9 @@ impl EffectiveProfile {
                 &self.history_context_size,
                 |count| Value::from(*count),
             ),
+            explanation(ConfigField::Tools.into(), &self.tools, |names| {
+                names_as_json(names)
+            }),
         ];
         let prompts = self.prompts.iter();
         let prompts = prompts.map(|prompt| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::event::NoticeText;
 use crate::policy::Lock;
-use crate::{ConfigField, Field, Layer};
+use crate::{ConfigField, Field, Layer, ToolName};
 
 /// Something that a layer set and that is not in force as it was set.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,20 @@ pub enum Notice {
         asked: Arc<str>,
         /// What is used.
         used: Arc<str>,
+    },
+    /// The template has no tool, and no server, of this name.
+    UnknownTool {
+        /// Who asked.
+        layer: Layer,
+        /// For what.
+        asked: ToolName,
+    },
+    /// The tool exists, but may not be chosen.
+    ToolNotAllowed {
+        /// Who asked.
+        layer: Layer,
+        /// For what.
+        asked: ToolName,
     },
     /// The field is locked.
     Locked {
@@ -75,6 +89,8 @@ impl Notice {
         match self {
             Self::UnknownModel { .. } => "unknown_model",
             Self::ModelNotAllowed { .. } => "model_not_allowed",
+            Self::UnknownTool { .. } => "unknown_tool",
+            Self::ToolNotAllowed { .. } => "tool_not_allowed",
             Self::Locked { .. } => "field_locked",
             Self::Clamped { .. } => "clamped",
             Self::NoneAdmissible { .. } => "out_of_bounds",
@@ -87,6 +103,7 @@ impl Notice {
     pub fn field(&self) -> Field {
         match self {
             Self::UnknownModel { .. } | Self::ModelNotAllowed { .. } => ConfigField::Model.into(),
+            Self::UnknownTool { .. } | Self::ToolNotAllowed { .. } => ConfigField::Tools.into(),
             Self::Locked { field, .. } | Self::Unusable { field, .. } => field.clone(),
             Self::Clamped { field, .. } | Self::NoneAdmissible { field, .. } => (*field).into(),
         }
@@ -118,6 +135,22 @@ impl fmt::Display for Notice {
                 write!(
                     f,
                     "the model {asked:?} may not be chosen (set by {}): {used} is used",
+                    whose(layer)
+                )
+            }
+            Self::UnknownTool { layer, asked } => {
+                write!(
+                    f,
+                    "there is no tool {:?} (set by {}): it is left out",
+                    asked.as_str(),
+                    whose(layer)
+                )
+            }
+            Self::ToolNotAllowed { layer, asked } => {
+                write!(
+                    f,
+                    "the tool {:?} may not be chosen (set by {}): it is left out",
+                    asked.as_str(),
                     whose(layer)
                 )
             }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::{EffectiveProfile, Layer, LayerValues, Notice, Resolved, ResolvedPrompt};
 use crate::genesis::{PromptBlock, join_prompts};
 use crate::policy::Policy;
-use crate::{ConfigField, Field, Genesis, Model, Overrides, PromptName};
+use crate::tools::both;
+use crate::{ConfigField, Field, Genesis, Model, Overrides, PromptName, ToolName};
 
 /// How many earlier messages a model is shown when no layer says so.
 const DEFAULT_HISTORY: u32 = 20;
@@ -51,6 +52,7 @@ pub(super) fn resolve(genesis: &Genesis, layers: &[LayerValues<'_>]) -> Effectiv
         ],
         |values| values.history_context_size.map(f64::from),
     );
+    let tools = merge.tools();
     merge.note_unknown_prompts();
     let prompts: Vec<_> = genesis
         .prompts()
@@ -62,6 +64,7 @@ pub(super) fn resolve(genesis: &Genesis, layers: &[LayerValues<'_>]) -> Effectiv
         temperature,
         max_tokens: max_tokens.map(|number| number.map(count)),
         history_context_size: history.map(|number| number.map_or(0, count)),
+        tools,
         system_prompt: system_prompt(genesis, &prompts),
         prompts,
         notices: merge.notices,
@@ -210,6 +213,33 @@ impl Merge<'_> {
         winner.unwrap_or_else(|| Resolved::new(None, Layer::Builtin, &policy))
     }
 
+    /// The strongest list, without the names that lead nowhere or are not allowed.
+    fn tools(&mut self) -> Resolved<Arc<[ToolName]>> {
+        let policy = self.policy(ConfigField::Tools);
+        let of_layers = self
+            .layers
+            .iter()
+            .rev()
+            .filter_map(|values| Some((values.layer, values.values.tools.as_ref()?)));
+        let of_template = self.genesis.defaults().tools.as_ref();
+        let of_template = of_template.map(|tools| (Layer::Genesis, tools));
+        let named = (Layer::Builtin, self.genesis.named_tools());
+        let mut winner: Option<Resolved<Arc<[ToolName]>>> = None;
+        for (layer, asked) in of_layers.chain(of_template).chain([named]) {
+            if let Some(winner) = &mut winner {
+                winner.shadowed.push((layer, Arc::clone(asked)));
+            } else if layer.is_personal() && policy.lock.is_some() {
+                self.notices
+                    .extend(locked(layer, ConfigField::Tools.into(), &policy));
+            } else {
+                let (usable, notices) = usable(self.genesis, &policy, layer, asked);
+                self.notices.extend(notices);
+                winner = Some(Resolved::new(usable, layer, &policy));
+            }
+        }
+        winner.unwrap_or_else(|| Resolved::new(Arc::default(), Layer::Builtin, &policy))
+    }
+
     fn prompt(&mut self, block: &PromptBlock) -> ResolvedPrompt {
         let policy = self.prompt_policy(&block.name);
         let mut winner: Option<Resolved<Arc<str>>> = None;
@@ -241,9 +271,7 @@ impl Merge<'_> {
     }
 
     fn note_locked(&mut self, layer: Layer, field: Field, policy: &Policy) {
-        if let Some(lock) = policy.lock {
-            self.notices.push(Notice::Locked { layer, field, lock });
-        }
+        self.notices.extend(locked(layer, field, policy));
     }
 
     fn note_unusable(&mut self) {
@@ -272,6 +300,50 @@ impl Merge<'_> {
             }
         }
     }
+}
+
+fn locked(layer: Layer, field: Field, policy: &Policy) -> Option<Notice> {
+    let lock = policy.lock?;
+    Some(Notice::Locked { layer, field, lock })
+}
+
+/// What is left of a list of tools, and why not everything is. What nobody asked for is left out
+/// without a word.
+fn usable(
+    genesis: &Genesis,
+    policy: &Policy,
+    layer: Layer,
+    asked: &Arc<[ToolName]>,
+) -> (Arc<[ToolName]>, Vec<Notice>) {
+    let is_allowed = |name: &ToolName| policy.bounds.admits_tool(name);
+    if asked
+        .iter()
+        .all(|name| genesis.knows_tool(name) && is_allowed(name))
+    {
+        return (Arc::clone(asked), Vec::new());
+    }
+    let refused = |name: &ToolName| {
+        let asked = name.clone();
+        match (genesis.knows_tool(name), is_allowed(name)) {
+            (true, true) => None,
+            (true, false) => Some(Notice::ToolNotAllowed { layer, asked }),
+            (false, _) => Some(Notice::UnknownTool { layer, asked }),
+        }
+    };
+    let notices = match layer {
+        Layer::Builtin => Vec::new(),
+        _ => asked.iter().filter_map(refused).collect(),
+    };
+    let known: Vec<_> = asked
+        .iter()
+        .filter(|name| genesis.knows_tool(name))
+        .cloned()
+        .collect();
+    let kept = match &policy.bounds.tools {
+        Some(allowed) => both(&known, allowed),
+        None => known,
+    };
+    (kept.into(), notices)
 }
 
 /// The template's own joined prompt where nothing differs from it, else a new one.

@@ -34,6 +34,7 @@ fn all_set() -> Secrets {
             sites(&["llm.example.org", "127.0.0.1:9000", "http://vllm:8000"]),
         )
         .pin("NOBODYS_KEY", [])
+        .pin("WEB_KEY", sites(&["web.test"]))
         .address("MY_URL")
 }
 
@@ -62,6 +63,9 @@ fn t16_no_variable_shows_wherever_a_template_names_it() {
     ];
     let places = [
         "/system/app_name",
+        "/tools/mcp/web/url",
+        "/tools/mcp/web/api_key",
+        "/tools/mcp/files/stdio",
         "/security/signature_required_commands/0",
         "/llm/providers/google/base_url",
         "/llm/providers/google/api_key",
@@ -117,6 +121,37 @@ fn t16_a_variable_that_is_not_listed_is_refused_with_the_line_to_add() {
     // An address is no key.
     let row = json!({ "base_url": base_url, "api_key": "${MY_URL}" });
     assert!(check_with(with_row(row), &all_set()).is_err());
+}
+
+#[test]
+fn t18_a_key_of_a_tool_server_is_pinned_like_one_of_a_provider() {
+    let problems = |row: Value| {
+        let mut document = with_row(json!({ "base_url": "https://llm.example.org/v1" }));
+        document["tools"]["mcp"] = json!({ "web": row });
+        let checked = check_with(document, &all_set());
+        checked.map_or_else(|problems| problems.to_string(), |_| String::new())
+    };
+    let url = |url: &str| problems(json!({ "url": url, "api_key": "${WEB_KEY}" }));
+    assert_eq!(url("https://web.test/mcp"), "");
+    let other = url("https://evil.test/mcp");
+    assert!(
+        other.contains("write the line `WEB_KEY: [\"web.test\", \"evil.test\"]`"),
+        "{other}"
+    );
+    assert!(url("http://web.test/mcp").contains("begins with https://"));
+    let unlisted = problems(json!({ "url": "https://web.test/mcp", "api_key": "${MONGO_URI}" }));
+    assert!(
+        unlisted.contains("which the settings do not list"),
+        "{unlisted}"
+    );
+    let address = problems(json!({ "url": "${MONGO_URI}" }));
+    assert!(
+        address.contains("add `addresses: [MONGO_URI]`"),
+        "{address}"
+    );
+    for said in [other, unlisted, address] {
+        assert!(!said.contains(CANARY), "{said}");
+    }
 }
 
 #[test]

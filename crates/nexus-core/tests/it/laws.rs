@@ -14,10 +14,11 @@ fn any_genesis() -> impl Strategy<Value = Genesis> {
 
 /// Which fields are open, and the limits of two of them.
 pub(crate) fn any_template() -> impl Strategy<Value = Value> {
-    let open = proptest::collection::vec(any::<bool>(), 5);
+    let open = proptest::collection::vec(any::<bool>(), 6);
     let limits = (0_u32..5, 9_u32..20, proptest::option::of(1_u32..4));
-    (open, limits, proptest::option::of(0_usize..3)).prop_map(
-        |(open, (low, high, step), options)| {
+    let tools = (any_tools(), any_tools());
+    (open, limits, proptest::option::of(0_usize..3), tools).prop_map(
+        |(open, (low, high, step), options, (tools, allowed))| {
             let mut template = document();
             let paths = [
                 "config.model",
@@ -25,6 +26,7 @@ pub(crate) fn any_template() -> impl Strategy<Value = Value> {
                 "config.max_tokens",
                 "config.history_context_size",
                 "prompts.persona",
+                "config.tools",
             ];
             let editable: Vec<_> = paths
                 .iter()
@@ -44,9 +46,19 @@ pub(crate) fn any_template() -> impl Strategy<Value = Value> {
                 template["ui"]["field_options"]["config.model"] =
                     json!({ "type": "select", "options": &names[..=count] });
             }
+            if let Some(allowed) = allowed {
+                template["ui"]["field_options"]["config.tools"] = json!({ "options": allowed });
+            } else if let Some(tools) = tools {
+                template["user_defaults"]["config"]["tools"] = json!(tools);
+            }
             template
         },
     )
+}
+
+fn any_tools() -> impl Strategy<Value = Option<Vec<&'static str>>> {
+    let names = ["current_time", "files", "files.read", "web.search"];
+    proptest::option::of(proptest::sample::subsequence(names.to_vec(), 0..=4))
 }
 
 /// Anything a database may hold, sensible or not.
@@ -57,6 +69,7 @@ pub(crate) fn any_overrides() -> impl Strategy<Value = Overrides> {
             Just("temperature"),
             Just("max_tokens"),
             Just("history_context_size"),
+            Just("tools"),
             Just("role")
         ],
         prop_oneof![
@@ -66,8 +79,10 @@ pub(crate) fn any_overrides() -> impl Strategy<Value = Overrides> {
             Just(Value::Null),
             (-5_i32..30).prop_map(|tenths| json!(f64::from(tenths) / 10.0)),
             (0_u32..20_000).prop_map(|count| json!(count)),
+            any_tools().prop_map(|tools| json!(tools)),
+            Just(json!(["web", "files.list", "mail", "web"])),
         ],
-        0..5,
+        0..6,
     );
     let prompts = proptest::collection::btree_map(
         prop_oneof![
@@ -126,6 +141,7 @@ fn without(mut overrides: Overrides, field: &Field) -> Overrides {
         Field::Config(ConfigField::Temperature) => overrides.temperature = None,
         Field::Config(ConfigField::MaxTokens) => overrides.max_tokens = None,
         Field::Config(ConfigField::HistoryContextSize) => overrides.history_context_size = None,
+        Field::Config(ConfigField::Tools) => overrides.tools = None,
         Field::Prompt(name) => _ = overrides.prompts.remove(name),
     }
     overrides
@@ -139,6 +155,7 @@ fn with(mut overrides: Overrides, field: &Field, from: &Overrides) -> Overrides 
         Field::Config(ConfigField::HistoryContextSize) => {
             overrides.history_context_size = from.history_context_size;
         }
+        Field::Config(ConfigField::Tools) => overrides.tools.clone_from(&from.tools),
         Field::Prompt(name) => match from.prompts.get(name) {
             Some(text) => _ = overrides.prompts.insert(name.clone(), text.clone()),
             None => _ = overrides.prompts.remove(name),
@@ -157,6 +174,7 @@ proptest! {
         prop_assert_eq!(profile.temperature.value, genesis.defaults().temperature);
         prop_assert_eq!(profile.max_tokens.value, genesis.defaults().max_tokens);
         prop_assert_eq!(&profile.system_prompt, genesis.joined_prompts());
+        prop_assert_eq!(genesis.defaults().tools.as_ref().is_none_or(|tools| *tools == profile.tools.value), true);
         prop_assert!(profile.notices.is_empty());
     }
 
@@ -201,7 +219,7 @@ proptest! {
     }
 
     #[test]
-    fn changing_one_field_changes_that_field_only(genesis in any_genesis(), before in any_overrides(), other in any_overrides(), place in 0_usize..7) {
+    fn changing_one_field_changes_that_field_only(genesis in any_genesis(), before in any_overrides(), other in any_overrides(), place in 0_usize..8) {
         let field = genesis.fields().nth(place).unwrap();
         let after = with(before.clone(), &field, &other);
         let (before, after) = (values(&resolve(&genesis, &before, &none())), values(&resolve(&genesis, &after, &none())));
@@ -212,7 +230,7 @@ proptest! {
     }
 
     #[test]
-    fn unset_after_set_restores(genesis in any_genesis(), identity in any_overrides(), other in any_overrides(), place in 0_usize..7) {
+    fn unset_after_set_restores(genesis in any_genesis(), identity in any_overrides(), other in any_overrides(), place in 0_usize..8) {
         let field = genesis.fields().nth(place).unwrap();
         let original = without(identity, &field);
         let restored = without(with(original.clone(), &field, &other), &field);
@@ -226,6 +244,8 @@ proptest! {
         prop_assert!(bounds(ConfigField::Model).admits_model(&profile.model.value.name));
         prop_assert!(profile.temperature.value.is_none_or(|number| bounds(ConfigField::Temperature).admits_number(number)));
         prop_assert!(profile.max_tokens.value.is_none_or(|count| bounds(ConfigField::MaxTokens).admits_number(f64::from(count))));
+        prop_assert!(profile.tools.value.iter().all(|name| bounds(ConfigField::Tools).admits_tool(name)));
+        prop_assert!(profile.tools.value.iter().all(|name| genesis.knows_tool(name)));
         prop_assert!(bounds(ConfigField::HistoryContextSize).admits_number(f64::from(profile.history_context_size.value)));
     }
 
@@ -240,6 +260,19 @@ proptest! {
         if let Some(number) = profile.temperature.value {
             prop_assert!(genesis.policy(ConfigField::Temperature).bounds.admits_number(number));
         }
+    }
+
+    #[test]
+    fn a_group_never_adds_a_tool(genesis in any_genesis(), allowed in any_tools(), identity in any_overrides()) {
+        let mut policies = Policies::default();
+        let names = |names: Vec<&str>| names.into_iter().map(|name| name.parse().unwrap()).collect();
+        let only = Bounds { tools: allowed.map(names), ..Bounds::default() };
+        policies.restrict(&ConfigField::Tools.into(), &Policy { lock: None, bounds: only.clone() });
+        let nothing = none();
+        let group = LayerValues { layer: Layer::Group, values: &nothing, policies: Some(&policies) };
+        let profile = EffectiveProfile::resolve(&genesis, &[group, LayerValues::identity(&identity)]);
+        let of_template = &genesis.policy(ConfigField::Tools).bounds;
+        prop_assert!(profile.tools.value.iter().all(|name| only.admits_tool(name) && of_template.admits_tool(name)));
     }
 
     #[test]

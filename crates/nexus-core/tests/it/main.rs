@@ -13,3 +13,4 @@ mod plan;
 mod resolution;
 mod template;
 mod templates;
+mod tools;

@@ -222,6 +222,7 @@ fn asked(profile: &EffectiveProfile) -> impl PartialEq + std::fmt::Debug + use<>
             profile.temperature.value,
             profile.max_tokens.value,
             profile.history_context_size.value,
+            profile.tools.value.clone(),
         ),
         prompts,
     )

@@ -63,7 +63,7 @@ fn an_empty_text_removes_the_block_and_says_so() {
         &none(),
     );
     assert_eq!(&*profile.system_prompt, "Be honest.\n\n---\n\nUse tools.");
-    let explained = serde_json::to_value(&profile.explain()[4]).unwrap();
+    let explained = serde_json::to_value(&profile.explain()[5]).unwrap();
     assert_eq!(
         explained,
         json!({ "field": "prompts.persona", "value": "", "layer": "identity", "shadowed": [{ "layer": "genesis", "value": "You are Nexus." }], "editable": true })

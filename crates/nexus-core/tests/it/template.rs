@@ -155,7 +155,7 @@ fn an_empty_document_says_what_a_template_needs() {
     the template has 4 mistakes
       /llm/providers: found nothing, expected an object of providers, each with base_url and, where one is needed, api_key
       /llm/catalog: found nothing, expected an object of models, each with provider and id
-      /user_defaults/config: found nothing, expected an object with the settings of people who changed none: model, temperature, max_tokens, history_context_size
+      /user_defaults/config: found nothing, expected an object with the settings of people who changed none: model, temperature, max_tokens, history_context_size, tools
       /user_defaults/config/model: found nothing, expected the name of a model of llm.catalog: the one for people who chose none
     "#);
 }
@@ -216,11 +216,11 @@ fn variables_are_resolved_in_two_places_only() {
 fn what_nexus_does_not_know_is_kept_and_warned_of() {
     let mut document = document();
     document["memory"] = json!({ "learning": true });
-    document["user_defaults"]["config"]["tools"] = json!(["web"]);
+    document["user_defaults"]["config"]["voice"] = json!(["web"]);
     document["ui"]["editable_fields"]
         .as_array_mut()
         .unwrap()
-        .push(json!("config.tools"));
+        .push(json!("config.voice"));
     let doc = GenesisDoc::from_value(document.clone()).unwrap();
     assert_eq!(doc.as_map()["memory"]["learning"], true);
     let pointers: Vec<_> = check(document)
@@ -234,7 +234,7 @@ fn what_nexus_does_not_know_is_kept_and_warned_of() {
         [
             "/memory",
             "/ui/editable_fields/4",
-            "/user_defaults/config/tools"
+            "/user_defaults/config/voice"
         ]
     );
 }

@@ -29,6 +29,10 @@ pub(crate) fn document() -> Value {
                 "echo": { "provider": "builtin", "id": "echo" }
             }
         },
+        "tools": { "mcp": {
+            "files": { "stdio": "files" },
+            "web": { "url": "https://web.test/mcp", "api_key": null, "timeout_seconds": 5 }
+        } },
         "user_defaults": {
             "config": { "model": "gemini-2.5-flash", "temperature": 0.8, "max_tokens": 4096, "history_context_size": 20 },
             "prompts": {

@@ -218,6 +218,7 @@ fn template(primary: &str, spare: &str) -> Value {
     let fallbacks = json!(["spare"]);
     json!({
         "system": { "max_tool_iterations": 3 },
+        "tools": { "mcp": { "lab": { "stdio": "lab" } } },
         "llm": {
             "providers": {
                 "primary": { "base_url": primary, "api_key": "${PRIMARY_KEY}" },

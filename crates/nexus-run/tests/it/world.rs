@@ -6,18 +6,21 @@ mod observed;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use chrono::DateTime;
 use futures_util::StreamExt;
 use nexus_core::clock::ManualClock;
 use nexus_core::egress::Secrets;
 use nexus_core::event::{Channel, RunEvent, RunFinished};
 use nexus_core::genesis::GenesisDoc;
+use nexus_core::tools::ToolServer;
 use nexus_core::{Clock, Command, Environment, Field, Label, Overrides, PublicKey, Standing};
 use nexus_llm::LanguageModel;
 use nexus_llm::scripted::ScriptedModel;
+use nexus_run::tools::{Away, Offered, ToolServers};
 use nexus_run::{
-    Authority, CommandFailure, Commands, Gate, LiveTemplate, NewRun, OnDisconnect, Orchestrator,
-    Order, Outcome, Question, Registration, RunStream, Tool, ToolBox,
+    Authority, CommandFailure, Commands, CurrentTime, Gate, LiveTemplate, NewRun, OnDisconnect,
+    Orchestrator, Order, Outcome, Question, Registration, RunStream, Tool, ToolBox,
 };
 use nexus_store::{
     EmbeddedStore, IdentityStore as _, MessageStore as _, NewTemplate, Store, StoreError,
@@ -43,6 +46,7 @@ pub(crate) fn template() -> Value {
                 "wild": { "provider": "builtin", "id": "wild-1" }
             }
         },
+        "tools": { "mcp": { "lab": { "stdio": "lab" }, "away": { "stdio": "away" } } },
         "user_defaults": {
             "config": { "model": "calm", "temperature": 0.8, "history_context_size": 4 },
             "prompts": {
@@ -50,7 +54,7 @@ pub(crate) fn template() -> Value {
                 "system": { "content": "Be honest.", "editable": false, "order": 2 }
             }
         },
-        "ui": { "editable_fields": ["config.model", "config.temperature", "config.history_context_size", "prompts.persona"] }
+        "ui": { "editable_fields": ["config.model", "config.temperature", "config.history_context_size", "config.tools", "prompts.persona"] }
     })
 }
 
@@ -101,7 +105,10 @@ impl World {
             gate: Arc::new(Gate::new(store.clone(), clock.clone())),
             template: Arc::new(template),
             model,
-            tools: ToolBox::new(tools),
+            tools: ToolBox::new(
+                Arc::new(CurrentTime::new(clock.clone())),
+                Arc::new(OneServer(tools)),
+            ),
             clock: clock.clone(),
             tasks: TaskTracker::new(),
         });
@@ -234,6 +241,26 @@ pub(crate) fn error_code(events: &[RunEvent]) -> Option<&'static str> {
         RunEvent::Error { code, .. } => Some(*code),
         _ => None,
     })
+}
+
+/// A server named `lab` with some tools; every other one is away.
+struct OneServer(Vec<Arc<dyn Tool>>);
+
+#[async_trait]
+impl ToolServers for OneServer {
+    async fn offered(&self, server: &Arc<ToolServer>) -> Result<Vec<Offered>, Away> {
+        if &*server.name != "lab" {
+            return Err(Away {
+                reason: "nothing listens at its address".to_owned(),
+                advice: None,
+            });
+        }
+        let offered = |tool: &Arc<dyn Tool>| Offered {
+            name: tool.spec().name.into(),
+            tool: Arc::clone(tool),
+        };
+        Ok(self.0.iter().map(offered).collect())
+    }
 }
 
 /// A real store that counts writes and can be told to fail.

@@ -29,8 +29,26 @@ async fn a_profile_says_where_each_value_comes_from() {
     {"field":"config.temperature","value":0.2,"layer":"identity","shadowed":[{"layer":"genesis","value":0.8}],"editable":true,"bounds":{"min":0.0,"max":1.5}}
     {"field":"config.max_tokens","value":100,"layer":"catalog","shadowed":[],"editable":false,"lock":"not_editable","bounds":{"min":1.0,"max":1000000.0,"steps":[{"size":1.0,"origin":0.0}]}}
     {"field":"config.history_context_size","value":4,"layer":"genesis","shadowed":[{"layer":"builtin","value":20}],"editable":false,"lock":"not_editable","bounds":{"min":0.0,"max":100.0,"steps":[{"size":1.0,"origin":0.0}]}}
+    {"field":"config.tools","value":["far"],"layer":"builtin","shadowed":[],"editable":false,"lock":"not_editable"}
     {"field":"prompts.persona","value":"You are Nexus.","layer":"genesis","shadowed":[],"editable":true}
     "#);
+}
+
+#[tokio::test]
+async fn tools_are_listed_with_whether_the_person_has_them() {
+    let world = World::new(ScriptedModel::default()).await;
+    let token = world.token(ALICE).await;
+    let answer = world.send(Call::get("/api/v1/tools").token(&token)).await;
+    let description = "Tells the current date, time and day of the week.";
+    assert_eq!(
+        answer.json(),
+        json!({ "servers": [
+            { "name": "current_time", "kind": "builtin", "reachable": true, "tools": [
+                { "name": "current_time", "model_name": "current_time", "description": description, "on": false }
+            ] },
+            { "name": "far", "kind": "http", "reachable": false, "reason": "nothing listens at its address", "tools": [] },
+        ] })
+    );
 }
 
 #[tokio::test]
@@ -74,7 +92,7 @@ async fn models_are_listed_with_what_can_be_done_with_them() {
 async fn the_index_lists_the_routes() {
     let world = World::new(ScriptedModel::default()).await;
     let answer = world.send(Call::get("/api/v1")).await;
-    assert_snapshot!(answer.shown(), @r#"200 {"name":"nexus","version":"0.1.0","routes":["GET /api/v1","POST /api/v1/auth/challenge","POST /api/v1/auth/verify","GET /api/v1/auth/session","DELETE /api/v1/auth/session","GET /api/v1/commands","POST /api/v1/commands/execute","POST /api/v1/identity","DELETE /api/v1/identity","PUT /api/v1/profile/{field}","DELETE /api/v1/profile/{field}","GET /api/v1/keys","POST /api/v1/keys","DELETE /api/v1/keys/{id}","GET /api/v1/sessions","DELETE /api/v1/sessions","DELETE /api/v1/sessions/{id}","GET /api/v1/export","POST /api/v1/chat","GET /api/v1/messages","GET /api/v1/models","GET /api/v1/profile","GET /api/v1/admin/template","PUT /api/v1/admin/template","GET /api/v1/admin/template/versions"]}"#);
+    assert_snapshot!(answer.shown(), @r#"200 {"name":"nexus","version":"0.1.0","routes":["GET /api/v1","POST /api/v1/auth/challenge","POST /api/v1/auth/verify","GET /api/v1/auth/session","DELETE /api/v1/auth/session","GET /api/v1/commands","POST /api/v1/commands/execute","POST /api/v1/identity","DELETE /api/v1/identity","PUT /api/v1/profile/{field}","DELETE /api/v1/profile/{field}","GET /api/v1/keys","POST /api/v1/keys","DELETE /api/v1/keys/{id}","GET /api/v1/sessions","DELETE /api/v1/sessions","DELETE /api/v1/sessions/{id}","GET /api/v1/export","POST /api/v1/chat","GET /api/v1/messages","GET /api/v1/models","GET /api/v1/tools","GET /api/v1/profile","GET /api/v1/admin/template","PUT /api/v1/admin/template","GET /api/v1/admin/template/versions"]}"#);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::Router;
 use chrono::{DateTime, TimeDelta};
 use nexus_core::auth::{Origin, SigningKey};
@@ -16,7 +17,10 @@ use nexus_core::genesis::GenesisDoc;
 use nexus_core::token::TokenKind;
 use nexus_core::{Clock, Environment, Overrides, PublicKey, Scope, Session, Standing, Token};
 use nexus_llm::scripted::ScriptedModel;
-use nexus_run::{Commands, Gate, LiveTemplate, Orchestrator, Registration, SignIn, ToolBox};
+use nexus_run::tools::{Away, Offered, ToolServers};
+use nexus_run::{
+    Commands, CurrentTime, Gate, LiveTemplate, Orchestrator, Registration, SignIn, ToolBox,
+};
 use nexus_server::{AppState, Origins};
 use nexus_store::{
     ConfigStore as _, EmbeddedStore, IdentityStore as _, MessageStore as _, NewTemplate,
@@ -56,6 +60,7 @@ pub(crate) fn template() -> Value {
                 "wild": { "provider": "far", "id": "wild-1" }
             }
         },
+        "tools": { "mcp": { "far": { "url": "https://far.test/mcp" } } },
         "user_defaults": {
             "config": { "model": "calm", "temperature": 0.8, "history_context_size": 4 },
             "prompts": { "persona": { "content": "You are Nexus.", "editable": true, "order": 1 } }
@@ -132,6 +137,14 @@ fn origins() -> Origins {
     Origins::new(names.map(|name| name.parse::<Origin>().unwrap()).into())
 }
 
+/// Only what Nexus itself has.
+fn no_servers(clock: &Arc<ManualClock>) -> ToolBox {
+    ToolBox::new(
+        Arc::new(CurrentTime::new(clock.clone())),
+        Arc::new(NoServers),
+    )
+}
+
 impl World {
     /// A server with a template, where Alice and Bob are members.
     pub(crate) async fn new(model: ScriptedModel) -> Self {
@@ -185,7 +198,7 @@ impl World {
             gate: Arc::new(Gate::new(store.clone(), clock.clone())),
             template: Arc::new(live),
             model: Arc::new(model.clone()),
-            tools: ToolBox::new(Vec::new()),
+            tools: no_servers(&clock),
             clock: clock.clone(),
             tasks: TaskTracker::new(),
         });
@@ -378,5 +391,18 @@ impl World {
     /// Waits until the server has stopped.
     pub(crate) async fn stopped(&mut self) {
         while self.server.join_next().await.is_some() {}
+    }
+}
+
+/// No tool server can be reached.
+struct NoServers;
+
+#[async_trait]
+impl ToolServers for NoServers {
+    async fn offered(&self, _: &Arc<nexus_core::tools::ToolServer>) -> Result<Vec<Offered>, Away> {
+        Err(Away {
+            reason: "nothing listens at its address".to_owned(),
+            advice: Some("only for whoever runs the server".to_owned()),
+        })
     }
 }

@@ -47,7 +47,9 @@ pub(crate) async fn run(shell: &Shell, key: Option<PublicKey>) -> Result<(), Fai
     let live = wire::live(&shell.settings, &store).await;
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     tasks.spawn(Arc::clone(&live).watch(Arc::new(Clock::default()), stop.clone()));
-    let orchestrator = wire::orchestrator(store, live, client, tasks.clone());
+    let tools = wire::Tools::new(&shell.settings, &shell.settings.listen(None))?;
+    let toolbox = tools.toolbox.clone();
+    let orchestrator = wire::orchestrator(store, live, client, toolbox, tasks.clone());
     let chat = Chat {
         shell,
         // Whoever is at the machine registers whom they like.
@@ -60,6 +62,7 @@ pub(crate) async fn run(shell: &Shell, key: Option<PublicKey>) -> Result<(), Fai
     stop.cancel();
     tasks.close();
     tasks.wait().await;
+    tools.close().await;
     outcome
 }
 

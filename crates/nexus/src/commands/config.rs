@@ -1,6 +1,6 @@
 //! `nexus config get|set|unset|explain`: the settings of one person.
 
-use nexus_core::{Command, EffectiveProfile, Field, Genesis, Identity, PublicKey};
+use nexus_core::{Command, ConfigField, EffectiveProfile, Field, Genesis, Identity, PublicKey};
 use nexus_run::{Commands, RunError, personal};
 use serde_json::{Map, Value};
 
@@ -94,7 +94,7 @@ pub(crate) fn report(
     for notice in now.notices.iter().filter(|it| it.field() == *field) {
         output.warn(notice);
     }
-    let is_model = *field == nexus_core::ConfigField::Model.into();
+    let is_model = *field == ConfigField::Model.into();
     if let Some(missing) = now.model.value.provider.unavailable().filter(|_| is_model) {
         output.warn(missing);
     }
@@ -160,9 +160,20 @@ pub(crate) fn plain(value: &Value) -> String {
 /// What was typed, as the type that the field has. What does not fit stays a text, and is refused
 /// with the reason.
 fn parse(field: &Field, text: String) -> Value {
-    let is_number = matches!(field, Field::Config(it) if *it != nexus_core::ConfigField::Model);
-    match text.parse::<serde_json::Number>() {
-        Ok(number) if is_number => Value::Number(number),
-        _ => Value::String(text),
+    match field {
+        Field::Config(ConfigField::Tools) => list(&text),
+        Field::Config(ConfigField::Model) | Field::Prompt(_) => Value::String(text),
+        Field::Config(_) => text
+            .parse()
+            .map_or_else(|_| Value::String(text), Value::Number),
     }
+}
+
+/// Names with commas between them, or a JSON list.
+fn list(text: &str) -> Value {
+    if let Ok(list @ Value::Array(_)) = serde_json::from_str(text) {
+        return list;
+    }
+    let names = text.split(',').map(str::trim);
+    names.filter(|name| !name.is_empty()).collect()
 }

@@ -48,7 +48,14 @@ pub(crate) async fn run(shell: &Shell, arguments: Serve) -> Result<(), Failure> 
     tasks.spawn(Arc::clone(&live).watch(Arc::new(Clock::default()), shutdown.clone()));
     report(shell, &*store, &live, &client, address).await?;
 
-    let orchestrator = wire::orchestrator(Arc::clone(&store), live, client, tasks.clone());
+    let tools = wire::Tools::new(settings, &address.to_string())?;
+    let orchestrator = wire::orchestrator(
+        Arc::clone(&store),
+        live,
+        client,
+        tools.toolbox.clone(),
+        tasks.clone(),
+    );
     let app = wire::app(settings, orchestrator, address, shutdown.clone());
     let router = nexus_server::router(app);
     let mut server = pin!(nexus_server::serve(listener, router, shutdown.clone()));
@@ -76,6 +83,7 @@ pub(crate) async fn run(shell: &Shell, arguments: Serve) -> Result<(), Failure> 
             tasks.len()
         )));
     }
+    tools.close().await;
     store.close().await;
     say(shell, "stopped");
     Ok(())

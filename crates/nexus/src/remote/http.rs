@@ -111,7 +111,7 @@ impl From<CallError> for Failure {
 
 impl Connection {
     pub(crate) fn new(server: Origin) -> Result<Self, Failure> {
-        let tls = nexus_llm::client_tls().map_err(|error| Failure::new(error.to_string()))?;
+        let tls = nexus_egress::tls().map_err(|error| Failure::new(error.to_string()))?;
         let mut plain = HttpConnector::new();
         plain.enforce_http(false);
         plain.set_connect_timeout(Some(CONNECT));
@@ -152,7 +152,7 @@ impl Connection {
         let sent = tokio::time::timeout(PATIENCE, self.client.request(request)).await;
         let response = match sent {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(self.broken(&nexus_llm::describe_failure(&error))),
+            Ok(Err(error)) => return Err(self.broken(nexus_egress::describe(&error))),
             Err(_) => return Err(self.broken("it does not answer in time")),
         };
         let status = response.status();

@@ -153,7 +153,7 @@ fn settings_can_be_changed_while_a_server_runs_and_it_notices() {
     is(1, 0.8.into());
 
     home.ok(&["prompt", "set", &key, "persona", "You are Nova."]);
-    is(4, "You are Nova.".into());
+    is(5, "You are Nova.".into());
     home.write("ada.md", "You are Ada.\nYou count.\n");
     home.ok(&["prompt", "set", &key, "persona", "--file", "ada.md"]);
     assert_eq!(
@@ -162,7 +162,7 @@ fn settings_can_be_changed_while_a_server_runs_and_it_notices() {
     );
     let piped = home.run_with(&["prompt", "set", &key, "persona", "-"], "From a pipe\n");
     assert_eq!(piped.code, Some(0), "{piped:#?}");
-    is(4, "From a pipe".into());
+    is(5, "From a pipe".into());
     home.ok(&["prompt", "unset", &key, "persona"]);
     assert!(
         home.ok(&["prompt", "get", &key, "persona"])
@@ -174,7 +174,7 @@ fn settings_can_be_changed_while_a_server_runs_and_it_notices() {
     home.write("words/system.md", "s");
     home.write("words/tools.md", "t");
     home.ok(&["init", "--prompts", "words"]);
-    is(4, "You are new.".into());
+    is(5, "You are new.".into());
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn explain_tells_where_each_value_comes_from() {
         "{told}"
     );
     let json = home.json(&["config", "explain", &key]);
-    assert_eq!(json["fields"].as_array().unwrap().len(), 7);
+    assert_eq!(json["fields"].as_array().unwrap().len(), 8);
     assert_eq!(json["fields"][0]["value"], "gemini-2.5-pro");
     let done = home.fails(&["config", "explain", &key, "prompts.nothing"]);
     assert!(done.err.contains("persona, system, tools"), "{done:#?}");

@@ -1,5 +1,5 @@
-//! Where a provider is and what it is shown: `base_url` and `api_key` of a row of `llm.providers`.
-//! These are the only places where `${VARIABLE}` means something.
+//! Where a server is and what it is shown: `base_url` and `api_key` of a row of `llm.providers`,
+//! `url` and `api_key` of one of `tools.mcp`. Only here `${VARIABLE}` means something.
 
 use url::Url;
 
@@ -12,17 +12,16 @@ use crate::genesis::problem::quoted;
 const MAX_ADDRESS_BYTES: usize = 2048;
 const KEY_EXPECTED: &str = "${VARIABLE}, the environment variable that holds the key";
 
-/// What `base_url` says.
+/// What `base_url` or `url` says.
 pub(super) enum Address {
     At(Url),
     /// It names a variable that is not set.
     Missing(String),
 }
 
-/// Reads `base_url`. `None`: what is wrong has been noted.
-pub(super) fn address(node: &Node<'_>, secrets: &Secrets) -> Option<Address> {
-    let text = node
-        .text("the address of the provider, such as https://api.example.com/v1, or ${VARIABLE}")?;
+/// Reads an address. `None`: what is wrong has been noted.
+pub(super) fn address(node: &Node<'_>, expected: &str, secrets: &Secrets) -> Option<Address> {
+    let text = node.text(expected)?;
     let name = match variable(text) {
         None => return base_url(node, text, &quoted(text)).map(Address::At),
         Some(Ok(name)) => name,
@@ -33,7 +32,7 @@ pub(super) fn address(node: &Node<'_>, secrets: &Secrets) -> Option<Address> {
     };
     match secrets.address_in(name) {
         Ok(Some(value)) => base_url(node, &value, &format!("the value of {name}")).map(Address::At),
-        // Without its address a provider is as good as without its key: it is there, it cannot be
+        // Without its address a server is as good as without its key: it is there, it cannot be
         // asked.
         Ok(None) => Some(Address::Missing(name.to_owned())),
         Err(_) => {
@@ -45,6 +44,19 @@ pub(super) fn address(node: &Node<'_>, secrets: &Secrets) -> Option<Address> {
                 ),
             );
             None
+        }
+    }
+}
+
+impl Address {
+    /// The address and what is shown there. An address that is missing counts as a missing key.
+    pub(super) fn with(self, credential: Credential) -> Option<(Url, Credential)> {
+        match self {
+            Self::At(url) => Some((url, credential)),
+            Self::Missing(variable) => Some((
+                Url::parse("http://localhost/").ok()?,
+                Credential::Missing { variable },
+            )),
         }
     }
 }

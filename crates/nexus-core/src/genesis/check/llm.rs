@@ -6,11 +6,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use url::Url;
 
-use super::credential::{self, Address};
+use super::credential;
 use crate::ConfigField;
-use crate::catalog::{Credential, DefaultParams, Endpoint, Model, Protocol, Provider};
+use crate::catalog::{DefaultParams, Endpoint, Model, Protocol, Provider};
 use crate::egress::Secrets;
 use crate::genesis::node::{Node, shared};
 use crate::genesis::problem::quoted;
@@ -66,15 +65,11 @@ fn endpoint(row: &Node<'_>, secrets: &Secrets) -> Option<Endpoint> {
 }
 
 fn remote(row: &Node<'_>, protocol: Option<Protocol>, secrets: &Secrets) -> Option<Endpoint> {
-    let address = credential::address(&row.get("base_url"), secrets);
+    let expected =
+        "the address of the provider, such as https://api.example.com/v1, or ${VARIABLE}";
+    let address = credential::address(&row.get("base_url"), expected, secrets);
     let credential = credential::credential(&row.get("api_key"), address.as_ref(), secrets);
-    let (base_url, credential) = match (address?, credential?) {
-        (Address::At(base_url), credential) => (base_url, credential),
-        (Address::Missing(variable), _) => (
-            Url::parse("http://localhost/").ok()?,
-            Credential::Missing { variable },
-        ),
-    };
+    let (base_url, credential) = address?.with(credential?)?;
     Some(Endpoint::Remote {
         protocol: protocol.unwrap_or_else(|| Protocol::at(&base_url)),
         base_url,

@@ -3,19 +3,25 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::tools;
 use crate::genesis::PromptBlock;
 use crate::genesis::node::Node;
 use crate::policy::{Bounds, Lock, Policies, Policy, Step, ceiling};
-use crate::{ConfigField, Field};
+use crate::{ConfigField, Field, ToolName};
+
+/// What the rest of the template has, by name.
+pub(super) struct Named<'a> {
+    pub(super) prompts: &'a [PromptBlock],
+    /// The catalog key of a model that goes by some name.
+    pub(super) model: &'a dyn Fn(&str) -> Option<Arc<str>>,
+    pub(super) is_tool: &'a dyn Fn(&ToolName) -> bool,
+}
 
 /// The policies of the template, the built-in ceilings included. Every field of it gets one.
-pub(super) fn policies(
-    root: &Node<'_>,
-    prompts: &[PromptBlock],
-    model_named: impl Fn(&str) -> Option<Arc<str>>,
-) -> Policies {
+pub(super) fn policies(root: &Node<'_>, named: &Named<'_>) -> Policies {
+    let prompts = named.prompts;
     let ui = root.get("ui");
     ui.warn_unknown(&["editable_fields", "field_options"]);
     let editable = editable_fields(&ui.get("editable_fields"), prompts);
@@ -58,7 +64,7 @@ pub(super) fn policies(
     {
         match path.parse::<Field>() {
             Ok(Field::Config(field)) => {
-                let bounds = bounds(&options, field, &model_named);
+                let bounds = bounds(&options, field, named);
                 policies.restrict(&field.into(), &Policy { lock: None, bounds });
             }
             Ok(Field::Prompt(_)) => {}
@@ -69,6 +75,13 @@ pub(super) fn policies(
         }
     }
     policies
+}
+
+/// `ui.field_options` as it is, for a page that builds a form.
+pub(super) fn field_options(root: &Node<'_>) -> Map<String, Value> {
+    let options = root.get("ui").get("field_options");
+    let options = options.value().and_then(Value::as_object);
+    options.cloned().unwrap_or_default()
 }
 
 fn editable_fields(node: &Node<'_>, prompts: &[PromptBlock]) -> HashSet<Field> {
@@ -94,11 +107,7 @@ fn editable_fields(node: &Node<'_>, prompts: &[PromptBlock]) -> HashSet<Field> {
     fields
 }
 
-fn bounds(
-    node: &Node<'_>,
-    field: ConfigField,
-    model_named: impl Fn(&str) -> Option<Arc<str>>,
-) -> Bounds {
+fn bounds(node: &Node<'_>, field: ConfigField, named: &Named<'_>) -> Bounds {
     node.warn_unknown(&[
         "type",
         "options",
@@ -108,32 +117,57 @@ fn bounds(
         "label",
         "description",
     ]);
-    let known = |kind: &str| matches!(kind, "select" | "slider" | "text" | "textarea" | "number");
+    let known = |kind: &str| {
+        matches!(
+            kind,
+            "select" | "multiselect" | "slider" | "text" | "textarea" | "number"
+        )
+    };
     node.get("type").optional(
         |value| value.as_str().filter(|kind| known(kind)),
-        "select, slider, text, textarea or number",
+        "select, multiselect, slider, text, textarea or number",
     );
+    match field {
+        ConfigField::Model => models(&node.get("options"), named),
+        ConfigField::Tools => tool_names(&node.get("options"), named),
+        _ => numbers(node),
+    }
+}
+
+fn models(options: &Node<'_>, named: &Named<'_>) -> Bounds {
+    let elements = options.optional_elements("a list");
+    let model = |element: &Node<'_>| {
+        let name = element
+            .value()
+            .and_then(Value::as_str)
+            .and_then(named.model);
+        if name.is_none() {
+            element.problem("a key, an alias or an id of llm.catalog");
+        }
+        name
+    };
+    Bounds {
+        models: options
+            .is_present()
+            .then(|| elements.iter().filter_map(model).collect()),
+        ..Bounds::default()
+    }
+}
+
+fn tool_names(options: &Node<'_>, named: &Named<'_>) -> Bounds {
+    let elements = options.optional_elements("a list");
+    let name = |element: &Node<'_>| tools::name(element, named.is_tool);
+    Bounds {
+        tools: options
+            .is_present()
+            .then(|| elements.iter().filter_map(name).collect()),
+        ..Bounds::default()
+    }
+}
+
+fn numbers(node: &Node<'_>) -> Bounds {
     let options = node.get("options");
     let elements = options.optional_elements("a list");
-    if field == ConfigField::Model {
-        let model = |element: &Node<'_>| {
-            let name = element
-                .value()
-                .and_then(Value::as_str)
-                .and_then(&model_named);
-            if name.is_none() {
-                element.problem("a key, an alias or an id of llm.catalog");
-            }
-            name
-        };
-        let models = options
-            .is_present()
-            .then(|| elements.iter().filter_map(model).collect());
-        return Bounds {
-            models,
-            ..Bounds::default()
-        };
-    }
     let number = |element: &Node<'_>| {
         let number = element.value().and_then(Value::as_f64);
         if number.is_none() {
@@ -170,5 +204,6 @@ fn bounds(
             .is_present()
             .then(|| elements.iter().filter_map(number).collect()),
         models: None,
+        tools: None,
     }
 }

@@ -1,8 +1,7 @@
 //! Which bytes are a signature, and whose.
 
-use nexus_core::NonceId;
-use nexus_core::PublicKey;
 use nexus_core::auth::{InvalidKey, Purpose, Signature, SignatureError, SigningKey};
+use nexus_core::{NonceId, PublicKey};
 use proptest::prelude::*;
 
 use super::world::key;
@@ -239,8 +238,9 @@ fn a_used_nonce_belongs_to_one_key_and_one_purpose() {
     }
     // SHA-256 of "siwe", 20 bytes of 0x11 and "n": written down, because stores keep it.
     let id = NonceId::new(Purpose::SignIn, PublicKey::from_bytes([0x11; 20]), "n");
+    let digits = format!("{:02x?}", id.as_bytes()).replace(['[', ']', ',', ' '], "");
     assert_eq!(
-        format!("{id:?}"),
-        "NonceId(4e78fae3f745fffa060920eb6d5ca5d090228767bcdc1cdbc1a1710e29515e46)"
+        digits,
+        "4e78fae3f745fffa060920eb6d5ca5d090228767bcdc1cdbc1a1710e29515e46"
     );
 }

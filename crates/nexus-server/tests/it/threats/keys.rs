@@ -55,6 +55,7 @@ async fn t10_a_key_passes_the_doors_of_its_scopes_and_no_other() {
     POST /api/v1/chat Scope(Chat)
     GET /api/v1/messages Scope(HistoryRead)
     GET /api/v1/models Scope(ModelsRead)
+    GET /api/v1/tools Scope(ProfileRead)
     GET /api/v1/profile Scope(ProfileRead)
     ");
 }

@@ -14,32 +14,32 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Whether a connection has answered a request before. It travels with the answers and the errors
 /// of its connection.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Reuse(Arc<AtomicBool>);
+pub(crate) struct Reuse(Arc<AtomicBool>);
 
 impl Reuse {
-    pub(super) fn note_an_answer(&self) {
+    pub(crate) fn note_an_answer(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn has_answered(&self) -> bool {
+    pub(crate) fn has_answered(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 /// Wraps another connector.
 #[derive(Clone, Debug)]
-pub(super) struct Connector<C> {
+pub(crate) struct Connector<C> {
     inner: C,
     limit: Duration,
 }
 
 impl<C> Connector<C> {
-    pub(super) const fn new(inner: C, limit: Duration) -> Self {
+    pub(crate) const fn new(inner: C, limit: Duration) -> Self {
         Self { inner, limit }
     }
 }
@@ -74,7 +74,7 @@ where
 pin_project! {
     /// A connection that carries its [`Reuse`].
     #[derive(Debug)]
-    pub(super) struct Tracked<T> {
+    pub(crate) struct Tracked<T> {
         #[pin]
         inner: T,
         reuse: Reuse,

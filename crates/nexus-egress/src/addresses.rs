@@ -1,5 +1,5 @@
-//! Which addresses Nexus connects to. A template says where a provider is; boot configuration says
-//! how far inside its own network Nexus reaches for it.
+//! Which addresses Nexus connects to. A template says where a server is; boot configuration says how
+//! far inside its own network Nexus reaches for it.
 
 mod zone;
 
@@ -55,7 +55,7 @@ impl AddressRules {
 /// An address that Nexus does not connect to. Its words are for whoever runs the server: they name
 /// addresses inside the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AddressRefused {
+pub struct AddressRefused {
     /// The name that led there. `None`: the address itself stands in the template.
     name: Option<String>,
     site: String,

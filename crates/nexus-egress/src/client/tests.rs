@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::connect::dns::Name;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -56,21 +57,22 @@ async fn server(tasks: &mut JoinSet<()>) -> u16 {
     port
 }
 
-fn transport(rules: AddressRules, lookup: &Arc<Script>) -> Transport {
+fn client(rules: AddressRules, lookup: &Arc<Script>) -> HttpClient {
     let lookup = Arc::clone(lookup) as Arc<dyn Lookup>;
-    Transport::with_lookup(Duration::from_secs(5), rules, lookup).unwrap()
+    HttpClient::with_lookup(Duration::from_secs(5), rules, lookup).unwrap()
 }
 
-async fn get(transport: &Transport, url: &str) -> Result<(), String> {
-    let call = Call::get(&Url::parse(url).unwrap(), Protocol::OpenAi, None).unwrap();
-    match transport.send(&call).await {
+async fn get(client: &HttpClient, url: &str) -> Result<(), String> {
+    let url = url::Url::parse(url).unwrap();
+    let request = Request::get(url.as_str()).body(Full::default()).unwrap();
+    match client.request(request).await {
         Ok(response) => {
             response.into_body().collect().await.unwrap();
             Ok(())
         }
-        Err(error) => {
-            Err(refused_address(&error).map_or("not refused".into(), ToString::to_string))
-        }
+        Err(error) => Err(error
+            .refused_address()
+            .map_or("not refused".into(), ToString::to_string)),
     }
 }
 
@@ -84,16 +86,16 @@ async fn t19_a_name_that_leads_inside_is_refused_whatever_it_led_to_before() {
     };
     // What is allowed here stands for what is public: a test reaches no other machine.
     let names = Script::new([&["127.0.0.1"], &["10.0.0.7"], &["169.254.169.254"]]);
-    let transport = transport(rules, &names);
+    let client = client(rules, &names);
     let url = format!("http://rebinding.test:{port}/");
-    assert_eq!(get(&transport, &url).await, Ok(()));
+    assert_eq!(get(&client, &url).await, Ok(()));
     assert_eq!(names.asked(), 1, "one connection is one look-up");
-    let refused = get(&transport, &url).await.unwrap_err();
+    let refused = get(&client, &url).await.unwrap_err();
     assert!(
         refused.contains("rebinding.test leads to 10.0.0.7"),
         "{refused}"
     );
-    let refused = get(&transport, &url).await.unwrap_err();
+    let refused = get(&client, &url).await.unwrap_err();
     assert!(refused.contains("credentials"), "{refused}");
     assert_eq!(names.asked(), 3);
 }
@@ -108,22 +110,17 @@ async fn t19_of_several_addresses_only_allowed_ones_are_connected_to() {
         private_hosts: vec![site],
     };
     let names = Script::new([&["fe80::1", "169.254.1.1", "127.0.0.1"], &["fe80::1"], &[]]);
-    let transport = transport(rules, &names);
+    let client = client(rules, &names);
     let url = format!("http://studio.lan:{port}/");
-    assert_eq!(get(&transport, &url).await, Ok(()));
-    assert!(
-        get(&transport, &url)
-            .await
-            .unwrap_err()
-            .contains("link-local")
-    );
-    assert_eq!(get(&transport, &url).await.unwrap_err(), "not refused");
+    assert_eq!(get(&client, &url).await, Ok(()));
+    assert!(get(&client, &url).await.unwrap_err().contains("link-local"));
+    assert_eq!(get(&client, &url).await.unwrap_err(), "not refused");
 }
 
 #[tokio::test]
 async fn t19_an_address_is_judged_although_no_resolver_is_asked() {
     let names = Script::new([]);
-    let transport = transport(AddressRules::default(), &names);
+    let client = client(AddressRules::default(), &names);
     for url in [
         "http://127.0.0.1:1/",
         "http://0x7f.1:1/",
@@ -133,7 +130,7 @@ async fn t19_an_address_is_judged_although_no_resolver_is_asked() {
         "https://[fe80::1]/",
         "http://169.254.169.254/latest/meta-data",
     ] {
-        let refused = get(&transport, url).await.unwrap_err();
+        let refused = get(&client, url).await.unwrap_err();
         assert!(refused.contains(" is "), "{url}: {refused}");
     }
     assert_eq!(names.asked(), 0);
@@ -146,11 +143,11 @@ async fn t19_localhost_may_not_be_sent_elsewhere_by_a_name_server() {
         ..AddressRules::default()
     };
     let names = Script::new([&["93.184.215.14"], &["127.0.0.1"]]);
-    let transport = transport(rules, &names);
-    let refused = get(&transport, "http://localhost.:1/").await.unwrap_err();
+    let client = client(rules, &names);
+    let refused = get(&client, "http://localhost.:1/").await.unwrap_err();
     assert!(refused.contains("not this machine"), "{refused}");
     assert_eq!(
-        get(&transport, "http://localhost:1/").await.unwrap_err(),
+        get(&client, "http://localhost:1/").await.unwrap_err(),
         "not refused"
     );
 }

@@ -18,17 +18,17 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 use url::{Host, Url};
 
-use super::connector::BoxError;
 use crate::addresses::AddressRules;
+use crate::connector::BoxError;
 
 /// Finds the addresses of a name.
-pub(super) trait Lookup: Send + Sync {
+pub(crate) trait Lookup: Send + Sync {
     fn lookup(&self, name: Name) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
 }
 
 /// What the machine itself would find.
 #[derive(Debug)]
-pub(super) struct SystemLookup;
+pub(crate) struct SystemLookup;
 
 impl Lookup for SystemLookup {
     fn lookup(&self, name: Name) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
@@ -39,13 +39,13 @@ impl Lookup for SystemLookup {
 
 /// Connects to the server of an address, if that is allowed.
 #[derive(Clone)]
-pub(super) struct Guard {
+pub(crate) struct Guard {
     rules: Arc<AddressRules>,
     lookup: Arc<dyn Lookup>,
 }
 
 impl Guard {
-    pub(super) fn new(rules: AddressRules, lookup: Arc<dyn Lookup>) -> Self {
+    pub(crate) fn new(rules: AddressRules, lookup: Arc<dyn Lookup>) -> Self {
         Self {
             rules: Arc::new(rules),
             lookup,

@@ -1,0 +1,206 @@
+//! The one HTTP client. It connects to allowed addresses only, follows no redirects, asks no proxy
+//! and trusts the machine's certificates, or Mozilla's where the machine has none.
+
+#[cfg(test)]
+mod tests;
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::addresses::{AddressRefused, AddressRules};
+use crate::connector::{Connector, Reuse};
+use crate::guard::{Guard, Lookup, SystemLookup};
+
+/// Many servers close idle connections after 30 s or more. Ours go first.
+const POOL_IDLE: Duration = Duration::from_secs(20);
+/// The largest head of an answer.
+const HEAD_LIMIT: usize = 128 * 1024;
+
+/// The client cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[error("the TLS settings cannot be used: {0}")]
+pub struct SetupError(#[from] rustls::Error);
+
+/// Sends requests over pooled connections. A copy shares them.
+#[derive(Clone, Debug)]
+pub struct HttpClient {
+    client: Client<Connector<HttpsConnector<Guard>>, Full<Bytes>>,
+}
+
+impl HttpClient {
+    /// A client without connections. `connect`: how long making one may take, with TLS.
+    ///
+    /// # Errors
+    /// When the TLS settings of the machine cannot be used.
+    pub fn new(connect: Duration, rules: AddressRules) -> Result<Self, SetupError> {
+        Self::with_lookup(connect, rules, Arc::new(SystemLookup))
+    }
+
+    fn with_lookup(
+        connect: Duration,
+        rules: AddressRules,
+        lookup: Arc<dyn Lookup>,
+    ) -> Result<Self, SetupError> {
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(tls()?)
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(Guard::new(rules, lookup));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .http1_max_buf_size(HEAD_LIMIT)
+            .build(Connector::new(https, connect));
+        Ok(Self { client })
+    }
+
+    /// Sends a request and returns the head of the answer, whatever its status is.
+    ///
+    /// # Errors
+    /// When no answer came. The request may have been read all the same.
+    pub async fn request(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, RequestError> {
+        let response = self.client.request(request).await.map_err(RequestError)?;
+        if let Some(reuse) = response.extensions().get::<Reuse>() {
+            reuse.note_an_answer();
+        }
+        Ok(response)
+    }
+}
+
+/// Why a request got no answer. Shown, it says that in words for people.
+#[derive(Debug)]
+pub struct RequestError(ClientError);
+
+impl RequestError {
+    /// The address that was not connected to, if that is why.
+    #[must_use]
+    pub fn refused_address(&self) -> Option<&AddressRefused> {
+        causes(&self.0).find_map(|cause| cause.downcast_ref())
+    }
+
+    /// Whether the server closed a connection that had answered before, without a byte of an answer
+    /// to this request. Most likely it never read the request.
+    #[must_use]
+    pub fn is_closed_reuse(&self) -> bool {
+        closed_when_reused(&self.0)
+    }
+}
+
+impl StdError for RequestError {}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.refused_address() {
+            Some(_) => f.write_str("Nexus may not connect to its address"),
+            None => f.write_str(describe(&self.0)),
+        }
+    }
+}
+
+/// The TLS of a client: it trusts the certificates of the machine, or Mozilla's where the machine
+/// has none.
+///
+/// # Errors
+/// When the library does not accept its own defaults.
+pub fn tls() -> Result<ClientConfig, SetupError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+fn closed_when_reused(error: &ClientError) -> bool {
+    let mut extensions = http::Extensions::new();
+    if let Some(connection) = error.connect_info() {
+        connection.get_extras(&mut extensions);
+    }
+    let was_used = extensions.get::<Reuse>().is_some_and(Reuse::has_answered);
+    was_used
+        && causes(error).any(|cause| {
+            cause
+                .downcast_ref::<hyper::Error>()
+                .is_some_and(hyper::Error::is_incomplete_message)
+                || cause.downcast_ref::<io::Error>().is_some_and(|error| {
+                    matches!(
+                        error.kind(),
+                        io::ErrorKind::ConnectionReset
+                            | io::ErrorKind::ConnectionAborted
+                            | io::ErrorKind::BrokenPipe
+                    )
+                })
+        })
+}
+
+/// Why a connection failed, for people. The libraries' own words may hold addresses, so only what
+/// is known not to is repeated.
+#[must_use]
+pub fn describe(error: &(dyn StdError + 'static)) -> &'static str {
+    for cause in causes(error) {
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return match tls {
+                rustls::Error::InvalidCertificate(_) => "its TLS certificate is not trusted",
+                _ => "no TLS connection could be made",
+            };
+        }
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
+            match error.kind() {
+                io::ErrorKind::ConnectionRefused => {
+                    return "nothing listens at its address";
+                }
+                io::ErrorKind::TimedOut => return "no connection could be made in time",
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                    return "the connection was reset";
+                }
+                _ => {}
+            }
+        }
+        if cause
+            .downcast_ref::<hyper::Error>()
+            .is_some_and(hyper::Error::is_parse)
+        {
+            return "what came is not HTTP";
+        }
+    }
+    let is_lookup = causes(error).any(|cause| cause.to_string() == "dns error");
+    if is_lookup {
+        "its name is not known"
+    } else {
+        "the connection was closed"
+    }
+}
+
+/// An error and what stands behind it, outermost first.
+pub fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        // An I/O error hides the error that it wraps behind its own source.
+        let wrapped = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        wrapped
+            .map(|wrapped| wrapped as &(dyn StdError + 'static))
+            .or_else(|| error.source())
+    })
+}

@@ -1,0 +1,12 @@
+//! Real MCP servers, and one that misbehaves.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod egress;
+mod misbehaviour;
+mod real;
+mod world;
