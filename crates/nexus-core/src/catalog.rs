@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::Price;
 use crate::egress::PinnedKey;
 
 /// A model that exists: the name people use, the provider to ask, the id to ask for.
@@ -23,6 +24,8 @@ pub struct Model {
     pub default_params: DefaultParams,
     /// Whether to ask for a stream. A row says `stream: false` for a server that cannot.
     pub streams: bool,
+    /// What it costs. `None`: the row says nothing, and it counts as free.
+    pub price: Option<Price>,
 }
 
 /// `default_params` of a catalog row.

@@ -1,6 +1,7 @@
 //! Executes [`Command`]s. HTTP, the command line and the chat all go through [`Commands::execute`],
 //! so each rule about who may do what is here once.
 
+mod administration;
 mod failure;
 mod identity;
 mod keys;
@@ -20,6 +21,7 @@ use nexus_store::Store;
 use crate::gate::Gate;
 use crate::live::LiveTemplate;
 
+pub use administration::Administrator;
 pub use failure::CommandFailure;
 pub use outcome::{
     Changed, Data, Described, IdentityView, ModelView, NewKey, Outcome, SessionView, describe,

@@ -21,7 +21,7 @@ const SESSION_NOTED: TimeDelta = TimeDelta::minutes(5);
 const KEY_NOTED: TimeDelta = TimeDelta::minutes(1);
 
 /// What a client showed, and what stands behind it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// Somebody who is signed in, or has a token from the machine.
     Session(Session),

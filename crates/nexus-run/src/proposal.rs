@@ -1,11 +1,13 @@
 //! A new template before it is stored: checked, and compared with the one that is there. Command
 //! line and HTTP go through here, so nobody stores a template that was not looked at.
 
+use nexus_core::audit::Change;
 use nexus_core::egress::Secrets;
 use nexus_core::genesis::{GenesisDoc, Problem, Problems};
 use nexus_core::plan::{People, Plan, Planner, document_changes};
 use nexus_core::{Environment, Genesis, Timestamp};
 use nexus_store::{NewTemplate, Store, StoreError, StoredTemplate};
+use serde_json::Value;
 
 /// How many identities are read at a time.
 const PAGE: u32 = 500;
@@ -30,6 +32,7 @@ pub struct Proposal {
     doc: GenesisDoc,
     current: Option<u64>,
     changes_something: bool,
+    recorded: Change,
     /// What is odd about it.
     pub warnings: Vec<Problem>,
     /// What would change.
@@ -96,6 +99,7 @@ impl Proposal {
         Ok(Self {
             environment,
             current,
+            recorded: change(stored.as_ref(), &doc),
             changes_something: stored.as_ref().is_none_or(|it| it.hash() != doc.hash()),
             warnings: checked.warnings,
             plan: Plan {
@@ -117,6 +121,12 @@ impl Proposal {
     #[must_use]
     pub const fn changes_something(&self) -> bool {
         self.changes_something
+    }
+
+    /// The document before and after, for the audit.
+    #[must_use]
+    pub const fn recorded(&self) -> Change {
+        self.recorded
     }
 
     /// Stores it as a new version, if the stored one is still the one that it was compared with.
@@ -145,6 +155,11 @@ impl Proposal {
         );
         Ok(stored)
     }
+}
+
+fn change(before: Option<&GenesisDoc>, after: &GenesisDoc) -> Change {
+    let value = |doc: &GenesisDoc| Value::Object(doc.as_map().clone());
+    Change::new(before.map(value).as_ref(), Some(&value(after)))
 }
 
 async fn people(

@@ -53,6 +53,7 @@ fn reader() -> Reader {
         provider,
         default_params: DefaultParams::default(),
         streams: true,
+        price: None,
     });
     let tools = Arc::new([]);
     let request = ChatRequest {

@@ -241,6 +241,7 @@ mod tests {
             provider,
             default_params: DefaultParams::default(),
             streams: false,
+            price: None,
         };
         let called = |tool_calls| ChatMessage::Assistant {
             text: "Let me look.".to_owned(),

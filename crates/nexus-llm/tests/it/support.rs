@@ -62,6 +62,7 @@ pub(crate) fn model(provider: Arc<Provider>, id: &str) -> Model {
         provider,
         default_params: DefaultParams::default(),
         streams: true,
+        price: None,
     }
 }
 

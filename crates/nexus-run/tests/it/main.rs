@@ -7,6 +7,7 @@
 )]
 
 mod invariants;
+mod limits;
 mod live;
 mod personal;
 mod proposal;

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use nexus_core::token::TokenKind;
 use nexus_core::{Admission, Clock, IdentityWrite, Scope, Session, Standing, Token};
 use nexus_llm::scripted::ScriptedModel;
-use nexus_run::{RunError, personal};
+use nexus_run::{Credential, RunError, personal};
 use nexus_store::{IdentityStore, SessionStore};
 use serde_json::json;
 
@@ -79,7 +79,10 @@ async fn a_token_speaks_for_its_key_until_it_expires() {
     let end = now + TimeDelta::days(30);
     let session = Session::new(token.digest(), ALICE, Scope::Admin, now, end);
     world.store.create_session(session.clone()).await.unwrap();
-    assert_eq!(gate.authenticate(&token).await.unwrap(), Some(session));
+    assert_eq!(
+        gate.authenticate(&token).await.unwrap(),
+        Some(Credential::Session(session))
+    );
     world.clock.advance(TimeDelta::days(30));
     assert_eq!(
         gate.authenticate(&token).await.unwrap(),
@@ -151,6 +154,8 @@ async fn a_session_that_another_node_saw_used_is_not_idle() {
     used.await.unwrap();
     world.clock.advance(TimeDelta::hours(11));
     assert!(gate.authenticate(&token).await.unwrap().is_some());
-    world.clock.advance(TimeDelta::hours(1));
+    world.clock.advance(TimeDelta::hours(11));
+    assert!(gate.authenticate(&token).await.unwrap().is_some());
+    world.clock.advance(TimeDelta::hours(12));
     assert_eq!(gate.authenticate(&token).await.unwrap(), None);
 }

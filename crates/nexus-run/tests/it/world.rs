@@ -14,8 +14,8 @@ use nexus_core::genesis::GenesisDoc;
 use nexus_core::{Clock, Environment, Field, Overrides, PublicKey, Standing};
 use nexus_llm::scripted::ScriptedModel;
 use nexus_run::{
-    Gate, LiveTemplate, NewRun, OnDisconnect, Orchestrator, Question, RunStream, Tool, ToolBox,
-    personal,
+    Gate, Limiter, LiveTemplate, NewRun, OnDisconnect, Orchestrator, Question, RunStream, Sharing,
+    Tool, ToolBox, personal,
 };
 use nexus_store::{
     EmbeddedStore, IdentityStore as _, MessageStore as _, NewTemplate, Store, StoreError,
@@ -67,13 +67,21 @@ impl World {
     }
 
     pub(crate) async fn with_tools(model: ScriptedModel, tools: Vec<Arc<dyn Tool>>) -> Self {
+        Self::with_template(model, tools, template()).await
+    }
+
+    pub(crate) async fn with_template(
+        model: ScriptedModel,
+        tools: Vec<Arc<dyn Tool>>,
+        template: Value,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(
             DateTime::from_timestamp_millis(1_760_000_000_000).unwrap(),
         ));
         let store = EmbeddedStore::open(folder.path()).unwrap();
         let store = Arc::new(Observed::new(store, Watch::default()));
-        put_template(&*store, template(), None).await;
+        put_template(&*store, template, None).await;
         for key in [ALICE, BOB] {
             store
                 .create_identity(key, Standing::Active, clock.now())
@@ -88,6 +96,7 @@ impl World {
             template: Arc::new(template),
             model: Arc::new(model.clone()),
             tools: ToolBox::new(tools),
+            limiter: Arc::new(Limiter::new(store.clone(), clock.clone(), Sharing::Alone)),
             clock: clock.clone(),
             tasks: TaskTracker::new(),
         });
@@ -150,6 +159,7 @@ pub(crate) fn new_run(owner: PublicKey, question: &str) -> NewRun {
         owner,
         question: Question::parse(question.to_owned()).unwrap(),
         request: Overrides::default(),
+        models: None,
         on_disconnect: OnDisconnect::Finish,
         cancel: CancellationToken::new(),
     }
@@ -204,6 +214,8 @@ pub(crate) type WatchedStore = Observed<Watch>;
 pub(crate) struct Watch {
     writes: AtomicUsize,
     identity_reads: AtomicUsize,
+    /// What limits ask of the store before a run.
+    usage_reads: AtomicUsize,
     /// The append that fails, counted from 1. 0: none.
     failing_append: AtomicU32,
     appends: AtomicU32,
@@ -214,11 +226,16 @@ pub(crate) struct Watch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     Identity,
+    Usage,
     History,
     Panic,
 }
 
 impl Watch {
+    pub(crate) fn usage_reads(&self) -> usize {
+        self.usage_reads.load(Ordering::SeqCst)
+    }
+
     fn forget(&self) {
         self.writes.store(0, Ordering::SeqCst);
     }
@@ -247,6 +264,10 @@ impl Observer for Watch {
             "identity" => {
                 self.identity_reads.fetch_add(1, Ordering::SeqCst);
                 failing == Some(Fault::Identity)
+            }
+            "usage" | "add_to_counter" => {
+                self.usage_reads.fetch_add(1, Ordering::SeqCst);
+                failing == Some(Fault::Usage)
             }
             "history" => {
                 assert_ne!(failing, Some(Fault::Panic), "told to panic");

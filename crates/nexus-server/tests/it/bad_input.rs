@@ -60,7 +60,7 @@ async fn a_wrong_body_is_refused_with_the_place_and_the_reason() {
     422 wrong_type content: content: invalid type: null, expected a string
     422 duplicate_field -: duplicate field `content`
     422 unknown_field stream: unknown field `stream`, expected `content` or `config`
-    422 wrong_type config: config: invalid type: sequence, expected a map
+    422 wrong_type config: config: invalid type: sequence, expected an object
     422 unknown_field config.api_key: there is no field config.api_key: expected one of model, temperature, max_tokens, history_context_size
     422 wrong_type config.model: config.model must be the name of a model; leave it out to inherit it
     422 wrong_type config.model: config.model must be the name of a model; leave it out to inherit it

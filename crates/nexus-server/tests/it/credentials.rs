@@ -1,11 +1,7 @@
 //! Who gets in: whoever shows a valid token, and nobody else.
 
-use std::fmt::Write as _;
-
-use chrono::TimeDelta;
 use insta::assert_snapshot;
-use nexus_core::token::TokenKind;
-use nexus_core::{IdentityWrite, Standing, Token};
+use nexus_core::{IdentityWrite, Standing};
 use nexus_llm::scripted::ScriptedModel;
 use nexus_server::{Access, routes};
 use nexus_store::IdentityStore as _;
@@ -13,81 +9,6 @@ use serde_json::json;
 
 use crate::client::Call;
 use crate::world::{ALICE, VISITOR, World};
-
-#[test]
-fn only_these_routes_ask_for_no_token() {
-    let open = routes()
-        .into_iter()
-        .filter(|route| route.access == Access::Anyone);
-    let open: Vec<_> = open
-        .map(|route| format!("{} {}", route.method, route.path))
-        .collect();
-    assert_eq!(open, ["GET /", "GET /livez", "GET /readyz", "GET /api/v1"]);
-}
-
-#[tokio::test]
-async fn every_other_route_refuses_everything_that_is_not_a_valid_token() {
-    let world = World::new(ScriptedModel::default()).await;
-    let expired = world.token(ALICE).await;
-    world.clock.advance(TimeDelta::hours(1));
-    let valid = world.token(ALICE).await;
-    let unknown = Token::generate(TokenKind::Development).unwrap();
-    let digest = Token::parse(&valid).unwrap().digest();
-    let digest = digest
-        .as_bytes()
-        .iter()
-        .fold(String::new(), |mut hex, byte| {
-            _ = write!(hex, "{byte:02x}");
-            hex
-        });
-    let credentials = [
-        None,
-        Some(String::new()),
-        Some("Bearer".to_owned()),
-        Some("Bearer ".to_owned()),
-        Some(format!("Bearer {ALICE}")),
-        Some(format!("Bearer nxd_{ALICE}")),
-        Some(format!("Bearer nxd_{ALICE}0000000")),
-        Some(format!("Bearer {digest}")),
-        Some(format!("Bearer nxd_{}", &digest[..49])),
-        Some(format!("Basic {valid}")),
-        Some(format!("Token {valid}")),
-        Some(valid.clone()),
-        Some(format!("Bearer  {valid}")),
-        Some(format!("Bearer {valid}, Bearer {valid}")),
-        Some(format!("Bearer {}", unknown.reveal())),
-        Some(format!("Bearer {expired}")),
-    ];
-    let mut answers = Vec::new();
-    for route in routes()
-        .into_iter()
-        .filter(|route| route.access != Access::Anyone)
-    {
-        for credential in &credentials {
-            // The body would be fine: it is never looked at.
-            let mut call = Call::new(&route.method, route.path);
-            if let Some(credential) = credential {
-                call = call.header("authorization", credential);
-            }
-            let answer = world.send(call).await;
-            assert_eq!(answer.header("www-authenticate"), "Bearer");
-            answers.push(answer.shown());
-        }
-        let twice = Call::new(&route.method, route.path)
-            .token(&valid)
-            .token(&valid);
-        answers.push(world.send(twice).await.shown());
-        let in_the_address = format!("{}?token={valid}&access_token={valid}", route.path);
-        answers.push(
-            world
-                .send(Call::new(&route.method, &in_the_address))
-                .await
-                .shown(),
-        );
-    }
-    answers.dedup();
-    assert_snapshot!(answers.join("\n"), @r#"401 {"error":{"code":"unauthenticated","message":"a valid token is needed: send `Authorization: Bearer nxd_…`. Whoever runs this server prints one with `nexus identity token KEY`. An address is a name and never a credential"}}"#);
-}
 
 #[tokio::test]
 async fn routes_for_admins_refuse_every_other_valid_token() {
@@ -121,18 +42,6 @@ async fn the_scheme_may_be_written_in_any_case() {
 }
 
 #[tokio::test]
-async fn without_a_store_nobody_gets_in() {
-    let world = World::new(ScriptedModel::default()).await;
-    let token = world.token(ALICE).await;
-    world.store.stop();
-    let answer = world
-        .send(Call::get("/api/v1/messages").token(&token))
-        .await;
-    assert_eq!(answer.header("retry-after"), "1");
-    assert_snapshot!(answer.shown(), @r#"503 {"error":{"code":"store_unavailable","message":"the database is not available at the moment: nothing was lost, try again","retryable":true}}"#);
-}
-
-#[tokio::test]
 async fn a_visitor_is_guided_and_leaves_no_trace() {
     let world = World::new(ScriptedModel::default()).await;
     let token = world.token(VISITOR).await;
@@ -142,7 +51,7 @@ async fn a_visitor_is_guided_and_leaves_no_trace() {
     data: {"run_id":"run_…","owner_key":"0xffffffffffffffffffffffffffffffffffffffff"}
 
     event: text_chunk
-    data: {"chunk":"Welcome. Your key has no identity here yet, so nothing you write is stored and no model is asked. Ask the person who runs this server to register your key with `nexus identity new KEY`; after that, this chat is yours.","channel":"guidance"}
+    data: {"chunk":"Welcome. Your key has no identity here yet, so nothing you write is stored and no model is asked. Register it with the command `identity`, which you sign with your key, or ask the person who runs this server to run `nexus identity new KEY`; after that, this chat is yours.","channel":"guidance"}
 
     event: run_finished
     data: {"run_id":"run_…","status":"visitor_guidance_sent","message_ids":[]}

@@ -7,18 +7,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use chrono::{DateTime, TimeDelta};
+use nexus_core::auth::{Origin, SigningKey};
 use nexus_core::clock::ManualClock;
 use nexus_core::egress::Secrets;
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::token::TokenKind;
 use nexus_core::{Clock, Environment, PublicKey, Scope, Session, Standing, Token};
 use nexus_llm::scripted::ScriptedModel;
-use nexus_run::{Gate, LiveTemplate, Orchestrator, ToolBox, personal};
-use nexus_server::AppState;
+use nexus_run::{
+    Commands, Gate, LiveTemplate, Orchestrator, Registration, SignIn, ToolBox, personal,
+};
+use nexus_server::{AppState, Origins};
 use nexus_store::{
     ConfigStore as _, EmbeddedStore, IdentityStore as _, MessageStore as _, NewTemplate,
-    SessionStore as _,
+    SessionStore as _, Store as _,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -26,6 +30,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower_service::Service;
 
 pub(crate) use self::store::FragileStore;
 use self::store::fragile;
@@ -64,15 +69,69 @@ pub(crate) fn template() -> Value {
     })
 }
 
+/// Somebody with a key, who is signed in.
+pub(crate) struct Person {
+    pub(crate) key: SigningKey,
+    pub(crate) token: String,
+}
+
+impl Person {
+    pub(crate) fn address(&self) -> PublicKey {
+        self.key.public_key()
+    }
+}
+
+/// A key that is the same in every run.
+pub(crate) fn key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32]).unwrap()
+}
+
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) orchestrator: Arc<Orchestrator>,
+    pub(crate) commands: Arc<Commands>,
     pub(crate) store: Arc<FragileStore>,
     pub(crate) model: ScriptedModel,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) shutdown: CancellationToken,
+    pub(crate) router: Router,
+    pub(crate) folder: TempDir,
     server: JoinSet<()>,
-    _folder: TempDir,
+}
+
+/// How a world begins.
+pub(crate) struct Setup {
+    pub(crate) model: ScriptedModel,
+    pub(crate) environment: Environment,
+    pub(crate) template: Option<Value>,
+    pub(crate) registration: Registration,
+    pub(crate) admins: Vec<PublicKey>,
+    pub(crate) folder: TempDir,
+    pub(crate) now: DateTime<chrono::Utc>,
+}
+
+impl Default for Setup {
+    /// A template, and everybody may register.
+    fn default() -> Self {
+        Self {
+            model: ScriptedModel::default(),
+            environment: Environment::Development,
+            template: Some(template()),
+            registration: Registration::Open,
+            admins: Vec::new(),
+            folder: tempfile::tempdir().unwrap(),
+            now: DateTime::from_timestamp_millis(1_760_000_000_000).unwrap(),
+        }
+    }
+}
+
+/// Under which names the server is known. The second one is behind TLS.
+pub(crate) const HOST: &str = "nexus.test";
+pub(crate) const SECURE_HOST: &str = "nexus.example.org";
+
+fn origins() -> Origins {
+    let names = [format!("http://{HOST}"), format!("https://{SECURE_HOST}")];
+    Origins::new(names.map(|name| name.parse::<Origin>().unwrap()).into())
 }
 
 impl World {
@@ -86,8 +145,24 @@ impl World {
         environment: Environment,
         template: Option<Value>,
     ) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let start = DateTime::from_timestamp_millis(1_760_000_000_000).unwrap();
+        let setup = Setup {
+            model,
+            environment,
+            template,
+            ..Setup::default()
+        };
+        Self::begin(setup).await
+    }
+
+    pub(crate) async fn begin(setup: Setup) -> Self {
+        let Setup {
+            model,
+            environment,
+            template,
+            folder,
+            now: start,
+            ..
+        } = setup;
         let clock = Arc::new(ManualClock::new(start));
         let store = EmbeddedStore::open(folder.path()).unwrap();
         let store = Arc::new(fragile(store));
@@ -117,28 +192,130 @@ impl World {
             tasks: TaskTracker::new(),
         });
         let shutdown = CancellationToken::new();
+        let origins = origins();
+        let known = origins.iter().cloned().collect();
+        let commands = Arc::new(Commands {
+            store: store.clone(),
+            gate: Arc::clone(&orchestrator.gate),
+            template: Arc::clone(&orchestrator.template),
+            clock: clock.clone(),
+            registration: setup.registration,
+        });
         let state = AppState {
+            orchestrator: Arc::clone(&orchestrator),
+            commands: Arc::clone(&commands),
+            sign_in: Arc::new(SignIn::new(store.clone(), clock.clone(), known)),
+            origins,
+            admins: setup.admins.into(),
+            shutdown: shutdown.clone(),
             grace: Duration::from_millis(20),
-            ..AppState::new(Arc::clone(&orchestrator), shutdown.clone())
         };
+        let router = nexus_server::router(state);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut server = JoinSet::new();
         server.spawn(nexus_server::serve(
             listener,
-            nexus_server::router(state),
+            router.clone(),
             shutdown.clone(),
         ));
         Self {
             address,
             orchestrator,
+            commands,
             store,
             model,
             clock,
             shutdown,
+            router,
+            folder,
             server,
-            _folder: folder,
         }
+    }
+
+    /// The same server, stopped and started again.
+    pub(crate) async fn restart(mut self) -> Self {
+        self.shutdown.cancel();
+        self.stopped().await;
+        self.store.close().await;
+        Self::begin(Setup {
+            model: self.model,
+            template: None,
+            folder: self.folder,
+            now: self.clock.now(),
+            ..Setup::default()
+        })
+        .await
+    }
+
+    /// Somebody with a key of their own, who has signed in.
+    pub(crate) async fn visitor(&self, seed: u8) -> Person {
+        let key = key(seed);
+        let token = self.sign_in(&key).await;
+        Person { key, token }
+    }
+
+    /// The same, registered.
+    pub(crate) async fn member(&self, seed: u8) -> Person {
+        let now = self.clock.now();
+        let created = self
+            .store
+            .create_identity(key(seed).public_key(), Standing::Active, now);
+        created.await.unwrap();
+        self.visitor(seed).await
+    }
+
+    /// Signs in over HTTP, and gives the token.
+    pub(crate) async fn sign_in(&self, key: &SigningKey) -> String {
+        let (message, signature) = self.signed_challenge(key).await;
+        let body = json!({ "message": message, "signature": signature });
+        let answer = self
+            .send(Call::post("/api/v1/auth/verify", body.to_string()))
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()["token"].as_str().unwrap().to_owned()
+    }
+
+    /// A new challenge, and what the key makes of it.
+    pub(crate) async fn signed_challenge(&self, key: &SigningKey) -> (String, String) {
+        let challenge = self.send(Call::post("/api/v1/auth/challenge", "")).await;
+        let text = challenge.json()["message_template"]
+            .as_str()
+            .unwrap()
+            .replace("{address}", &key.public_key().to_checksummed());
+        let signature = key.sign_message(text.as_bytes()).to_string();
+        (text, signature)
+    }
+
+    /// Sends what a person signed, with their token.
+    pub(crate) async fn send_signed(&self, person: &Person, call: Call) -> Answer {
+        self.send(self.signed(person, call)).await
+    }
+
+    /// A call with the token of a person and a fresh signature.
+    pub(crate) fn signed(&self, person: &Person, call: Call) -> Call {
+        call.token(&person.token)
+            .signed(&person.key, self.clock.now())
+    }
+
+    /// Executes a command that is signed, and takes its answer.
+    pub(crate) async fn execute(&self, person: &Person, command: &str, arguments: Value) -> Answer {
+        let call = Call::command(command, &arguments);
+        self.send_signed(person, call).await
+    }
+
+    /// The token of a new API key.
+    pub(crate) async fn api_key(&self, person: &Person, arguments: Value) -> String {
+        let made = self.execute(person, "key.create", arguments).await;
+        assert_eq!(made.status, 200, "{}", made.body);
+        made.json()["data"]["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Answers in this process, without a connection.
+    pub(crate) async fn drive(&self, call: Call) -> Answer {
+        let mut router = self.router.clone();
+        let answer = Service::call(&mut router, call.request()).await.unwrap();
+        Answer::collect(answer).await
     }
 
     /// A token for a key, registered or not. It is valid for an hour.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::credential::{self, Address};
+use super::limits;
 use crate::ConfigField;
 use crate::catalog::{Credential, DefaultParams, Endpoint, Model, Protocol, Provider};
 use crate::egress::Secrets;
@@ -104,7 +105,14 @@ fn model(
         row.problem("an object with provider and id");
         return None;
     }
-    row.warn_unknown(&["provider", "id", "aliases", "default_params", "stream"]);
+    row.warn_unknown(&[
+        "provider",
+        "id",
+        "aliases",
+        "default_params",
+        "stream",
+        "price",
+    ]);
     let id = id(&row.get("id"));
     let reference = row.get("provider");
     let provider = reference.text("a key of llm.providers");
@@ -122,6 +130,7 @@ fn model(
         .get("stream")
         .optional(Value::as_bool, "true or false")
         .unwrap_or(true);
+    let price = limits::price(&row.get("price"));
     Some(Model {
         name: name.into(),
         id: id?.into(),
@@ -129,6 +138,7 @@ fn model(
         provider: Arc::clone(provider?),
         default_params,
         streams,
+        price,
     })
 }
 
