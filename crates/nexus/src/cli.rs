@@ -111,8 +111,10 @@ pub(crate) enum Command {
     /// Read and change the prompts of one person
     #[command(subcommand)]
     Prompt(Prompt),
-    /// List the models, and whether they can be asked now
+    /// List the models, what they cost, and whether they can be asked now
     Models,
+    /// Tell how much people used, and what it cost
+    Usage(Usage),
 }
 
 #[derive(Args, Debug)]
@@ -120,6 +122,16 @@ pub(crate) struct Serve {
     /// Where to listen [default: 127.0.0.1:8000]
     #[arg(long, value_name = "ADDRESS", env = "NEXUS_LISTEN")]
     pub(crate) listen: Option<String>,
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    /// One person only, day by day
+    #[arg(value_name = "KEY")]
+    pub(crate) key: Option<PublicKey>,
+    /// How many days, today included
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub(crate) days: u16,
 }
 
 #[derive(Args, Debug, Default)]

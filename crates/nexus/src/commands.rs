@@ -8,6 +8,7 @@ mod models;
 mod prompt;
 mod serve;
 mod template;
+mod usage;
 
 use crate::Shell;
 use crate::cli::Command;
@@ -29,5 +30,6 @@ pub(crate) async fn run(shell: &Shell, command: Command) -> Result<(), Failure> 
         Command::Config(command) => config::run(shell, command).await,
         Command::Prompt(command) => prompt::run(shell, command).await,
         Command::Models => models::run(shell).await,
+        Command::Usage(arguments) => usage::run(shell, arguments).await,
     }
 }

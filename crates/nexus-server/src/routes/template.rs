@@ -6,7 +6,7 @@ use std::error::Error;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use nexus_core::genesis::{GenesisDoc, Problem, Problems};
 use nexus_core::plan::Plan;
 use nexus_core::{Environment, Genesis, Timestamp};
@@ -15,9 +15,10 @@ use nexus_store::{StoreError, TemplateVersion};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::body::{JsonBody, shortened};
+use crate::body::shortened;
 use crate::caller::Admin;
-use crate::{ApiError, AppState};
+use crate::proof::AdminChange;
+use crate::{ApiError, AppState, body};
 
 /// How many identities the plan of one request looks at.
 const PLANNED: u64 = 10_000;
@@ -134,11 +135,13 @@ pub(crate) struct Outcome {
 
 pub(crate) async fn change_template(
     State(state): State<AppState>,
-    Admin(author): Admin,
     options: Result<Query<Options>, QueryRejection>,
-    JsonBody(change): JsonBody<Change>,
+    headers: HeaderMap,
+    AdminChange { by, body }: AdminChange,
 ) -> Result<Json<Outcome>, ApiError> {
     let Query(options) = options.map_err(|rejection| invalid_query(&rejection))?;
+    body::check_kind(&headers)?;
+    let change: Change = body::parse(&body)?;
     let (store, live) = (&*state.orchestrator.store, &state.orchestrator.template);
     let destination = Destination {
         store,
@@ -154,11 +157,7 @@ pub(crate) async fn change_template(
     let (plan, warnings) = (proposal.plan.clone(), proposal.warnings.clone());
     let is_stored = !options.dry_run && proposal.changes_something();
     let version = if is_stored {
-        let now = state.orchestrator.clock.now();
-        let stored = proposal.store(store, &author.to_string(), now).await?;
-        // Whoever changed it sees it in force with their next request.
-        live.reload().await;
-        stored.version
+        state.commands.store_template(&by, proposal).await?.version
     } else {
         current
     };
@@ -200,7 +199,7 @@ pub(crate) async fn list_versions(
     }))
 }
 
-fn invalid_query(rejection: &QueryRejection) -> ApiError {
+pub(crate) fn invalid_query(rejection: &QueryRejection) -> ApiError {
     let reason = rejection
         .source()
         .map_or_else(|| rejection.to_string(), ToString::to_string);

@@ -48,7 +48,7 @@ pub(crate) async fn run(shell: &Shell, key: Option<PublicKey>) -> Result<(), Fai
     tasks.spawn(Arc::clone(&live).watch(Arc::new(Clock::default()), stop.clone()));
     let chat = Chat {
         shell,
-        orchestrator: wire::orchestrator(store, live, client, tasks.clone()),
+        orchestrator: wire::orchestrator(&shell.settings, store, live, client, tasks.clone()),
         key,
         is_terminal,
     };
