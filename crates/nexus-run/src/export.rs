@@ -22,6 +22,17 @@ use sha2::{Digest, Sha256};
 /// How many messages are read at a time.
 const PAGE: u32 = 200;
 
+/// Stores compare days as text, which needs years of four digits.
+const FIRST_DAY: NaiveDate = year_start(1);
+const LAST_DAY: NaiveDate = year_start(9999);
+
+const fn year_start(year: i32) -> NaiveDate {
+    match NaiveDate::from_ymd_opt(year, 1, 1) {
+        Some(day) => day,
+        None => NaiveDate::MIN,
+    }
+}
+
 /// Makes bundles.
 #[derive(Clone)]
 pub struct Export {
@@ -110,7 +121,7 @@ impl State {
         for api_key in store.api_keys(key).await? {
             lines.push(self.line("api_key", &api_key));
         }
-        for usage in store.usage(key, NaiveDate::MIN, NaiveDate::MAX).await? {
+        for usage in store.usage(key, FIRST_DAY, LAST_DAY).await? {
             lines.push(self.line("usage", &usage));
         }
         Ok(lines)

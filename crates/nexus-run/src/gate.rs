@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use nexus_core::{
-    Admission, ApiKey, ApiScope, Clock, Identity, PublicKey, Session, Timestamp, Token,
+    Admission, ApiKey, ApiKeyId, ApiScope, Clock, Identity, PublicKey, Session, Timestamp, Token,
     TokenDigest, TokenKind,
 };
 use nexus_store::{Store, StoreError};
@@ -12,7 +12,7 @@ use quick_cache::sync::Cache;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::watch;
 
-/// How many identities, and how many sessions, are kept in memory.
+/// How many identities, sessions and API keys each are kept in memory.
 const CACHED: usize = 10_000;
 
 /// How old the note about a session's last use may be.
@@ -67,6 +67,7 @@ pub struct Gate {
     changes: watch::Receiver<u64>,
     identities: Cache<PublicKey, Remembered<Arc<Identity>>>,
     sessions: Cache<TokenDigest, Remembered<Session>>,
+    api_keys: Cache<ApiKeyId, Remembered<Arc<ApiKey>>>,
 }
 
 #[derive(Clone)]
@@ -86,6 +87,7 @@ impl Gate {
             changes,
             identities: Cache::new(CACHED),
             sessions: Cache::new(CACHED),
+            api_keys: Cache::new(CACHED),
         }
     }
 
@@ -95,21 +97,23 @@ impl Gate {
     /// When the store cannot be asked. Never "yes" in doubt.
     pub async fn authenticate(&self, token: &Token) -> Result<Option<Credential>, StoreError> {
         let now = self.clock.now();
+        let as_of = self.as_of();
         let credential = match token.kind() {
             TokenKind::Development | TokenKind::Session => {
                 let session = self.session(token.digest(), now).await?;
                 session.map(Credential::Session)
             }
-            TokenKind::ApiKey => self.api_key(token).await?.map(Credential::ApiKey),
+            TokenKind::ApiKey => self.presented_key(token).await?.map(Credential::ApiKey),
         };
         let credential = credential.filter(|credential| credential.is_live(now));
         if let Some(credential) = &credential {
-            self.note_use(credential, now).await;
+            self.note_use(credential, now, as_of).await;
         }
         Ok(credential)
     }
 
-    /// Whether a credential that was shown some time ago would still be accepted.
+    /// Whether a credential that was shown some time ago would still be accepted, and whoever it
+    /// speaks for was not locked out since.
     ///
     /// # Errors
     /// When the store cannot be asked.
@@ -120,12 +124,13 @@ impl Gate {
                 .session(session.digest, now)
                 .await?
                 .map(Credential::Session),
-            Credential::ApiKey(key) => {
-                let found = self.store.api_key(key.id).await?;
-                found.map(|found| Credential::ApiKey(Arc::new(found)))
-            }
+            Credential::ApiKey(key) => self.api_key(key.id).await?.map(Credential::ApiKey),
         };
-        Ok(found.is_some_and(|found| found.is_live(now)))
+        if !found.is_some_and(|found| found.is_live(now)) {
+            return Ok(false);
+        }
+        let admission = self.admit(credential.owner_key()).await?;
+        Ok(!matches!(admission, Admission::Disabled))
     }
 
     async fn session(
@@ -151,17 +156,33 @@ impl Gate {
     }
 
     /// Found by its public part, accepted for its secret.
-    async fn api_key(&self, token: &Token) -> Result<Option<Arc<ApiKey>>, StoreError> {
+    async fn presented_key(&self, token: &Token) -> Result<Option<Arc<ApiKey>>, StoreError> {
         let Some(id) = token.api_key_id() else {
             return Ok(None);
         };
-        let found = self.store.api_key(id).await?;
-        let is_same = |key: &ApiKey| bool::from(key.digest.ct_eq(&token.digest()));
-        Ok(found.filter(is_same).map(Arc::new))
+        let found = self.api_key(id).await?;
+        let is_same = |key: &Arc<ApiKey>| bool::from(key.digest.ct_eq(&token.digest()));
+        Ok(found.filter(is_same))
     }
 
-    /// That it cannot be noted is no reason to refuse.
-    async fn note_use(&self, credential: &Credential, now: Timestamp) {
+    async fn api_key(&self, id: ApiKeyId) -> Result<Option<Arc<ApiKey>>, StoreError> {
+        let as_of = self.as_of();
+        if let Some(remembered) = self.api_keys.get(&id)
+            && remembered.as_of == as_of
+        {
+            return Ok(Some(remembered.value));
+        }
+        let found = self.store.api_key(id).await?.map(Arc::new);
+        if let Some(key) = &found {
+            let value = Arc::clone(key);
+            self.api_keys.insert(id, Remembered { value, as_of });
+        }
+        Ok(found)
+    }
+
+    /// That it cannot be noted is no reason to refuse. What is remembered is as old as `as_of`, the
+    /// moment before the credential was read: a revocation since then must not be forgotten.
+    async fn note_use(&self, credential: &Credential, now: Timestamp, as_of: u64) {
         let noted = match credential {
             Credential::Session(session) => {
                 if now - session.last_seen_at < SESSION_NOTED {
@@ -176,14 +197,22 @@ impl Gate {
                 self.store.touch_api_key(key.id, now).await
             }
         };
-        if let Credential::Session(session) = credential {
-            let seen = Session {
-                last_seen_at: now,
-                ..session.clone()
-            };
-            let as_of = self.as_of();
-            self.sessions
-                .insert(session.digest, Remembered { value: seen, as_of });
+        match credential {
+            Credential::Session(session) => {
+                let value = Session {
+                    last_seen_at: now,
+                    ..session.clone()
+                };
+                let seen = Remembered { value, as_of };
+                self.sessions.insert(session.digest, seen);
+            }
+            Credential::ApiKey(key) => {
+                let value = Arc::new(ApiKey {
+                    last_used_at: Some(now),
+                    ..ApiKey::clone(key)
+                });
+                self.api_keys.insert(key.id, Remembered { value, as_of });
+            }
         }
         if let Err(error) = noted {
             tracing::warn!(%error, "that a credential was used could not be noted");

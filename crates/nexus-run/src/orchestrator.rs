@@ -25,8 +25,8 @@ use crate::tools::{ToolBox, ToolResult};
 
 /// What a visitor is told.
 pub const GUIDANCE: &str = "Welcome. Your key has no identity here yet, so nothing you write is stored and no \
-model is asked. Ask the person who runs this server to register your key with `nexus identity new KEY`; after \
-that, this chat is yours.";
+model is asked. Register it with the command `identity`, which you sign with your key, or ask the person who runs \
+this server to run `nexus identity new KEY`; after that, this chat is yours.";
 
 /// What somebody is told whose registration nobody has approved yet.
 pub const PENDING: &str = "Welcome. Your key is registered and waits for an administrator of this server to let you \

@@ -7,7 +7,7 @@ use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
-use serde::Deserialize as _;
+use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 use serde_json::json;
@@ -33,6 +33,17 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
     }
 }
 
+/// Refuses a body where nothing is to be said. `{}` says nothing.
+pub(crate) fn nothing(body: &[u8]) -> Result<(), ApiError> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+    if body.trim_ascii().is_empty() {
+        return Ok(());
+    }
+    parse(body).map(|Nothing {}| ())
+}
+
 /// Refuses a body that does not say that it is JSON.
 pub(crate) fn check_kind(headers: &HeaderMap) -> Result<(), ApiError> {
     if is_json(headers) {
@@ -55,7 +66,7 @@ pub(crate) async fn arrive(
     let arrived = tokio::time::timeout(ARRIVAL, arriving).await;
     let body = arrived.map_err(|_| too_slow())?.map_err(|rejection| {
         match rejection.into_response().status() {
-            StatusCode::PAYLOAD_TOO_LARGE => too_large(MAX_BODY_BYTES),
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(most),
             _ => broken_off(),
         }
     })?;
@@ -66,10 +77,11 @@ pub(crate) async fn arrive(
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
-    let essence = kind.and_then(|kind| kind.split(';').next());
+    let mut kinds = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(kind), None) = (kinds.next(), kinds.next()) else {
+        return false;
+    };
+    let essence = kind.to_str().ok().and_then(|kind| kind.split(';').next());
     essence.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 

@@ -2,15 +2,16 @@
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
-use nexus_core::Token;
 use nexus_core::auth::Origin;
+use nexus_core::{Token, TokenKind};
 
 /// The `__Host-` prefix binds a cookie to this host, to every path and to TLS.
 const SECURE: &str = "__Host-nexus";
 /// On this machine itself there is no TLS, and browsers refuse the prefix without it.
 const LOCAL: &str = "nexus";
 
-/// The token that a browser sends, when there is exactly one.
+/// The session that a browser sends, when there is exactly one. The keys of programs have no
+/// business in a cookie.
 pub(crate) fn read(headers: &HeaderMap, origin: &Origin) -> Option<Token> {
     let name = name(origin);
     let lines = headers.get_all(COOKIE).iter();
@@ -22,7 +23,10 @@ pub(crate) fn read(headers: &HeaderMap, origin: &Origin) -> Option<Token> {
         .filter(|(found, _)| *found == name)
         .map(|(_, value)| value);
     match (values.next(), values.next()) {
-        (Some(value), None) => Token::parse(value).ok(),
+        (Some(value), None) => {
+            let token = Token::parse(value).ok();
+            token.filter(|token| token.kind() == TokenKind::Session)
+        }
         _ => None,
     }
 }
@@ -54,8 +58,6 @@ fn name(origin: &Origin) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use nexus_core::TokenKind;
-
     use super::*;
 
     fn headers(lines: &[String]) -> HeaderMap {
@@ -75,10 +77,10 @@ mod tests {
             set.to_str().unwrap(),
             format!("__Host-nexus={text}; Path=/; Max-Age=60; HttpOnly; SameSite=Strict; Secure")
         );
-        let sent = headers(&[format!("a=b; __Host-nexus={text}")]);
-        assert_eq!(read(&sent, &origin).unwrap().reveal(), text);
+        let returned = headers(&[format!("a=b; __Host-nexus={text}")]);
+        assert_eq!(read(&returned, &origin).unwrap().reveal(), text);
         let local: Origin = "http://localhost:8000".parse().unwrap();
-        assert!(read(&sent, &local).is_none());
+        assert!(read(&returned, &local).is_none());
     }
 
     #[test]
@@ -89,5 +91,10 @@ mod tests {
         assert!(read(&headers(&[pair.clone(), pair.clone()]), &origin).is_none());
         assert!(read(&headers(&[format!("{pair}; {pair}")]), &origin).is_none());
         assert!(read(&headers(&["__Host-nexus=0x12".to_owned()]), &origin).is_none());
+        for kind in [TokenKind::ApiKey, TokenKind::Development] {
+            let other = Token::generate(kind).unwrap();
+            let pair = format!("__Host-nexus={}", other.reveal());
+            assert!(read(&headers(&[pair]), &origin).is_none());
+        }
     }
 }

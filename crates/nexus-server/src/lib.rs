@@ -10,6 +10,7 @@
 //! | `proof` | a body together with the signature that its request carries |
 //! | [`error`] | [`ApiError`]: what a client is told when something fails |
 //! | `body` | JSON that comes in |
+//! | `object` | objects of JSON in which each name stands once |
 //! | `observe` | what every answer carries, and the one log line of each request |
 //! | `routes` | the handlers |
 //! | `revocation` | stops a stream whose credential was revoked |
@@ -20,6 +21,7 @@ mod body;
 mod caller;
 mod cookie;
 pub mod error;
+mod object;
 mod observe;
 pub mod origins;
 mod peer;

@@ -63,10 +63,19 @@ pub(crate) async fn check_host(
 ) -> Response {
     // Whoever asks for the health of a process knows it by its number, not by its name.
     let is_health = matches!(request.uri().path(), "/livez" | "/readyz");
-    if origins.is_empty() || is_health || origins.of_request(request.headers()).is_some() {
+    if origins.is_empty() || is_health || is_for_us(&origins, &request) {
         return next.run(request).await;
     }
     misdirected(&origins).into_response()
+}
+
+/// A request may also spell out its whole address; then it must not contradict itself.
+fn is_for_us(origins: &Origins, request: &Request) -> bool {
+    let Some(origin) = origins.of_request(request.headers()) else {
+        return false;
+    };
+    let spelled_out = request.uri().authority();
+    spelled_out.is_none_or(|it| it.as_str().eq_ignore_ascii_case(origin.authority()))
 }
 
 fn misdirected(origins: &Origins) -> ApiError {

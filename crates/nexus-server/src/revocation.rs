@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 const PERIOD: Duration = Duration::from_millis(500);
 
 pin_project! {
-    /// Events of a run. When the credential is revoked, the run is told to stop, and its last
-    /// events say so: who was signed out hears no more of the answer.
+    /// Events of a run. When the credential is revoked, the run is told to stop, and only its last
+    /// event gets through: who was signed out hears no more of the answer.
     pub(crate) struct WhileAccepted<S> {
         #[pin]
         run: S,
@@ -47,9 +47,13 @@ impl<S> WhileAccepted<S> {
                 }
             }
         };
+        Self::until(revoked.boxed(), run, cancel)
+    }
+
+    fn until(revoked: BoxFuture<'static, ()>, run: S, cancel: CancellationToken) -> Self {
         Self {
             run,
-            revoked: Some(revoked.boxed()),
+            revoked: Some(revoked),
             cancel,
         }
     }
@@ -59,13 +63,60 @@ impl<S: Stream<Item = RunEvent>> Stream for WhileAccepted<S> {
     type Item = RunEvent;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<RunEvent>> {
-        let this = self.project();
+        let mut this = self.project();
         if let Some(revoked) = this.revoked
             && revoked.poll_unpin(cx).is_ready()
         {
             *this.revoked = None;
             this.cancel.cancel();
         }
-        this.run.poll_next(cx)
+        loop {
+            let event = ready!(this.run.as_mut().poll_next(cx));
+            // What was waiting for its reader is not for them any more.
+            let is_withheld =
+                this.revoked.is_none() && !matches!(event, None | Some(RunEvent::RunFinished(_)));
+            if !is_withheld {
+                return Poll::Ready(event);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{StreamExt as _, future, stream};
+    use nexus_core::event::{Channel, RunFinished, RunStatus};
+    use nexus_core::{Clock as _, RunId, SystemClock};
+
+    use super::*;
+
+    fn events() -> Vec<RunEvent> {
+        let chunk = |text: &str| RunEvent::TextChunk {
+            chunk: text.to_owned(),
+            channel: Channel::Answer,
+        };
+        let finished = RunFinished {
+            run_id: RunId::new(SystemClock.now()),
+            status: RunStatus::Interrupted,
+            model: None,
+            usage: None,
+            message_ids: Vec::new(),
+        };
+        vec![chunk("a"), chunk("b"), RunEvent::RunFinished(finished)]
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_somebody_who_is_signed_out_is_withheld() {
+        let all = events();
+        for (revoked, passed) in [
+            (future::pending().boxed(), &all[..]),
+            (future::ready(()).boxed(), &all[2..]),
+        ] {
+            let cancel = CancellationToken::new();
+            let run = stream::iter(all.clone());
+            let seen = WhileAccepted::until(revoked, run, cancel.clone());
+            assert_eq!(seen.collect::<Vec<_>>().await, passed);
+            assert_eq!(cancel.is_cancelled(), passed.len() == 1);
+        }
     }
 }

@@ -135,9 +135,10 @@ impl Settings {
     }
 
     /// Who may register at a server that listens here. What only this machine can reach is open;
-    /// elsewhere somebody decides.
+    /// elsewhere somebody decides. A server with a public name is reached through a proxy, wherever
+    /// it listens.
     pub(crate) fn registration(&self, listens_on: SocketAddr) -> Registration {
-        let usual = if listens_on.ip().is_loopback() {
+        let usual = if listens_on.ip().is_loopback() && self.public_origins.is_empty() {
             Registration::Open
         } else {
             Registration::Approval

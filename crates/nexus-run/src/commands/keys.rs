@@ -68,6 +68,10 @@ impl Commands {
             where_to_look: CommandName::KeyList,
         };
         let owner = record.subject;
+        // Whoever waits or was locked out may take their keys back too.
+        if self.store.identity(owner).await?.is_none() {
+            return Err(CommandFailure::NotAMember);
+        }
         let keys = self.store.api_keys(owner).await?;
         let is_live = |key: &ApiKey| key.id == id && key.revoked_at.is_none();
         if !keys.iter().any(is_live) {
@@ -99,13 +103,20 @@ impl Commands {
         record: &Record<'_>,
         id: SessionId,
     ) -> Result<Data, CommandFailure> {
+        let not_found = || CommandFailure::NotFound {
+            what: "session",
+            where_to_look: CommandName::SessionList,
+        };
+        let sessions = self.store.sessions(record.subject).await?;
+        if !sessions.iter().any(|session| session.id() == id) {
+            return Err(not_found());
+        }
+        let target = Label::cut(&id.to_string());
+        record.write(target, Details::new()).await?;
         if self.store.revoke_session(record.subject, id).await? {
             Ok(Data::Revoked { revoked: 1 })
         } else {
-            Err(CommandFailure::NotFound {
-                what: "session",
-                where_to_look: CommandName::SessionList,
-            })
+            Err(not_found())
         }
     }
 

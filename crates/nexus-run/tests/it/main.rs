@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod gate;
 mod invariants;
 mod limits;
 mod live;

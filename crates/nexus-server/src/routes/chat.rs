@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::body::{JsonBody, shortened};
+use crate::object::Object;
 use crate::revocation::WhileAccepted;
 use crate::sse::EventStream;
 use crate::{ApiError, AppState, Caller};
@@ -35,7 +36,7 @@ pub(crate) struct ChatBody {
     content: String,
     /// What this one request sets, by the names that the template uses.
     #[serde(default)]
-    config: Map<String, Value>,
+    config: Object,
 }
 
 pub(crate) async fn start_run(
@@ -43,7 +44,7 @@ pub(crate) async fn start_run(
     caller: Caller,
     JsonBody(body): JsonBody<ChatBody>,
 ) -> Result<Response, ApiError> {
-    let request = overrides(&body.config)?;
+    let request = overrides(&body.config.0)?;
     let question = Question::parse(body.content).map_err(|error| not_a_question(&error))?;
     let models = match &caller.credential {
         Credential::Session(_) => None,

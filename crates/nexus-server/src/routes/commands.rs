@@ -6,9 +6,9 @@ use http::HeaderMap;
 use nexus_core::{Admission, Command, CommandName, Limit};
 use nexus_run::commands::{Authority, Described, Order, Outcome, describe};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::caller::is_admin;
+use crate::object::Object;
 use crate::proof::Provable;
 use crate::{ApiError, AppState, body};
 
@@ -28,7 +28,7 @@ pub(crate) async fn list_commands(State(state): State<AppState>) -> Result<Json<
 struct Call {
     command: String,
     #[serde(default)]
-    arguments: Map<String, Value>,
+    arguments: Object,
 }
 
 pub(crate) async fn execute(
@@ -39,7 +39,7 @@ pub(crate) async fn execute(
     body::check_kind(&headers)?;
     let call: Call = body::parse(&provable.body)?;
     let name: CommandName = call.command.parse()?;
-    let command = Command::read(name, &call.arguments)?;
+    let command = Command::read(name, &call.arguments.0)?;
     run(&state, provable, command).await
 }
 

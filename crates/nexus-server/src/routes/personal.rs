@@ -3,14 +3,16 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use http::HeaderMap;
 use nexus_core::command::CommandError;
 use nexus_core::field::UnknownField;
 use nexus_core::{Command, CommandName, Field};
 use nexus_run::commands::Outcome;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::commands::run;
+use crate::object::Object;
 use crate::proof::Provable;
 use crate::{ApiError, AppState, body};
 
@@ -18,11 +20,13 @@ type Answer = Result<Json<Outcome>, ApiError>;
 
 /// `POST /api/v1/identity`
 pub(crate) async fn register(State(state): State<AppState>, provable: Provable) -> Answer {
+    body::nothing(&provable.body)?;
     run(&state, provable, Command::Identity).await
 }
 
 /// `DELETE /api/v1/identity`
 pub(crate) async fn erase(State(state): State<AppState>, provable: Provable) -> Answer {
+    body::nothing(&provable.body)?;
     run(&state, provable, Command::IdentityDelete).await
 }
 
@@ -36,20 +40,23 @@ struct NewValue {
 pub(crate) async fn set(
     State(state): State<AppState>,
     Path(field): Path<String>,
+    headers: HeaderMap,
     provable: Provable,
 ) -> Answer {
+    body::check_kind(&headers)?;
     let NewValue { value } = body::parse(&provable.body)?;
-    let (name, arguments) = match parse_field(&field)? {
-        Field::Config(field) => (
-            CommandName::ConfigSet,
-            json!({ "field": field.as_str(), "value": value }),
-        ),
-        Field::Prompt(prompt) => (
-            CommandName::PromptSet,
-            json!({ "name": prompt.as_str(), "content": value }),
-        ),
+    let (command, arguments) = match parse_field(&field)? {
+        Field::Config(field) => {
+            let field = Value::from(field.as_str());
+            (CommandName::ConfigSet, [("field", field), ("value", value)])
+        }
+        Field::Prompt(prompt) => {
+            let name = Value::from(prompt.as_str());
+            (CommandName::PromptSet, [("name", name), ("content", value)])
+        }
     };
-    let command = Command::read(name, arguments.as_object().unwrap_or(&Map::new()))?;
+    let arguments = arguments.map(|(name, value)| (name.to_owned(), value));
+    let command = Command::read(command, &Map::from_iter(arguments))?;
     run(&state, provable, command).await
 }
 
@@ -59,6 +66,7 @@ pub(crate) async fn unset(
     Path(field): Path<String>,
     provable: Provable,
 ) -> Answer {
+    body::nothing(&provable.body)?;
     let command = match parse_field(&field)? {
         Field::Config(field) => Command::ConfigUnset { field },
         Field::Prompt(name) => Command::PromptUnset { name },
@@ -72,8 +80,13 @@ pub(crate) async fn list_keys(State(state): State<AppState>, provable: Provable)
 }
 
 /// `POST /api/v1/keys`
-pub(crate) async fn create_key(State(state): State<AppState>, provable: Provable) -> Answer {
-    let arguments: Map<String, Value> = body::parse(&provable.body)?;
+pub(crate) async fn create_key(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    provable: Provable,
+) -> Answer {
+    body::check_kind(&headers)?;
+    let Object(arguments) = body::parse(&provable.body)?;
     let command = Command::read(CommandName::KeyCreate, &arguments)?;
     run(&state, provable, command).await
 }
@@ -84,6 +97,7 @@ pub(crate) async fn revoke_key(
     Path(id): Path<String>,
     provable: Provable,
 ) -> Answer {
+    body::nothing(&provable.body)?;
     run(&state, provable, named(CommandName::KeyRevoke, id)?).await
 }
 
@@ -94,6 +108,7 @@ pub(crate) async fn list_sessions(State(state): State<AppState>, provable: Prova
 
 /// `DELETE /api/v1/sessions`
 pub(crate) async fn revoke_sessions(State(state): State<AppState>, provable: Provable) -> Answer {
+    body::nothing(&provable.body)?;
     run(&state, provable, Command::SessionRevokeAll).await
 }
 
@@ -103,6 +118,7 @@ pub(crate) async fn revoke_session(
     Path(id): Path<String>,
     provable: Provable,
 ) -> Answer {
+    body::nothing(&provable.body)?;
     run(&state, provable, named(CommandName::SessionRevoke, id)?).await
 }
 

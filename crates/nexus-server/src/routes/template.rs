@@ -13,10 +13,11 @@ use nexus_core::{Environment, Genesis, Timestamp};
 use nexus_run::{Destination, Proposal, ProposalError, TemplateHealth};
 use nexus_store::{StoreError, TemplateVersion};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::body::shortened;
 use crate::caller::Admin;
+use crate::object::Object;
 use crate::proof::AdminChange;
 use crate::{ApiError, AppState, body};
 
@@ -111,7 +112,7 @@ pub(crate) async fn show_template(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Change {
-    document: Map<String, Value>,
+    document: Object,
     /// The version that the document was made from. 0: there was none.
     expected_version: u64,
 }
@@ -149,7 +150,7 @@ pub(crate) async fn change_template(
         secrets: live.secrets(),
         at_most: Some(PLANNED),
     };
-    let proposal = Proposal::new(destination, GenesisDoc::new(change.document)).await?;
+    let proposal = Proposal::new(destination, GenesisDoc::new(change.document.0)).await?;
     let current = proposal.current().unwrap_or(0);
     if current != change.expected_version {
         return Err(outdated(change.expected_version, current));

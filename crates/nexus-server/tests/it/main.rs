@@ -19,4 +19,5 @@ mod quotas;
 mod reading;
 mod shutdown;
 mod template;
+mod threats;
 mod world;

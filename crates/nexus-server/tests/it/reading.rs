@@ -74,7 +74,7 @@ async fn models_are_listed_with_what_can_be_done_with_them() {
 async fn the_index_lists_the_routes() {
     let world = World::new(ScriptedModel::default()).await;
     let answer = world.send(Call::get("/api/v1")).await;
-    assert_snapshot!(answer.shown(), @r#"200 {"name":"nexus","version":"0.1.0","routes":["GET /api/v1","POST /api/v1/chat","GET /api/v1/messages","GET /api/v1/models","GET /api/v1/profile","GET /api/v1/admin/template","PUT /api/v1/admin/template","GET /api/v1/admin/template/versions"]}"#);
+    assert_snapshot!(answer.shown(), @r#"200 {"name":"nexus","version":"0.1.0","routes":["GET /api/v1","POST /api/v1/auth/challenge","POST /api/v1/auth/verify","GET /api/v1/auth/session","DELETE /api/v1/auth/session","GET /api/v1/commands","POST /api/v1/commands/execute","POST /api/v1/identity","DELETE /api/v1/identity","PUT /api/v1/profile/{field}","DELETE /api/v1/profile/{field}","GET /api/v1/keys","POST /api/v1/keys","DELETE /api/v1/keys/{id}","GET /api/v1/sessions","DELETE /api/v1/sessions","DELETE /api/v1/sessions/{id}","GET /api/v1/export","POST /api/v1/chat","GET /api/v1/messages","GET /api/v1/models","GET /api/v1/profile","GET /api/v1/admin/template","PUT /api/v1/admin/template","GET /api/v1/admin/template/versions"]}"#);
 }
 
 #[tokio::test]

@@ -22,18 +22,41 @@ pub(crate) struct Event {
     pub(crate) data: Value,
 }
 
+/// Sends exactly these headers, and takes the answer as JSON.
+pub(crate) fn call(
+    address: &str,
+    line: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> (u16, Value) {
+    let lines = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"));
+    let head = lines.fold(format!("{line} HTTP/1.0\r\n"), |head, line| head + &line);
+    let length = body.len();
+    let answer = exchange(
+        address,
+        &format!("{head}content-length: {length}\r\n\r\n{body}"),
+    );
+    (answer.status, answer.json())
+}
+
 fn send(address: &str, head: &str, token: Option<&str>, body: &str) -> Answer {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let authorization =
         token.map_or_else(String::new, |it| format!("authorization: Bearer {it}\r\n"));
     let length = body.len();
-    write!(
-        stream,
+    let request = format!(
         "{head} HTTP/1.0\r\nhost: {address}\r\n{authorization}content-type: application/json\r\n\
          content-length: {length}\r\n\r\n{body}"
-    )
-    .unwrap();
+    );
+    exchange(address, &request)
+}
+
+/// Sends this, and reads the head of the answer.
+fn exchange(address: &str, request: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
     let mut body = BufReader::new(stream);
     let mut line = String::new();
     body.read_line(&mut line).unwrap();

@@ -1,8 +1,12 @@
 //! Servers on a MongoDB database: two of them behave as one, and one waits for a database that is
 //! not there yet.
 
+use std::thread;
 use std::time::Instant;
 
+use nexus_core::auth::SigningKey;
+use nexus_core::auth::request::{Content, SignatureTerms, Target, sign};
+use nexus_core::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use crate::http::{self, soon};
@@ -100,4 +104,135 @@ async fn a_server_waits_for_a_database_that_is_not_there_yet() {
     }
     let (_, token) = home.member();
     assert!(http::text(&http::chat(&server.address, &token, "Hello")).contains("mirror"));
+}
+
+/// The name of both servers.
+const NAME: &str = "nexus.test";
+
+/// A request of JSON, by what goes over the wire.
+struct Request {
+    line: String,
+    headers: Vec<(&'static str, String)>,
+    body: String,
+}
+
+impl Request {
+    fn post(path: &str, body: &Value) -> Self {
+        let headers = [("host", NAME), ("content-type", "application/json")];
+        Self {
+            line: format!("POST {path}"),
+            headers: headers.map(|(name, value)| (name, value.to_owned())).into(),
+            body: body.to_string(),
+        }
+    }
+
+    fn signed(mut self, key: &SigningKey, token: &str) -> Self {
+        let target = Target {
+            method: "POST",
+            authority: NAME,
+            path: self.line.strip_prefix("POST ").unwrap(),
+            query: None,
+        };
+        let content = Content {
+            media_type: "application/json",
+            body: self.body.as_bytes(),
+        };
+        let terms = SignatureTerms::new(1, SystemClock.now()).unwrap();
+        let signature = sign(key, target, Some(&content), &terms).unwrap();
+        let lines = signature.iter();
+        self.headers
+            .extend(lines.map(|(name, value)| (name, value.to_owned())));
+        self.headers
+            .push(("authorization", format!("Bearer {token}")));
+        self
+    }
+
+    fn send(&self, address: &str) -> (u16, Value) {
+        let headers = self.headers.iter();
+        let headers: Vec<_> = headers.map(|(name, value)| (*name, &**value)).collect();
+        http::call(address, &self.line, &headers, &self.body)
+    }
+
+    /// How many of a hundred copies succeed, sent to both at once.
+    fn hundred(&self, addresses: [&str; 2]) -> usize {
+        thread::scope(|scope| {
+            let copies = addresses.iter().cycle().take(100);
+            let copies = copies.map(|address| scope.spawn(|| self.send(address).0));
+            let copies: Vec<_> = copies.collect();
+            let answers = copies.into_iter().map(|copy| copy.join().unwrap());
+            let answers: Vec<_> = answers.collect();
+            assert!(
+                answers.iter().all(|status| [200, 401].contains(status)),
+                "{answers:?}"
+            );
+            answers.iter().filter(|status| **status == 200).count()
+        })
+    }
+}
+
+#[tokio::test]
+async fn t02_what_was_used_on_one_server_is_used_on_all() {
+    let mut database = ReplicaSet::new(1);
+    database.start().await;
+    let settings = format!(
+        "database: {}\npublic_origin: http://{NAME}\n",
+        database.uri()
+    );
+    let homes = [Home::new(), Home::new()];
+    for home in &homes {
+        home.write("nexus.yml", &settings);
+    }
+    let [first, second] = homes.each_ref().map(Home::serve);
+    let both = [&*first.address, &*second.address];
+
+    let key = SigningKey::from_bytes(&[1; 32]).unwrap();
+    let (status, challenge) = Request::post("/api/v1/auth/challenge", &json!({})).send(both[0]);
+    assert_eq!(status, 200, "{challenge:#}");
+    let text = challenge["message_template"].as_str().unwrap();
+    let text = text.replace("{address}", &key.public_key().to_checksummed());
+    let signature = key.sign_message(text.as_bytes()).to_string();
+    let verify = json!({ "message": text, "signature": signature });
+    // The challenge of one is accepted by the other, once.
+    let verify = Request::post("/api/v1/auth/verify", &verify);
+    let (status, session) = verify.send(both[1]);
+    assert_eq!(status, 200, "{session:#}");
+    assert_eq!(verify.hundred(both), 0);
+
+    let token = session["token"].as_str().unwrap();
+    let identity = json!({ "command": "identity" });
+    let identity = Request::post("/api/v1/commands/execute", &identity).signed(&key, token);
+    assert_eq!(identity.hundred(both), 1);
+    let (status, refused) = identity.send(both[0]);
+    assert_eq!(
+        (status, &refused["error"]["details"]["reason"]),
+        (401, &json!("replayed"))
+    );
+    // Behind a public name, somebody decides who is let in.
+    let again = json!({ "command": "identity" });
+    let again = Request::post("/api/v1/commands/execute", &again).signed(&key, token);
+    let (_, registered) = again.send(both[1]);
+    let data = &registered["data"];
+    assert_eq!(
+        (&data["created"], &data["standing"]),
+        (&json!(false), &json!("pending"))
+    );
+
+    // A session that ends on one has ended on the other.
+    let out = Request {
+        line: "DELETE /api/v1/auth/session".to_owned(),
+        headers: vec![
+            ("host", NAME.to_owned()),
+            ("authorization", format!("Bearer {token}")),
+        ],
+        body: String::new(),
+    };
+    assert_eq!(out.send(both[0]).0, 200);
+    let begun = Instant::now();
+    let show = Request {
+        line: "GET /api/v1/auth/session".to_owned(),
+        ..out
+    };
+    while show.send(both[1]).0 != 401 {
+        assert!(begun.elapsed() < http::SOON, "still signed in");
+    }
 }

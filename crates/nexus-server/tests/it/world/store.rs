@@ -28,6 +28,11 @@ impl Fragility {
         self.is_down.store(true, Ordering::SeqCst);
     }
 
+    /// From now on, everything is answered again.
+    pub(crate) fn start(&self) {
+        self.is_down.store(false, Ordering::SeqCst);
+    }
+
     /// From now on, reading messages panics.
     pub(crate) fn panic(&self) {
         self.panics.store(true, Ordering::SeqCst);
