@@ -249,7 +249,7 @@ pub(crate) enum Identity {
     Token {
         /// The address
         key: PublicKey,
-        /// Let whoever has it change the template of this server
+        /// Let whoever has it change the template of this server, and decide who is let in
         #[arg(long)]
         admin: bool,
         #[command(flatten)]

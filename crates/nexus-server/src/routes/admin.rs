@@ -114,6 +114,7 @@ pub(crate) async fn erase(
     Path(key): Path<String>,
     change: AdminChange,
 ) -> Result<Json<Erased>, ApiError> {
+    body::nothing(&change.body)?;
     let erased = state
         .commands
         .erase_person(&change.by, parse_key(&key)?)

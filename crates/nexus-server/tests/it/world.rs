@@ -49,6 +49,11 @@ fn secrets() -> Secrets {
 pub(crate) fn template() -> Value {
     json!({
         "system": { "app_name": "Test Nexus", "max_tool_iterations": 3 },
+        // The clock stands still, so what is not about limits needs much in one minute.
+        "limits": {
+            "identity": { "requests_per_minute": 100_000 },
+            "ip": { "sign_in_per_minute": 100_000, "requests_per_minute": 100_000 }
+        },
         "llm": {
             "providers": {
                 "builtin": { "protocol": "builtin" },

@@ -22,3 +22,4 @@ mod provider;
 mod real_model;
 mod serve;
 mod template;
+mod usage;
