@@ -14,6 +14,7 @@ mod models;
 mod prompt;
 mod serve;
 mod template;
+mod usage;
 
 use crate::Shell;
 use crate::cli::Command;
@@ -45,5 +46,6 @@ pub(crate) async fn run(shell: &Shell, command: Command) -> Result<(), Failure> 
         Command::Key(arguments) => execute::key(shell, arguments).await,
         Command::Session(arguments) => execute::session(shell, arguments).await,
         Command::Export(arguments) => export::run(shell, arguments).await,
+        Command::Usage(arguments) => usage::run(shell, arguments).await,
     }
 }

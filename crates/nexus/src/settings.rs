@@ -12,7 +12,7 @@ use nexus_core::egress::{Secrets, Site};
 use nexus_core::{Environment, PublicKey};
 use nexus_llm::AddressRules;
 use nexus_run::Registration;
-use nexus_server::Origins;
+use nexus_server::{Origins, TrustedProxies};
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -43,6 +43,8 @@ pub(crate) struct Settings {
     registration: Option<Registration>,
     /// Who may change what belongs to the installation.
     pub(crate) admins: Vec<PublicKey>,
+    /// Proxies that may say for whom they speak.
+    pub(crate) trusted_proxies: TrustedProxies,
     egress: Egress,
 }
 
@@ -60,6 +62,10 @@ struct File {
     registration: Option<Registration>,
     #[serde(default)]
     admins: Vec<PublicKey>,
+    #[serde(default)]
+    trusted_proxies: Vec<String>,
+    #[serde(skip)]
+    proxies: TrustedProxies,
     #[serde(default)]
     secrets: BTreeMap<String, Vec<Site>>,
     #[serde(default)]
@@ -114,6 +120,7 @@ impl Settings {
             public_origins: origins(flags.public_origin, file.public_origin)?,
             registration: file.registration,
             admins: file.admins,
+            trusted_proxies: file.proxies,
             listen: variable("NEXUS_LISTEN").or(file.listen),
             egress: file.egress,
         })
@@ -176,7 +183,7 @@ impl File {
                 path.display()
             ))
             .hint("it may say data, database, environment, log, log_format, listen, public_origin, \
-                 registration, admins, secrets, addresses and private_hosts")
+                 registration, admins, trusted_proxies, secrets, addresses and private_hosts")
             };
         let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
         let file: Option<Self> =
@@ -184,6 +191,7 @@ impl File {
         let mut file = file.unwrap_or_default();
         let folder = path.parent().unwrap_or(Path::new(""));
         file.data = file.data.map(|data| folder.join(data));
+        file.proxies = TrustedProxies::parse(&file.trusted_proxies).map_err(refuse)?;
         file.egress = Egress::new(
             std::mem::take(&mut file.secrets),
             std::mem::take(&mut file.addresses),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nexus_core::{Clock as _, Environment, Genesis, SystemClock, Timestamp};
 use nexus_llm::{Jitter, LlmClient, Resilient, Timers};
 use nexus_run::live::{self, LiveTemplate};
-use nexus_run::{Commands, Gate, Orchestrator, Registration, SignIn, ToolBox};
+use nexus_run::{Commands, Gate, Limiter, Orchestrator, Registration, Sharing, SignIn, ToolBox};
 use nexus_server::AppState;
 use nexus_store::installation::{Installation, Nowhere};
 use nexus_store::{
@@ -195,6 +195,7 @@ pub(crate) fn app(
         sign_in: Arc::new(sign_in),
         origins,
         admins: settings.admins.clone().into(),
+        trusted_proxies: settings.trusted_proxies.clone(),
         grace: nexus_server::GRACE,
         orchestrator,
         shutdown,
@@ -227,18 +228,23 @@ pub(crate) async fn commands_here(settings: &Settings, store: &Arc<dyn Store>) -
 
 /// Everything that a chat needs.
 pub(crate) fn orchestrator(
+    settings: &Settings,
     store: Arc<dyn Store>,
     template: Arc<LiveTemplate>,
     client: Client,
     tasks: TaskTracker,
 ) -> Arc<Orchestrator> {
-    let clock = Arc::new(SystemClock);
+    let clock: Arc<dyn nexus_core::Clock> = Arc::new(SystemClock);
     let model = Resilient::new(client, Timers::default(), Jitter::random());
+    // One file is for one server.
+    let sharing = match settings.database {
+        Some(_) => Sharing::Shared,
+        None => Sharing::Alone,
+    };
+    let limiter = Limiter::new(Arc::clone(&store), Arc::clone(&clock), sharing);
     Arc::new(Orchestrator {
-        gate: Arc::new(Gate::new(
-            Arc::clone(&store),
-            Arc::clone(&clock) as Arc<dyn nexus_core::Clock>,
-        )),
+        gate: Arc::new(Gate::new(Arc::clone(&store), Arc::clone(&clock))),
+        limiter: Arc::new(limiter),
         store,
         template,
         model: Arc::new(model),

@@ -47,7 +47,7 @@ pub(crate) async fn run(shell: &Shell, key: Option<PublicKey>) -> Result<(), Fai
     let live = wire::live(&shell.settings, &store).await;
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     tasks.spawn(Arc::clone(&live).watch(Arc::new(Clock::default()), stop.clone()));
-    let orchestrator = wire::orchestrator(store, live, client, tasks.clone());
+    let orchestrator = wire::orchestrator(&shell.settings, store, live, client, tasks.clone());
     let chat = Chat {
         shell,
         // Whoever is at the machine registers whom they like.

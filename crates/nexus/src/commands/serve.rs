@@ -48,7 +48,9 @@ pub(crate) async fn run(shell: &Shell, arguments: Serve) -> Result<(), Failure> 
     tasks.spawn(Arc::clone(&live).watch(Arc::new(Clock::default()), shutdown.clone()));
     report(shell, &*store, &live, &client, address).await?;
 
-    let orchestrator = wire::orchestrator(Arc::clone(&store), live, client, tasks.clone());
+    let orchestrator =
+        wire::orchestrator(settings, Arc::clone(&store), live, client, tasks.clone());
+    tasks.spawn(Arc::clone(&orchestrator.limiter).keep_up(shutdown.clone()));
     let app = wire::app(settings, orchestrator, address, shutdown.clone());
     let router = nexus_server::router(app);
     let mut server = pin!(nexus_server::serve(listener, router, shutdown.clone()));

@@ -25,3 +25,4 @@ mod real_model;
 mod serve;
 mod sign_in;
 mod template;
+mod usage;

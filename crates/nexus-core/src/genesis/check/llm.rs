@@ -9,6 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::credential::{self, Address};
+use super::limits;
 use crate::ConfigField;
 use crate::catalog::{Credential, DefaultParams, Endpoint, Model, Protocol, Provider};
 use crate::egress::Secrets;
@@ -121,6 +122,7 @@ fn model(
         "stream",
         "reasoning",
         "fallbacks",
+        "price",
     ]);
     let id = id(&row.get("id"));
     let reference = row.get("provider");
@@ -137,6 +139,7 @@ fn model(
     let default_params = default_params(&row.get("default_params"));
     let is = |key| row.get(key).optional(Value::as_bool, "true or false");
     let (streams, reasons) = (is("stream").unwrap_or(true), is("reasoning"));
+    let price = limits::price(&row.get("price"));
     let id = id?;
     Some(Model {
         name: name.into(),
@@ -147,6 +150,7 @@ fn model(
         streams,
         reasons: reasons.unwrap_or_else(|| resilience::reasons(id)),
         fallbacks: Vec::new(),
+        price,
     })
 }
 

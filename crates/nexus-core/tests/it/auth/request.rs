@@ -1,10 +1,11 @@
 //! Signed requests: the way through, and each way out.
 
 use chrono::TimeDelta;
+use nexus_core::NonceId;
 use nexus_core::auth::request::{
     Component, Content, SignatureInput, SignatureTerms, Target, sign, signature_base,
 };
-use nexus_core::auth::{NonceId, Purpose, RequestRefusal};
+use nexus_core::auth::{Purpose, RequestRefusal};
 use proptest::prelude::*;
 
 use super::world::{Request, key, now, terms};

@@ -1,7 +1,8 @@
 //! Which bytes are a signature, and whose.
 
+use nexus_core::NonceId;
 use nexus_core::PublicKey;
-use nexus_core::auth::{InvalidKey, NonceId, Purpose, Signature, SignatureError, SigningKey};
+use nexus_core::auth::{InvalidKey, Purpose, Signature, SignatureError, SigningKey};
 use proptest::prelude::*;
 
 use super::world::key;
