@@ -209,6 +209,11 @@ fn document(provider: SocketAddr) -> Value {
         "environment": "development",
         "system": {"log_level": "INFO", "max_tool_iterations": 5, "app_name": "Nexus"},
         "security": {"signature_required_commands": ["identity", "config.set", "prompt.set"]},
+        // What is measured is a turn, not a refusal.
+        "limits": {"identity": {
+            "requests_per_minute": 1_000_000, "tokens_per_minute": 10_000_000_000_u64,
+            "concurrent_runs": 1_000, "daily_tokens": 1_000_000_000_000_u64
+        }},
         "llm": {
             "providers": {"bench": {"base_url": format!("http://{provider}/v1")}},
             "catalog": {"large": model("bench-large"), "small": model("bench-small")}

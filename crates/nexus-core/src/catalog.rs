@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::Price;
 use crate::egress::PinnedKey;
 
 /// A model that exists: the name people use, the provider to ask, the id to ask for.
@@ -29,6 +30,8 @@ pub struct Model {
     /// The catalog names of the models that answer when this one cannot, in this order. At most
     /// [`MAX_FALLBACKS`], each once, never this one. Their own fallbacks are not followed.
     pub fallbacks: Vec<Arc<str>>,
+    /// What it costs. `None`: the row says nothing, and it counts as free.
+    pub price: Option<Price>,
 }
 
 /// How many models may stand in for one.

@@ -167,9 +167,13 @@ pub struct RunFinished {
     /// What the provider says it used to answer. Absent when no model was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<AnsweredBy>,
-    /// What was used, over all rounds. Absent when the provider did not say.
+    /// What was used, over all rounds. Absent when no model was reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// Of at least one round the provider did not say what it used: it was estimated from the
+    /// length of the texts. Absent when not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub usage_estimated: bool,
     /// Every message of this run that is stored, in order.
     pub message_ids: Vec<MessageId>,
 }

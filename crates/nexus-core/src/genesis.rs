@@ -15,7 +15,9 @@ use crate::overrides::FieldValue;
 use crate::policy::{self, Lock, Policies, Policy, Refusal};
 use crate::text::{self, MAX_PROMPT_BYTES};
 use crate::tools::ToolServer;
-use crate::{CommandName, ConfigField, Field, Model, Overrides, PromptName, Provider, ToolName};
+use crate::{
+    CommandName, ConfigField, Field, Limits, Model, Overrides, PromptName, Provider, ToolName,
+};
 
 pub use check::Checked;
 pub use doc::{Environment, GenesisDoc, NotADocument};
@@ -34,6 +36,7 @@ pub struct Genesis {
     version: u64,
     system: System,
     signature_required_commands: BTreeSet<CommandName>,
+    limits: Limits,
     catalog: Vec<Arc<Model>>,
     /// Catalog key, alias and provider id to the place in `catalog`; keys win over aliases over ids.
     index: HashMap<Arc<str>, usize>,
@@ -106,6 +109,12 @@ impl Genesis {
     #[must_use]
     pub fn needs_signature(&self, command: CommandName) -> bool {
         command.spec().is_sovereign || self.signature_required_commands.contains(&command)
+    }
+
+    /// `limits`.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// All models, in the order of the template.

@@ -13,6 +13,7 @@
 //! | [`usage`] | [`UsageKey`], [`UsageCount`]: what was used, by whom, of which model |
 //! | [`auth`] | sign-in and signed requests: what a key proves |
 //! | [`text`], [`label`] | which characters free text and names may contain |
+//! | [`limits`], [`price`] | how much anybody may have, and what it costs |
 //! | [`genesis`] | [`GenesisDoc`](genesis::GenesisDoc) (stored) → [`Genesis`] (checked) |
 //! | [`catalog`] | [`Model`], [`Provider`]: what can be asked, and where |
 //! | [`command`] | [`Command`]: what a person can tell Nexus to do |
@@ -40,10 +41,12 @@ mod hex;
 pub mod identity;
 pub mod ids;
 pub mod label;
+pub mod limits;
 pub mod message;
 pub mod overrides;
 pub mod plan;
 pub mod policy;
+pub mod price;
 pub mod profile;
 pub mod session;
 pub mod text;
@@ -62,8 +65,10 @@ pub use genesis::{Environment, Genesis};
 pub use identity::{Admission, Identity, IdentityWrite, Member, Standing};
 pub use ids::{ApiKeyId, CounterId, MessageId, NonceId, PublicKey, RunId};
 pub use label::Label;
+pub use limits::{Limit, LimitReached, Limits};
 pub use message::{Message, Metadata, Role};
 pub use overrides::{OverrideWrite, Overrides};
+pub use price::Price;
 pub use profile::{EffectiveProfile, Layer};
 pub use session::{Scope, Session, SessionId};
 pub use token::{Token, TokenDigest, TokenKind};

@@ -1,5 +1,6 @@
 //! Why a run did not end with an answer, and what the person is told.
 
+use nexus_core::LimitReached;
 use nexus_core::event::{ErrorKind, RunEvent};
 use nexus_core::policy::Refusal;
 use nexus_llm::LlmError;
@@ -16,6 +17,9 @@ pub enum RunError {
     /// The request asks for a value that could never take effect.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// There was too much already.
+    #[error(transparent)]
+    Limited(#[from] LimitReached),
     /// The identity was erased, or never there.
     #[error("this key has no identity here")]
     NotAMember,
@@ -46,6 +50,7 @@ impl RunError {
         match self {
             Self::Template(_) => "template_unavailable",
             Self::Refused(refusal) => refusal.code(),
+            Self::Limited(_) => "rate_limited",
             Self::NotAMember => "not_a_member",
             Self::Pending => "identity_pending",
             Self::Disabled => "identity_disabled",
@@ -69,7 +74,9 @@ impl RunError {
             Self::Template(_) | Self::Store(_) | Self::Provider(LlmError::Unavailable { .. }) => {
                 ErrorKind::Unavailable
             }
-            Self::Provider(LlmError::RateLimited { .. }) => ErrorKind::RateLimited,
+            Self::Limited(_) | Self::Provider(LlmError::RateLimited { .. }) => {
+                ErrorKind::RateLimited
+            }
             Self::Provider(LlmError::TimedOut { .. }) => ErrorKind::UpstreamTimeout,
             Self::Provider(_) => ErrorKind::Upstream,
         }
@@ -79,7 +86,7 @@ impl RunError {
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::Template(_) | Self::Busy => true,
+            Self::Template(_) | Self::Busy | Self::Limited(_) => true,
             Self::Store(error) => matches!(error, StoreError::Unavailable { .. }),
             Self::Provider(error) => error.is_retryable(),
             Self::Refused(_)
@@ -98,11 +105,13 @@ impl RunError {
             kind: self.kind(),
             field: match self {
                 Self::Refused(refusal) => Some(refusal.field().to_string()),
+                Self::Limited(reached) => Some(reached.limit.to_string()),
                 _ => None,
             },
             message: self.message(),
             retryable: self.is_retryable(),
             retry_after: match self {
+                Self::Limited(reached) => Some(reached.retry_after),
                 Self::Provider(error) => error.retry_after().map(|wait| wait.as_secs().max(1)),
                 _ => None,
             },

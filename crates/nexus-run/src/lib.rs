@@ -11,6 +11,8 @@
 //! | [`sign_in`] | [`SignIn`]: sessions for people, proofs for single requests |
 //! | [`stream`] | [`RunStream`]: the events of a run, which also drives it |
 //! | [`tools`] | [`Tool`], [`ToolBox`]: what a model may call, and the limits |
+//! | [`limiter`] | [`Limiter`]: who may have how much, now |
+//! | [`spent`] | what a run used of its model |
 //! | [`live`] | [`LiveTemplate`]: the template in force |
 //! | [`proposal`] | [`Proposal`]: a new template, checked and compared before it is stored |
 //! | [`commands`] | [`Commands`]: executes what a person tells Nexus to do |
@@ -24,11 +26,13 @@ pub mod error;
 pub mod export;
 pub mod gate;
 pub mod generate;
+pub mod limiter;
 pub mod live;
 pub mod orchestrator;
 pub mod personal;
 pub mod proposal;
 pub mod sign_in;
+pub mod spent;
 pub mod stream;
 pub mod tools;
 
@@ -39,6 +43,7 @@ pub use context::{Question, RunContext};
 pub use error::RunError;
 pub use export::Export;
 pub use gate::{Credential, Gate};
+pub use limiter::{Limiter, Permit, Sharing};
 pub use live::{LiveTemplate, TemplateHealth};
 pub use orchestrator::{NewRun, Orchestrator};
 pub use proposal::{Destination, Proposal, ProposalError};

@@ -1,6 +1,7 @@
 //! The run: one human message, from arrival to the stored answer.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -16,7 +17,9 @@ use crate::context::{self, Question, RunContext};
 use crate::error::RunError;
 use crate::gate::Gate;
 use crate::generate::{Ending, Reply, generate};
+use crate::limiter::Limiter;
 use crate::live::LiveTemplate;
+use crate::spent::{self, Spent};
 use crate::stream::{Emitter, OnDisconnect, RunStream, finish_once};
 use crate::tools::{ToolBox, ToolResult};
 
@@ -45,6 +48,8 @@ pub struct Orchestrator {
     pub model: Arc<dyn LanguageModel>,
     /// What models may call.
     pub tools: ToolBox,
+    /// Who may have how much.
+    pub limiter: Arc<Limiter>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Runs whose reader went away.
@@ -105,6 +110,7 @@ impl Orchestrator {
         events: &mut Emitter,
     ) -> Result<RunStatus, RunError> {
         let genesis = self.template.current()?;
+        self.limiter.count_request(genesis.limits(), new.owner)?;
         let identity = match self.gate.admit(new.owner).await? {
             Admission::Member(identity) => identity,
             Admission::Visitor => return Ok(guide(run_id, new.owner, GUIDANCE, events).await),
@@ -112,6 +118,11 @@ impl Orchestrator {
             Admission::Disabled => return Ok(guide(run_id, new.owner, DISABLED, events).await),
         };
         let run = RunContext::new(run_id, new, identity, genesis, self.clock.now())?;
+
+        let limits = run.genesis.limits();
+        let owner = run.identity.public_key;
+        let permit = self.limiter.admit(limits, owner, spent::estimate(&run));
+        let permit = permit.await?;
 
         // No model is asked before the question is safe on disk.
         let size = run.profile.history_context_size.value;
@@ -122,15 +133,37 @@ impl Orchestrator {
         events.stored(run.human.id.clone());
         events.emit(RunEvent::RunStarted(run.started())).await;
 
-        let mut tools = self.tools.open(&run).await;
-        let mut chat = Arc::new(context::build(&run, history, tools.specs()));
+        let mut spent = Spent::default();
+        let talk = self.converse(&run, history, &mut spent, events);
+        let outcome = AssertUnwindSafe(talk).catch_unwind().await;
+        // What was used is on record however the run ended.
+        for (model, count) in spent.by_model() {
+            permit.settle(&model.name, count).await;
+        }
+        outcome.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// Asks the model, and carries out what it asks for, until it has said everything.
+    async fn converse(
+        &self,
+        run: &RunContext,
+        history: Vec<Message>,
+        spent: &mut Spent,
+        events: &mut Emitter,
+    ) -> Result<RunStatus, RunError> {
+        let mut tools = self.tools.open(run).await;
+        let mut chat = Arc::new(context::build(run, history, tools.specs()));
         let rounds = run.genesis.system().max_tool_iterations;
         for round in 0..=rounds {
             let span = tracing::debug_span!("llm.requests", round, model = %chat.model.name);
-            let reply = generate(&*self.model, &run, &chat, tools.deadline(), events)
+            let reply = generate(&*self.model, run, &chat, tools.deadline(), events)
                 .instrument(span)
                 .await;
-            self.append_reply(&run, &reply, events).await?;
+            if let Some(turn) = spent::of_turn(&chat, &reply) {
+                spent.add(&reply.model, turn);
+                events.used(turn);
+            }
+            self.append_reply(run, &reply, events).await?;
             match reply.ending {
                 Ending::Finished(_) if reply.tool_calls.is_empty() => {
                     return Ok(RunStatus::Completed);
@@ -145,8 +178,8 @@ impl Orchestrator {
                 }
             }
             if round < rounds {
-                let results = tools.call_all(&run, &reply.tool_calls, events).await;
-                self.append_results(&run, &results, events).await?;
+                let results = tools.call_all(run, &reply.tool_calls, events).await;
+                self.append_results(run, &results, events).await?;
                 context::add_round(Arc::make_mut(&mut chat), reply, results);
             }
         }
@@ -165,7 +198,7 @@ impl Orchestrator {
         }
         self.append(run, reply.to_message(run, self.clock.now()), events)
             .await?;
-        events.answered(reply.answered_by(), reply.usage());
+        events.answered(reply.answered_by());
         Ok(())
     }
 

@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::error::RunError;
+use crate::spent::TurnUsage;
 
 /// Events that may wait for a slow reader. When it is full, the run waits too, and with it the
 /// provider: a slow reader costs no memory.
@@ -110,6 +111,7 @@ pub struct Emitter {
     message_ids: Vec<MessageId>,
     model: Option<AnsweredBy>,
     usage: Option<Usage>,
+    is_estimate: bool,
 }
 
 impl Emitter {
@@ -120,6 +122,7 @@ impl Emitter {
             message_ids: Vec::new(),
             model: None,
             usage: None,
+            is_estimate: false,
         }
     }
 
@@ -133,12 +136,15 @@ impl Emitter {
         self.message_ids.push(id);
     }
 
-    /// Notes who answered and what it cost.
-    pub fn answered(&mut self, model: AnsweredBy, usage: Option<Usage>) {
+    /// Notes who answered.
+    pub fn answered(&mut self, model: AnsweredBy) {
         self.model = Some(model);
-        if let Some(usage) = usage {
-            *self.usage.get_or_insert_default() += usage;
-        }
+    }
+
+    /// Notes what a turn used.
+    pub fn used(&mut self, turn: TurnUsage) {
+        *self.usage.get_or_insert_default() += turn.usage;
+        self.is_estimate |= turn.is_estimate;
     }
 
     async fn finish(mut self, outcome: Result<Result<RunStatus, RunError>, Box<dyn Any + Send>>) {
@@ -160,6 +166,7 @@ impl Emitter {
             status,
             model: self.model.take(),
             usage: self.usage,
+            usage_estimated: self.is_estimate,
             message_ids: std::mem::take(&mut self.message_ids),
         };
         self.emit(RunEvent::RunFinished(finished)).await;

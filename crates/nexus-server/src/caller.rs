@@ -5,9 +5,10 @@ use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::request::Parts;
-use nexus_core::{Admission, ApiScope, PublicKey, Scope, SessionId, Token};
+use nexus_core::{Admission, ApiScope, Limit, PublicKey, Scope, SessionId, Token};
 use nexus_run::Credential;
 
+use crate::peer::ClientAddress;
 use crate::{ApiError, AppState};
 
 /// Whom the credential of this request speaks for, member or visitor, and how far it reaches.
@@ -27,6 +28,11 @@ impl Caller {
             Credential::Session(session) => Some(session.id()),
             Credential::ApiKey(_) => None,
         }
+    }
+
+    /// Whether somebody at the machine made the token for administration.
+    pub(crate) fn is_token_for_administration(&self) -> bool {
+        matches!(&self.credential, Credential::Session(session) if session.scope == Scope::Admin)
     }
 
     /// Refuses what the credential does not reach.
@@ -61,9 +67,15 @@ impl FromRequestParts<AppState> for Caller {
         if let Some(caller) = parts.extensions.get::<Self>() {
             return Ok(caller.clone());
         }
-        let token = token(&parts.headers, state).ok_or_else(ApiError::unauthenticated)?;
-        let credential = state.orchestrator.gate.authenticate(&token).await?;
-        let credential = credential.ok_or_else(ApiError::unauthenticated)?;
+        let credential = match token(&parts.headers, state) {
+            Some(token) => state.orchestrator.gate.authenticate(&token).await?,
+            None => None,
+        };
+        let Some(credential) = credential else {
+            // Whoever guesses is told nothing after a while.
+            ClientAddress::of(parts, state).count(state, Limit::AnonymousRequests)?;
+            return Err(ApiError::unauthenticated());
+        };
         let caller = Self {
             key: credential.owner_key(),
             credential,
@@ -93,11 +105,7 @@ impl FromRequestParts<AppState> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let SignedIn(caller) = SignedIn::from_request_parts(parts, state).await?;
-        let is_token_for_it = matches!(
-            &caller.credential,
-            Credential::Session(session) if session.scope == Scope::Admin
-        );
-        if is_token_for_it || is_admin(state, caller.key).await? {
+        if caller.is_token_for_administration() || is_admin(state, caller.key).await? {
             Ok(Self(caller.key))
         } else {
             Err(ApiError::not_an_admin())

@@ -6,6 +6,7 @@
 //! | [`mod@serve`] | the accept loop, with its limits and its shutdown |
 //! | `caller` | whose request it is: [`Caller`], [`Member`], [`Admin`] |
 //! | [`origins`] | [`Origins`]: under which addresses the server is known |
+//! | `peer` | from where a request comes: [`TrustedProxies`] |
 //! | `proof` | a body together with the signature that its request carries |
 //! | [`error`] | [`ApiError`]: what a client is told when something fails |
 //! | `body` | JSON that comes in |
@@ -23,6 +24,7 @@ pub mod error;
 mod object;
 mod observe;
 pub mod origins;
+mod peer;
 mod proof;
 mod revocation;
 pub mod router;
@@ -41,6 +43,7 @@ use tokio_util::sync::CancellationToken;
 pub use caller::{Admin, Caller, Member, SignedIn};
 pub use error::ApiError;
 pub use origins::Origins;
+pub use peer::TrustedProxies;
 pub use router::{Access, Route, router, routes};
 pub use serve::serve;
 
@@ -57,6 +60,8 @@ pub struct AppState {
     pub origins: Origins,
     /// Administrators, as boot configuration names them.
     pub admins: Arc<[PublicKey]>,
+    /// Proxies that may say for whom they speak.
+    pub trusted_proxies: TrustedProxies,
     /// When it is cancelled, the server is not ready any more, and open streams come to their end.
     pub shutdown: CancellationToken,
     /// How long a stream may go on after that.

@@ -4,12 +4,14 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use http::header::{HOST, HeaderName};
 use http::{HeaderMap, StatusCode};
+use nexus_core::audit::Actor;
 use nexus_core::auth::RequestToVerify;
 use nexus_core::auth::request::Target;
-use nexus_run::Proof;
+use nexus_run::{Administration, Proof};
 
-use crate::body;
-use crate::caller::SignedIn;
+use crate::body::{self, MAX_BODY_BYTES};
+use crate::caller::{Admin, SignedIn};
+use crate::peer::ClientAddress;
 use crate::{ApiError, AppState, Caller};
 
 /// The longest body of a request that changes something, in bytes.
@@ -23,17 +25,70 @@ pub(crate) struct Provable {
     pub(crate) caller: Caller,
     pub(crate) proof: Option<Proof>,
     pub(crate) body: Bytes,
+    pub(crate) address: ClientAddress,
+}
+
+/// A change to what belongs to the installation, by somebody who may make it. Whoever signed in with
+/// their key signs each one. A token for administration was made on the machine, where a signature
+/// would add nothing.
+pub(crate) struct AdminChange {
+    pub(crate) actor: Actor,
+    pub(crate) signature: Option<String>,
+    pub(crate) body: Bytes,
+}
+
+impl AdminChange {
+    /// Makes the change, on the record of whoever asked for it.
+    pub(crate) fn administration<'a>(&self, state: &'a AppState) -> Administration<'a> {
+        Administration {
+            store: &*state.orchestrator.store,
+            at: state.orchestrator.clock.now(),
+            actor: self.actor.clone(),
+            signature: self.signature.clone(),
+        }
+    }
+}
+
+impl FromRequest<AppState> for AdminChange {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let Admin(key) = Admin::from_request_parts(&mut parts, state).await?;
+        let request = Request::from_parts(parts, body);
+        let provable = Provable::arrive(request, state, MAX_BODY_BYTES).await?;
+        if provable.proof.is_none() && !provable.caller.is_token_for_administration() {
+            return Err(ApiError::new(
+                StatusCode::UNAUTHORIZED,
+                "signature_required",
+                "this change needs a fresh signature with your key: sign this request, and send it again",
+            ));
+        }
+        Ok(Self {
+            actor: Actor::Key(key),
+            signature: provable.proof.map(|proof| proof.signature),
+            body: provable.body,
+        })
+    }
 }
 
 impl FromRequest<AppState> for Provable {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        Self::arrive(request, state, MAX_BYTES).await
+    }
+}
+
+impl Provable {
+    /// Takes a request whose body is `most` bytes long at most.
+    async fn arrive(request: Request, state: &AppState, most: usize) -> Result<Self, ApiError> {
         let (mut parts, incoming) = request.into_parts();
+        let address = ClientAddress::of(&parts, state);
         let SignedIn(caller) = SignedIn::from_request_parts(&mut parts, state).await?;
         let target = parts.uri.clone();
         let (method, headers) = (parts.method.clone(), parts.headers.clone());
-        let body = body::arrive(Request::from_parts(parts, incoming), state, MAX_BYTES).await?;
+        let body = body::arrive(Request::from_parts(parts, incoming), state, most).await?;
         let is_signed = [SIGNATURE, SIGNATURE_INPUT]
             .iter()
             .any(|name| headers.contains_key(name));
@@ -42,6 +97,7 @@ impl FromRequest<AppState> for Provable {
                 caller,
                 proof: None,
                 body,
+                address,
             });
         }
         let authority = headers.get(HOST).and_then(|host| host.to_str().ok());
@@ -68,6 +124,7 @@ impl FromRequest<AppState> for Provable {
             caller,
             proof: Some(proof),
             body,
+            address,
         })
     }
 }

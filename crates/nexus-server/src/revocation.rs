@@ -100,6 +100,7 @@ mod tests {
             status: RunStatus::Interrupted,
             model: None,
             usage: None,
+            usage_estimated: false,
             message_ids: Vec::new(),
         };
         vec![chunk("a"), chunk("b"), RunEvent::RunFinished(finished)]

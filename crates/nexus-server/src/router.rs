@@ -19,9 +19,10 @@ use crate::body::MAX_BODY_BYTES;
 use crate::caller::{self, Caller, SignedIn};
 use crate::origins::{self, Origins};
 use crate::routes::{
-    auth, chat, commands, export, health, messages, models, personal, profile, template, tools,
+    admin, auth, chat, commands, export, health, messages, models, personal, profile, template,
+    tools, usage,
 };
-use crate::{ApiError, AppState, observe, web};
+use crate::{ApiError, AppState, observe, peer, web};
 
 /// The list. A path that is not in it is a file of the page, or not there.
 #[must_use]
@@ -54,9 +55,14 @@ pub fn routes() -> Vec<Route> {
         get(   "/api/v1/models",                  Scope(ModelsRead),   models::list_models),
         get(   "/api/v1/tools",                   Scope(ProfileRead),  tools::list_tools),
         get(   "/api/v1/profile",                 Scope(ProfileRead),  profile::show_profile),
+        get(   "/api/v1/usage",                   Scope(ProfileRead),  usage::show_usage),
         get(   "/api/v1/admin/template",          Admin,               template::show_template),
         put(   "/api/v1/admin/template",          Admin,               template::change_template),
         get(   "/api/v1/admin/template/versions", Admin,               template::list_versions),
+        get(   "/api/v1/admin/identities",        Admin,               admin::list_identities),
+        put(   "/api/v1/admin/identities/{key}",  Admin,               admin::decide),
+        delete("/api/v1/admin/identities/{key}",  Admin,               admin::erase),
+        get(   "/api/v1/admin/audit",             Admin,               admin::list_audit),
     ]
 }
 
@@ -90,7 +96,12 @@ pub fn router(state: AppState) -> Router {
     let mut router = Router::new();
     for route in routes() {
         let handler = match route.access {
-            Anyone => route.handler,
+            // Files and signs of life cost nothing.
+            Anyone if !route.path.starts_with("/api/") => route.handler,
+            Anyone => {
+                let count = from_fn_with_state(state.clone(), peer::count_anonymous);
+                route.handler.route_layer(count)
+            }
             Session => {
                 let check = from_extractor_with_state::<SignedIn, _>(state.clone());
                 route.handler.route_layer(check)

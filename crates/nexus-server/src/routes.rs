@@ -1,5 +1,6 @@
 //! The handlers. Each turns a request into a call of a crate below, and what it says into an answer.
 
+pub(crate) mod admin;
 pub(crate) mod auth;
 pub(crate) mod chat;
 pub(crate) mod commands;
@@ -11,3 +12,4 @@ pub(crate) mod personal;
 pub(crate) mod profile;
 pub(crate) mod template;
 pub(crate) mod tools;
+pub(crate) mod usage;

@@ -4,12 +4,16 @@
 mod stall;
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -19,6 +23,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::stall::StallGuard;
+use crate::peer::Peer;
 
 /// More connections than this wait until another one ends.
 const MAX_CONNECTIONS: usize = 10_000;
@@ -44,10 +49,10 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
             biased;
             () = shutdown.cancelled() => break,
             Some(_) = connections.join_next() => {}
-            (stream, permit) = accept(&listener, &free) => {
+            (stream, peer, permit) = accept(&listener, &free) => {
                 let (router, shutdown) = (router.clone(), shutdown.clone());
                 connections.spawn(async move {
-                    converse(stream, router, shutdown).await;
+                    converse(stream, peer, router, shutdown).await;
                     drop(permit);
                 });
             }
@@ -71,17 +76,17 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
 async fn accept(
     listener: &TcpListener,
     free: &Arc<Semaphore>,
-) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+) -> (TcpStream, IpAddr, Option<OwnedSemaphorePermit>) {
     // The semaphore is never closed.
     let permit = Arc::clone(free).acquire_owned().await.ok();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // Without it, the small pieces of an answer wait 40 ms for each other.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "TCP_NODELAY could not be set");
                 }
-                return (stream, permit);
+                return (stream, peer.ip(), permit);
             }
             // This one was gone before it was accepted; the next may be fine.
             Err(error) if is_of_one_connection(&error) => {}
@@ -102,16 +107,21 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// All requests of one connection.
-async fn converse<S>(stream: S, router: Router, shutdown: CancellationToken)
+async fn converse<S>(stream: S, peer: IpAddr, router: Router, shutdown: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let stream = TokioIo::new(StallGuard::new(stream, STALL_TIMEOUT));
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(BUFFER_BYTES)
-        .serve_connection(stream, TowerToHyperService::new(router));
+        .serve_connection(stream, service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -136,6 +146,7 @@ mod tests {
 
     use super::*;
 
+    const NOBODY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 
     fn hello() -> Router {
@@ -148,7 +159,7 @@ mod tests {
             let (server, mut client) = duplex(1024);
             let began = Instant::now();
             client.write_all(said).await.unwrap();
-            converse(server, hello(), CancellationToken::new()).await;
+            converse(server, NOBODY, hello(), CancellationToken::new()).await;
             assert_eq!(began.elapsed().as_secs(), HEAD_TIMEOUT.as_secs());
             let mut answer = String::new();
             client.read_to_string(&mut answer).await.unwrap();
@@ -164,7 +175,7 @@ mod tests {
         let (server, mut client) = duplex(1024);
         let began = Instant::now();
         client.write_all(REQUEST).await.unwrap();
-        converse(server, router, CancellationToken::new()).await;
+        converse(server, NOBODY, router, CancellationToken::new()).await;
         assert_eq!(began.elapsed().as_secs(), STALL_TIMEOUT.as_secs());
     }
 
@@ -178,7 +189,7 @@ mod tests {
             client.read_u8().await.unwrap();
             shutdown.cancel();
         };
-        tokio::join!(converse(server, hello(), shutdown.clone()), reading);
+        tokio::join!(converse(server, NOBODY, hello(), shutdown.clone()), reading);
         assert_eq!(began.elapsed(), Duration::ZERO);
     }
 
@@ -188,7 +199,7 @@ mod tests {
         let _client = TcpStream::connect(listener.local_addr().unwrap())
             .await
             .unwrap();
-        let (stream, _permit) = accept(&listener, &Arc::new(Semaphore::new(1))).await;
+        let (stream, _, _permit) = accept(&listener, &Arc::new(Semaphore::new(1))).await;
         assert!(stream.nodelay().unwrap());
     }
 

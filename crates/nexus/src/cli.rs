@@ -12,7 +12,7 @@ use nexus_core::{Environment, Field, PromptName, PublicKey};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-pub(crate) use machine::{Admin, Audit};
+pub(crate) use machine::{Admin, Audit, Usage};
 pub(crate) use migrate::{Migrate, Place};
 pub(crate) use remote::{Execute, Export, Key, KeyCommand, Login, Remote, Session, SessionCommand};
 
@@ -119,7 +119,7 @@ pub(crate) enum Command {
     /// Read and change the prompts of one person
     #[command(subcommand)]
     Prompt(Prompt),
-    /// List the models, and whether they can be asked now
+    /// List the models, what they cost, and whether they can be asked now
     Models,
     /// List the tools that models may call, and whether they can be reached now
     Tools,
@@ -129,6 +129,8 @@ pub(crate) enum Command {
     /// Look at the record of changes, and check it
     #[command(subcommand)]
     Audit(Audit),
+    /// Tell how much people used, and what it cost
+    Usage(Usage),
     /// Sign in at a server with a key
     Login(Login),
     /// Sign out
@@ -299,7 +301,7 @@ pub(crate) enum Identity {
     Token {
         /// The address
         key: PublicKey,
-        /// Let whoever has it change the template of this server
+        /// Let whoever has it change the template of this server, and decide who is let in
         #[arg(long)]
         admin: bool,
         #[command(flatten)]

@@ -15,6 +15,7 @@ mod prompt;
 mod serve;
 mod template;
 mod tools;
+mod usage;
 
 use crate::Shell;
 use crate::cli::Command;
@@ -47,5 +48,6 @@ pub(crate) async fn run(shell: &Shell, command: Command) -> Result<(), Failure> 
         Command::Key(arguments) => execute::key(shell, arguments).await,
         Command::Session(arguments) => execute::session(shell, arguments).await,
         Command::Export(arguments) => export::run(shell, arguments).await,
+        Command::Usage(arguments) => usage::run(shell, arguments).await,
     }
 }

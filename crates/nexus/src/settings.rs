@@ -12,7 +12,7 @@ use nexus_core::egress::{Secrets, Site};
 use nexus_core::{Environment, PublicKey};
 use nexus_llm::AddressRules;
 use nexus_run::Registration;
-use nexus_server::Origins;
+use nexus_server::{Origins, TrustedProxies};
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -46,6 +46,8 @@ pub(crate) struct Settings {
     registration: Option<Registration>,
     /// Who may change what belongs to the installation.
     pub(crate) admins: Vec<PublicKey>,
+    /// Proxies that may say for whom they speak.
+    pub(crate) trusted_proxies: TrustedProxies,
     egress: Egress,
 }
 
@@ -65,6 +67,10 @@ struct File {
     registration: Option<Registration>,
     #[serde(default)]
     admins: Vec<PublicKey>,
+    #[serde(default)]
+    trusted_proxies: Vec<String>,
+    #[serde(skip)]
+    proxies: TrustedProxies,
     #[serde(default)]
     secrets: BTreeMap<String, Vec<Site>>,
     #[serde(default)]
@@ -119,6 +125,7 @@ impl Settings {
             public_origins: origins(flags.public_origin, file.public_origin)?,
             registration: file.registration,
             admins: file.admins,
+            trusted_proxies: file.proxies,
             listen: variable("NEXUS_LISTEN").or(file.listen),
             mcp_commands: file.mcp_commands,
             egress: file.egress,
@@ -182,7 +189,8 @@ impl File {
             ))
             .hint(
                 "it may say data, database, environment, log, log_format, listen, public_origin, \
-                 registration, admins, secrets, addresses, private_hosts and mcp_commands",
+                 registration, admins, trusted_proxies, secrets, addresses, private_hosts and \
+                 mcp_commands",
             )
         };
         let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
@@ -194,6 +202,7 @@ impl File {
         }
         let folder = path.parent().unwrap_or(Path::new(""));
         file.data = file.data.map(|data| folder.join(data));
+        file.proxies = TrustedProxies::parse(&file.trusted_proxies).map_err(refuse)?;
         file.egress = Egress::new(
             std::mem::take(&mut file.secrets),
             std::mem::take(&mut file.addresses),

@@ -8,7 +8,8 @@ use nexus_llm::{Jitter, LlmClient, Resilient, Timers};
 use nexus_mcp::McpClient;
 use nexus_run::live::{self, LiveTemplate};
 use nexus_run::{
-    Commands, CurrentTime, Gate, McpTools, Orchestrator, Registration, SignIn, ToolBox,
+    Commands, CurrentTime, Gate, Limiter, McpTools, Orchestrator, Registration, Sharing, SignIn,
+    ToolBox,
 };
 use nexus_server::AppState;
 use nexus_store::installation::{Installation, Nowhere};
@@ -198,6 +199,7 @@ pub(crate) fn app(
         sign_in: Arc::new(sign_in),
         origins,
         admins: settings.admins.clone().into(),
+        trusted_proxies: settings.trusted_proxies.clone(),
         grace: nexus_server::GRACE,
         orchestrator,
         shutdown,
@@ -264,25 +266,35 @@ impl Tools {
     }
 }
 
+/// Whom a run asks.
+pub(crate) struct Outside {
+    pub(crate) client: Client,
+    pub(crate) tools: ToolBox,
+}
+
 /// Everything that a chat needs.
 pub(crate) fn orchestrator(
+    settings: &Settings,
     store: Arc<dyn Store>,
     template: Arc<LiveTemplate>,
-    client: Client,
-    tools: ToolBox,
+    outside: Outside,
     tasks: TaskTracker,
 ) -> Arc<Orchestrator> {
-    let clock = Arc::new(SystemClock);
-    let model = Resilient::new(client, Timers::default(), Jitter::random());
+    let clock: Arc<dyn nexus_core::Clock> = Arc::new(SystemClock);
+    let model = Resilient::new(outside.client, Timers::default(), Jitter::random());
+    // One file is for one server.
+    let sharing = match settings.database {
+        Some(_) => Sharing::Shared,
+        None => Sharing::Alone,
+    };
+    let limiter = Limiter::new(Arc::clone(&store), Arc::clone(&clock), sharing);
     Arc::new(Orchestrator {
-        gate: Arc::new(Gate::new(
-            Arc::clone(&store),
-            Arc::clone(&clock) as Arc<dyn nexus_core::Clock>,
-        )),
+        gate: Arc::new(Gate::new(Arc::clone(&store), Arc::clone(&clock))),
+        limiter: Arc::new(limiter),
         store,
         template,
         model: Arc::new(model),
-        tools,
+        tools: outside.tools,
         clock,
         tasks,
     })

@@ -1,6 +1,7 @@
 //! From the stored template to the checked one, or to every mistake in it at once.
 
 mod credential;
+mod limits;
 mod llm;
 mod tools;
 mod ui;
@@ -37,9 +38,10 @@ pub struct Checked {
 const MAX_TOOL_ITERATIONS: u32 = 20;
 
 /// The top level of a document: what Nexus reads, and what the original also wrote there.
-const SECTIONS: [&str; 7] = [
+const SECTIONS: [&str; 8] = [
     "system",
     "security",
+    "limits",
     "llm",
     "tools",
     "user_defaults",
@@ -63,6 +65,7 @@ impl Genesis {
         let system = system(&root.get("system"));
         let signature_required_commands =
             signature_required_commands(&root.get("security").get("signature_required_commands"));
+        let rates = limits::limits(&root.get("limits"));
         let llm = root.get("llm");
         let providers = llm::providers(&llm.get("providers"), secrets);
         let catalog = llm::catalog(&llm, &providers);
@@ -117,6 +120,7 @@ impl Genesis {
             version: 0,
             system,
             signature_required_commands,
+            limits: rates,
             index,
             catalog,
             providers,

@@ -4,7 +4,7 @@ use nexus_core::catalog::{Credential, Endpoint, Protocol};
 use nexus_core::egress::Secrets;
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::policy::Lock;
-use nexus_core::{CommandName, Field, Genesis};
+use nexus_core::{CommandName, Field, Genesis, Limit, Limits, Price};
 use serde_json::{Value, json};
 
 use crate::templates::{check, document, genesis};
@@ -317,4 +317,65 @@ fn a_chain_that_leads_nowhere_or_back_is_a_mistake() {
       /llm/catalog/echo/fallbacks/0: found "nobody", expected a key or an alias of llm.catalog
       /llm/catalog/echo/fallbacks/1: found "echo", expected another model than the one that it stands in for
     "#);
+}
+
+#[test]
+fn limits_that_a_template_does_not_name_are_as_usual() {
+    assert_eq!(*genesis(document()).limits(), Limits::default());
+    let mut document = document();
+    document["limits"] = json!({
+        "identity": { "requests_per_minute": 7, "daily_cost": 2.5 },
+        "ip": { "sign_in_per_minute": 3 }
+    });
+    let limits = *genesis(document).limits();
+    assert_eq!(limits.get(Limit::Requests), Some(7));
+    assert_eq!(limits.get(Limit::DailyCost), Some(2_500_000));
+    assert_eq!(limits.get(Limit::SignIns), Some(3));
+    assert_eq!(limits.get(Limit::ConcurrentRuns), Some(4));
+    assert_eq!(limits.get(Limit::AnonymousRequests), Some(1_200));
+}
+
+#[test]
+fn t15_limits_and_prices_have_ceilings() {
+    let mut document = document();
+    document["limits"] = json!({
+        "identity": {
+            "requests_per_minute": 0,
+            "tokens_per_minute": 1e300,
+            "concurrent_runs": -1,
+            "daily_tokens": "many",
+            "daily_cost": -0.5,
+            "per_second": 1
+        },
+        "ip": [1]
+    });
+    document["llm"]["catalog"]["echo"]["price"] =
+        json!({ "input": -1, "output": 1e12, "cached_input": null });
+    insta::assert_snapshot!(problems(document), @r#"
+    the template has 9 mistakes
+      /limits/ip: found a list of 1, expected an object of limits
+      /limits/identity/requests_per_minute: found 0, expected a whole number from 1 to 1000000
+      /limits/identity/tokens_per_minute: found 1e+300, expected a whole number from 1 to 10000000000
+      /limits/identity/concurrent_runs: found -1, expected a whole number from 1 to 1000
+      /limits/identity/daily_tokens: found "many", expected a whole number from 1 to 1000000000000
+      /limits/identity/daily_cost: found -0.5, expected an amount above 0 and up to 1000000, in the currency of the catalog
+      /llm/catalog/echo/price/input: found -1, expected a number from 0 to 1000000: the price of a million tokens
+      /llm/catalog/echo/price/output: found 1000000000000.0, expected a number from 0 to 1000000: the price of a million tokens
+      /llm/catalog/echo/price/cached_input: found null, expected a number from 0 to 1000000: the price of a million tokens
+    "#);
+}
+
+#[test]
+fn a_price_is_kept_in_millionths_and_none_is_none() {
+    let mut document = document();
+    document["llm"]["catalog"]["echo"]["price"] = json!({ "input": 0.3, "output": 2.5 });
+    let genesis = genesis(document);
+    let price = |name: &str| genesis.model(name).unwrap().price;
+    let expected = Price {
+        input: 300_000,
+        output: 2_500_000,
+        cached_input: 300_000,
+    };
+    assert_eq!(price("echo"), Some(expected));
+    assert_eq!(price("deepseek-chat"), None);
 }

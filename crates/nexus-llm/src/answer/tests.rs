@@ -71,6 +71,7 @@ fn reader(protocol: Protocol) -> Reader {
         streams: true,
         reasons: false,
         fallbacks: Vec::new(),
+        price: None,
     });
     let tools = Arc::new([]);
     let request = ChatRequest {

@@ -288,6 +288,7 @@ mod tests {
             streams,
             reasons: false,
             fallbacks: Vec::new(),
+            price: None,
         };
         ChatRequest {
             model: Arc::new(model),

@@ -32,6 +32,7 @@ fn model(name: &str) -> Arc<Model> {
         streams: true,
         reasons: false,
         fallbacks: Vec::new(),
+        price: None,
     })
 }
 

@@ -73,6 +73,7 @@ pub(crate) fn model(provider: Arc<Provider>, id: &str) -> Model {
         streams: true,
         reasons: false,
         fallbacks: Vec::new(),
+        price: None,
     }
 }
 

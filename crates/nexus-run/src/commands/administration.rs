@@ -42,7 +42,8 @@ impl Administration<'_> {
     }
 
     /// Lets somebody in or locks them out; makes them an administrator, or not. If it is so
-    /// already, nothing happens and nothing goes on record.
+    /// already, nothing goes on record. The sessions of whoever is disabled end: also those that an
+    /// earlier attempt left.
     ///
     /// # Errors
     /// [`CommandFailure::NotAMember`] when the key is not registered; when the store cannot.
@@ -61,6 +62,7 @@ impl Administration<'_> {
                 IdentityWrite::Admin(after) => ("is_admin", json!(identity.is_admin), json!(after)),
             };
             if before == after {
+                self.end_sessions(key, write).await?;
                 return Ok(identity);
             }
             let details = changed(field, Some(&before), Some(&after));
@@ -68,7 +70,11 @@ impl Administration<'_> {
             match self.store.write_identity(&identity, write).await {
                 // Somebody else changed it in between, or it is gone: look again.
                 Err(StoreError::Conflict { .. }) => {}
-                outcome => return Ok(outcome?),
+                outcome => {
+                    let identity = outcome?;
+                    self.end_sessions(key, write).await?;
+                    return Ok(identity);
+                }
             }
         }
         Err(RunError::Busy.into())
@@ -117,6 +123,13 @@ impl Administration<'_> {
         let details = Details::from([("document".to_owned(), change)]);
         self.record("template", &new.environment, details).await?;
         self.store.put_template(new, expected).await
+    }
+
+    async fn end_sessions(&self, key: PublicKey, write: IdentityWrite) -> Result<(), StoreError> {
+        if write == IdentityWrite::Standing(Standing::Disabled) {
+            self.store.revoke_sessions(key, None).await?;
+        }
+        Ok(())
     }
 
     async fn record(

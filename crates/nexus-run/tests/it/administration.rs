@@ -1,11 +1,18 @@
 //! What administrators change, and what goes on record about it.
 
+use chrono::TimeDelta;
 use nexus_core::audit::{Actor, Change};
 use nexus_core::genesis::GenesisDoc;
-use nexus_core::{AuditEntry, Clock as _, Environment, IdentityWrite, Label, Standing};
+use nexus_core::token::TokenKind;
+use nexus_core::{
+    AuditEntry, Clock as _, Environment, IdentityWrite, Label, Scope, Session, Standing, Token,
+};
 use nexus_llm::scripted::ScriptedModel;
 use nexus_run::{Administration, CommandFailure};
-use nexus_store::{AuditStore as _, ConfigStore as _, IdentityStore as _, NewTemplate, StoreError};
+use nexus_store::{
+    AuditStore as _, ConfigStore as _, IdentityStore as _, NewTemplate, SessionStore as _,
+    StoreError,
+};
 use serde_json::json;
 
 use crate::world::{ALICE, VISITOR, World, template};
@@ -46,6 +53,21 @@ async fn a_standing_is_changed_once_and_goes_on_record_once() {
     assert_eq!(entry.actor, Actor::Local(Label::cut("zoë")));
     let change = Change::new(Some(&json!("active")), Some(&json!("disabled")));
     assert_eq!(entry.details["standing"], change);
+}
+
+#[tokio::test]
+async fn whoever_is_disabled_is_signed_out_also_if_that_failed_before() {
+    let world = World::new(ScriptedModel::default()).await;
+    let now = world.clock.now();
+    let disable = IdentityWrite::Standing(Standing::Disabled);
+    for _ in 0..2 {
+        let digest = Token::generate(TokenKind::Development).unwrap().digest();
+        let end = now + TimeDelta::hours(1);
+        let session = Session::new(digest, ALICE, Scope::Personal, now, end);
+        world.store.create_session(session).await.unwrap();
+        administration(&world).change(ALICE, disable).await.unwrap();
+        assert_eq!(world.store.sessions(ALICE).await.unwrap(), []);
+    }
 }
 
 #[tokio::test]

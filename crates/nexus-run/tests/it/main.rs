@@ -11,6 +11,7 @@ mod administration;
 mod chaos;
 mod gate;
 mod invariants;
+mod limits;
 mod live;
 mod personal;
 mod proposal;

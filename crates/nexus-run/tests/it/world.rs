@@ -19,8 +19,9 @@ use nexus_llm::LanguageModel;
 use nexus_llm::scripted::ScriptedModel;
 use nexus_run::tools::{Away, Offered, ToolServers};
 use nexus_run::{
-    Authority, CommandFailure, Commands, CurrentTime, Gate, LiveTemplate, NewRun, OnDisconnect,
-    Orchestrator, Order, Outcome, Question, Registration, RunStream, Tool, ToolBox,
+    Authority, CommandFailure, Commands, CurrentTime, Gate, Limiter, LiveTemplate, NewRun,
+    OnDisconnect, Orchestrator, Order, Outcome, Question, Registration, RunStream, Sharing, Tool,
+    ToolBox,
 };
 use nexus_store::{
     EmbeddedStore, IdentityStore as _, MessageStore as _, NewTemplate, Store, StoreError,
@@ -73,8 +74,16 @@ impl World {
     }
 
     pub(crate) async fn with_tools(model: ScriptedModel, tools: Vec<Arc<dyn Tool>>) -> Self {
-        let mut world =
-            Self::over(template(), Arc::new(model.clone()), tools, Arc::default()).await;
+        Self::with_template(model, tools, template()).await
+    }
+
+    pub(crate) async fn with_template(
+        model: ScriptedModel,
+        tools: Vec<Arc<dyn Tool>>,
+        template: Value,
+    ) -> Self {
+        let secrets = Arc::default();
+        let mut world = Self::over(template, Arc::new(model.clone()), tools, secrets).await;
         world.model = model;
         world
     }
@@ -109,6 +118,7 @@ impl World {
                 Arc::new(CurrentTime::new(clock.clone())),
                 Arc::new(OneServer(tools)),
             ),
+            limiter: Arc::new(Limiter::new(store.clone(), clock.clone(), Sharing::Alone)),
             clock: clock.clone(),
             tasks: TaskTracker::new(),
         });
@@ -272,6 +282,8 @@ pub(crate) struct Watch {
     identity_reads: AtomicUsize,
     session_reads: AtomicUsize,
     api_key_reads: AtomicUsize,
+    /// What limits ask of the store before a run.
+    usage_reads: AtomicUsize,
     /// The append that fails, counted from 1. 0: none.
     failing_append: AtomicU32,
     appends: AtomicU32,
@@ -282,11 +294,16 @@ pub(crate) struct Watch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     Identity,
+    Usage,
     History,
     Panic,
 }
 
 impl Watch {
+    pub(crate) fn usage_reads(&self) -> usize {
+        self.usage_reads.load(Ordering::SeqCst)
+    }
+
     fn forget(&self) {
         self.writes.store(0, Ordering::SeqCst);
     }
@@ -331,6 +348,10 @@ impl Observer for Watch {
             "api_key" => {
                 self.api_key_reads.fetch_add(1, Ordering::SeqCst);
                 false
+            }
+            "usage" | "add_to_counter" => {
+                self.usage_reads.fetch_add(1, Ordering::SeqCst);
+                failing == Some(Fault::Usage)
             }
             "history" => {
                 assert_ne!(failing, Some(Fault::Panic), "told to panic");

@@ -6,13 +6,14 @@ use axum::response::{IntoResponse, Response};
 use http::header::{SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use nexus_core::auth::{Challenge, Origin};
-use nexus_core::{Admission, Label, PublicKey, Session};
+use nexus_core::{Admission, Label, Limit, PublicKey, Session};
 use nexus_run::{Credential, SignInError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::body::JsonBody;
 use crate::caller::{SignedIn, is_admin};
+use crate::peer::ClientAddress;
 use crate::{ApiError, AppState, cookie};
 
 /// `POST /api/v1/auth/challenge`
@@ -49,8 +50,10 @@ pub(crate) struct Answer {
 pub(crate) async fn verify(
     State(state): State<AppState>,
     headers: HeaderMap,
+    address: ClientAddress,
     JsonBody(signed): JsonBody<Signed>,
 ) -> Result<Response, ApiError> {
+    address.count(&state, Limit::SignIns)?;
     let origin = origin(&state, &headers)?;
     let client = headers.get(USER_AGENT).and_then(|it| it.to_str().ok());
     let client = Label::cut(client.unwrap_or_default());

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use nexus_core::event::RunStarted;
-use nexus_core::{ConfigField, Overrides, RunEvent};
+use nexus_core::{ConfigField, Overrides, PublicKey, RunEvent};
 use nexus_run::context::QuestionError;
 use nexus_run::{Credential, NewRun, OnDisconnect, Question};
 use serde::Deserialize;
@@ -67,12 +67,32 @@ pub(crate) async fn start_run(
             return Err(failed.map_or_else(ApiError::unexplained, ApiError::from));
         }
     };
-    let headers = headers(&first);
+    let mut headers = headers(&first);
+    tell_what_is_left(&state, caller.key, &mut headers);
     let run = futures_util::stream::iter([RunEvent::RunStarted(first)]).chain(run);
     let gate = Arc::clone(&state.orchestrator.gate);
     let run = WhileAccepted::new(run, gate, caller.credential, cancel);
     let events = EventStream::new(run, state.shutdown, state.grace);
     Ok((headers, Body::new(events)).into_response())
+}
+
+/// How many questions may follow in this minute.
+fn tell_what_is_left(state: &AppState, key: PublicKey, headers: &mut HeaderMap) {
+    let Ok(genesis) = state.orchestrator.template.current() else {
+        return;
+    };
+    let limiter = &state.orchestrator.limiter;
+    let Some(left) = limiter.requests_left(genesis.limits(), key) else {
+        return;
+    };
+    let facts = [
+        ("x-ratelimit-limit-requests", left.limit),
+        ("x-ratelimit-remaining-requests", left.remaining),
+        ("x-ratelimit-reset-requests", left.resets_in),
+    ];
+    for (name, value) in facts {
+        headers.insert(name, HeaderValue::from(value));
+    }
 }
 
 /// The request layer. Whether its values may be set is decided by the run.

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use http::HeaderMap;
-use nexus_core::{Command, CommandName};
+use nexus_core::{Admission, Command, CommandName, Limit};
 use nexus_run::commands::{Authority, Described, Order, Outcome, describe};
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +49,19 @@ pub(crate) async fn run(
     provable: Provable,
     command: Command,
 ) -> Result<Json<Outcome>, ApiError> {
-    let Provable { caller, proof, .. } = provable;
+    let Provable {
+        caller,
+        proof,
+        address,
+        ..
+    } = provable;
+    // Keys are free to make: only what becomes an identity counts.
+    if matches!(command, Command::Identity) && proof.is_some() {
+        let admission = state.orchestrator.gate.admit(caller.key).await?;
+        if matches!(admission, Admission::Visitor) {
+            address.count(state, Limit::Registrations)?;
+        }
+    }
     let authority = Authority::Person {
         session: caller.session(),
         signature: proof.map(|proof| proof.signature),

@@ -6,20 +6,20 @@ use std::error::Error;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use http::StatusCode;
-use nexus_core::audit::Actor;
+use http::{HeaderMap, StatusCode};
 use nexus_core::genesis::{GenesisDoc, Problem, Problems};
 use nexus_core::plan::Plan;
 use nexus_core::{Environment, Genesis, Timestamp};
-use nexus_run::{Administration, Destination, Proposal, ProposalError, TemplateHealth};
+use nexus_run::{Destination, Proposal, ProposalError, TemplateHealth};
 use nexus_store::{StoreError, TemplateVersion};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::body::{JsonBody, shortened};
+use crate::body::shortened;
 use crate::caller::Admin;
 use crate::object::Object;
-use crate::{ApiError, AppState};
+use crate::proof::AdminChange;
+use crate::{ApiError, AppState, body};
 
 /// How many identities the plan of one request looks at.
 const PLANNED: u64 = 10_000;
@@ -136,11 +136,13 @@ pub(crate) struct Outcome {
 
 pub(crate) async fn change_template(
     State(state): State<AppState>,
-    Admin(author): Admin,
     options: Result<Query<Options>, QueryRejection>,
-    JsonBody(change): JsonBody<Change>,
+    headers: HeaderMap,
+    by: AdminChange,
 ) -> Result<Json<Outcome>, ApiError> {
     let Query(options) = options.map_err(|rejection| invalid_query(&rejection))?;
+    body::check_kind(&headers)?;
+    let change: Change = body::parse(&by.body)?;
     let (store, live) = (&*state.orchestrator.store, &state.orchestrator.template);
     let destination = Destination {
         store,
@@ -156,13 +158,8 @@ pub(crate) async fn change_template(
     let (plan, warnings) = (proposal.plan.clone(), proposal.warnings.clone());
     let is_stored = !options.dry_run && proposal.changes_something();
     let version = if is_stored {
-        let administration = Administration {
-            store,
-            at: state.orchestrator.clock.now(),
-            actor: Actor::Key(author),
-            signature: None,
-        };
-        let author = author.to_string();
+        let author = by.actor.to_string();
+        let administration = by.administration(&state);
         let stored = proposal.store(&administration, &author).await?;
         // Whoever changed it sees it in force with their next request.
         live.reload().await;
@@ -208,7 +205,7 @@ pub(crate) async fn list_versions(
     }))
 }
 
-fn invalid_query(rejection: &QueryRejection) -> ApiError {
+pub(crate) fn invalid_query(rejection: &QueryRejection) -> ApiError {
     let reason = rejection
         .source()
         .map_or_else(|| rejection.to_string(), ToString::to_string);

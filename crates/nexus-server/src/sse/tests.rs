@@ -90,6 +90,7 @@ fn one_of_each(text: &str) -> Vec<RunEvent> {
                 id: name(),
             }),
             usage: Some(Usage::default()),
+            usage_estimated: false,
             message_ids: Vec::new(),
         }),
     ]

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod administration;
 mod bad_input;
 mod chat;
 mod client;
@@ -14,6 +15,7 @@ mod health;
 mod limits;
 mod log;
 mod page;
+mod quotas;
 mod reading;
 mod shutdown;
 mod template;

@@ -60,6 +60,7 @@ fn places() -> Vec<Place> {
         };
         let path = route.path.replace("{id}", id);
         let path = path.replace("{field}", "temperature");
+        let path = path.replace("{key}", &crate::world::VISITOR.to_string());
         assert!(!path.contains('{'), "{path} has a name of another kind");
         Place {
             method: route.method,

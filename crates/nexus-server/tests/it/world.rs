@@ -19,9 +19,10 @@ use nexus_core::{Clock, Environment, Overrides, PublicKey, Scope, Session, Stand
 use nexus_llm::scripted::ScriptedModel;
 use nexus_run::tools::{Away, Offered, ToolServers};
 use nexus_run::{
-    Commands, CurrentTime, Gate, LiveTemplate, Orchestrator, Registration, SignIn, ToolBox,
+    Commands, CurrentTime, Gate, Limiter, LiveTemplate, Orchestrator, Registration, Sharing,
+    SignIn, ToolBox,
 };
-use nexus_server::{AppState, Origins};
+use nexus_server::{AppState, Origins, TrustedProxies};
 use nexus_store::{
     ConfigStore as _, EmbeddedStore, IdentityStore as _, MessageStore as _, NewTemplate,
     SessionStore as _, Store as _,
@@ -50,6 +51,11 @@ fn secrets() -> Secrets {
 pub(crate) fn template() -> Value {
     json!({
         "system": { "app_name": "Test Nexus", "max_tool_iterations": 3 },
+        // The clock stands still, so what is not about limits needs much in one minute.
+        "limits": {
+            "identity": { "requests_per_minute": 100_000 },
+            "ip": { "sign_in_per_minute": 100_000, "requests_per_minute": 100_000 }
+        },
         "llm": {
             "providers": {
                 "builtin": { "protocol": "builtin" },
@@ -109,6 +115,7 @@ pub(crate) struct Setup {
     pub(crate) template: Option<Value>,
     pub(crate) registration: Registration,
     pub(crate) admins: Vec<PublicKey>,
+    pub(crate) trusted_proxies: Vec<String>,
     pub(crate) folder: TempDir,
     pub(crate) now: DateTime<chrono::Utc>,
 }
@@ -122,6 +129,7 @@ impl Default for Setup {
             template: Some(template()),
             registration: Registration::Open,
             admins: Vec::new(),
+            trusted_proxies: Vec::new(),
             folder: tempfile::tempdir().unwrap(),
             now: DateTime::from_timestamp_millis(1_760_000_000_000).unwrap(),
         }
@@ -199,6 +207,7 @@ impl World {
             template: Arc::new(live),
             model: Arc::new(model.clone()),
             tools: no_servers(&clock),
+            limiter: Arc::new(Limiter::new(store.clone(), clock.clone(), Sharing::Alone)),
             clock: clock.clone(),
             tasks: TaskTracker::new(),
         });
@@ -218,6 +227,7 @@ impl World {
             sign_in: Arc::new(SignIn::new(store.clone(), clock.clone(), known)),
             origins,
             admins: setup.admins.into(),
+            trusted_proxies: TrustedProxies::parse(&setup.trusted_proxies).unwrap(),
             shutdown: shutdown.clone(),
             grace: Duration::from_millis(20),
         };
@@ -386,6 +396,11 @@ impl World {
     pub(crate) async fn settle(&self) {
         self.orchestrator.tasks.close();
         self.orchestrator.tasks.wait().await;
+    }
+
+    /// The day of the clock, in UTC.
+    pub(crate) fn today(&self) -> String {
+        self.clock.now().date_naive().to_string()
     }
 
     /// Waits until the server has stopped.

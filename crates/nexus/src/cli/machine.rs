@@ -1,6 +1,6 @@
 //! The command line of those who run the server on this machine.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use nexus_core::{AuditHead, PublicKey};
 
 #[derive(Debug, Subcommand)]
@@ -42,4 +42,14 @@ fn head(text: &str) -> Result<AuditHead, String> {
         (Ok(seq), Ok(hash)) => Ok(AuditHead { seq, hash }),
         _ => Err(expected.to_owned()),
     }
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    /// One person only, day by day
+    #[arg(value_name = "KEY")]
+    pub(crate) key: Option<PublicKey>,
+    /// How many days, today included
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub(crate) days: u16,
 }

@@ -19,7 +19,7 @@ use self::slash::After;
 use super::identity;
 use crate::failure::Failure;
 use crate::signals::Interrupts;
-use crate::wire::{self, Clock};
+use crate::wire::{self, Clock, Outside};
 use crate::{Shell, template};
 
 /// One chat: who talks, and with what.
@@ -48,8 +48,11 @@ pub(crate) async fn run(shell: &Shell, key: Option<PublicKey>) -> Result<(), Fai
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     tasks.spawn(Arc::clone(&live).watch(Arc::new(Clock::default()), stop.clone()));
     let tools = wire::Tools::new(&shell.settings, &shell.settings.listen(None))?;
-    let toolbox = tools.toolbox.clone();
-    let orchestrator = wire::orchestrator(store, live, client, toolbox, tasks.clone());
+    let outside = Outside {
+        client,
+        tools: tools.toolbox.clone(),
+    };
+    let orchestrator = wire::orchestrator(&shell.settings, store, live, outside, tasks.clone());
     let chat = Chat {
         shell,
         // Whoever is at the machine registers whom they like.

@@ -137,7 +137,10 @@ async fn print_token(
         ));
     }
     if scope == Scope::Admin {
-        output.warn("whoever has this token can change the template of everybody on this server");
+        output.warn(
+            "whoever has this token can change the template of everybody on this server, let people \
+             in, lock them out and erase them",
+        );
     }
     remark(shell, &token);
     Ok(())

@@ -23,7 +23,7 @@ pub(crate) async fn run(shell: &Shell) -> Result<(), Failure> {
         shell.output.data(&models);
         return Ok(());
     }
-    let heading = ["", "MODEL", "PROVIDER", "ID", "OTHER NAMES", "NOW"];
+    let heading = ["", "MODEL", "PROVIDER", "ID", "OTHER NAMES", "PRICE", "NOW"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for model in genesis.catalog() {
         rows.push(vec![
@@ -37,6 +37,7 @@ pub(crate) async fn run(shell: &Shell) -> Result<(), Failure> {
             model.provider.name.to_string(),
             model.id.to_string(),
             model.aliases.join(", "),
+            price(model),
             probed.model(model).to_string(),
         ]);
     }
@@ -53,12 +54,27 @@ pub(crate) async fn run(shell: &Shell) -> Result<(), Failure> {
             }
         });
     }
-    shell.output.note("* is the model of people who chose none");
+    shell.output.note(
+        "* is the model of people who chose none; prices are for a million tokens, sent / written",
+    );
     Ok(())
 }
 
 fn is_default(genesis: &Genesis, model: &Arc<Model>) -> bool {
     genesis.default_model().name == model.name
+}
+
+/// What a million tokens cost, sent and written.
+fn price(model: &Model) -> String {
+    let unit = |micros: u64| {
+        let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+        let kept = text.trim_end_matches('0').trim_end_matches('.');
+        kept.to_owned()
+    };
+    model.price.map_or_else(
+        || "counts as free".to_owned(),
+        |price| format!("{} / {}", unit(price.input), unit(price.output)),
+    )
 }
 
 fn as_json(genesis: &Genesis, model: &Arc<Model>, status: &Status) -> Value {
@@ -68,6 +84,11 @@ fn as_json(genesis: &Genesis, model: &Arc<Model>, status: &Status) -> Value {
         "id": model.id,
         "aliases": model.aliases,
         "default": is_default(genesis, model),
+        "price_micros": model.price.map(|price| json!({
+            "input": price.input,
+            "output": price.output,
+            "cached_input": price.cached_input,
+        })),
         "reachable": matches!(status, Status::Ready(_)),
     });
     if !matches!(status, Status::Ready(_)) {

@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::probe::Probed;
 use crate::report::{self, Found};
 use crate::signals::StopSignals;
-use crate::wire::{self, Client, Clock};
+use crate::wire::{self, Client, Clock, Outside};
 use crate::{Shell, logs, template};
 
 /// How long answers whose reader went away may go on when the server stops.
@@ -49,13 +49,13 @@ pub(crate) async fn run(shell: &Shell, arguments: Serve) -> Result<(), Failure> 
     report(shell, &*store, &live, &client, address).await?;
 
     let tools = wire::Tools::new(settings, &address.to_string())?;
-    let orchestrator = wire::orchestrator(
-        Arc::clone(&store),
-        live,
+    let outside = Outside {
         client,
-        tools.toolbox.clone(),
-        tasks.clone(),
-    );
+        tools: tools.toolbox.clone(),
+    };
+    let orchestrator =
+        wire::orchestrator(settings, Arc::clone(&store), live, outside, tasks.clone());
+    tasks.spawn(Arc::clone(&orchestrator.limiter).keep_up(shutdown.clone()));
     let app = wire::app(settings, orchestrator, address, shutdown.clone());
     let router = nexus_server::router(app);
     let mut server = pin!(nexus_server::serve(listener, router, shutdown.clone()));

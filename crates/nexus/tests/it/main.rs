@@ -26,3 +26,4 @@ mod serve;
 mod sign_in;
 mod template;
 mod tools;
+mod usage;

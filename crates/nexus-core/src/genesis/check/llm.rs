@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::credential;
+use super::{credential, limits};
 use crate::ConfigField;
 use crate::catalog::{DefaultParams, Endpoint, Model, Protocol, Provider};
 use crate::egress::Secrets;
@@ -116,6 +116,7 @@ fn model(
         "stream",
         "reasoning",
         "fallbacks",
+        "price",
     ]);
     let id = id(&row.get("id"));
     let reference = row.get("provider");
@@ -132,6 +133,7 @@ fn model(
     let default_params = default_params(&row.get("default_params"));
     let is = |key| row.get(key).optional(Value::as_bool, "true or false");
     let (streams, reasons) = (is("stream").unwrap_or(true), is("reasoning"));
+    let price = limits::price(&row.get("price"));
     let id = id?;
     Some(Model {
         name: name.into(),
@@ -142,6 +144,7 @@ fn model(
         streams,
         reasons: reasons.unwrap_or_else(|| resilience::reasons(id)),
         fallbacks: Vec::new(),
+        price,
     })
 }
 

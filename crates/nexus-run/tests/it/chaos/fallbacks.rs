@@ -1,12 +1,14 @@
 //! Another model answers (F17), and everybody can see that it did.
 
+use nexus_core::Clock as _;
 use nexus_core::event::{RunEvent, RunStatus};
+use nexus_store::UsageStore as _;
 use serde_json::json;
 
 use super::provider::{Provider, answers_well, events, status};
 use super::{Chaos, always};
 use crate::tools::Counter;
-use crate::world::finished;
+use crate::world::{ALICE, finished};
 
 const DEAD: &str = "http://127.0.0.1:9/v1";
 
@@ -75,6 +77,14 @@ async fn a_run_stays_with_the_fallback_through_its_rounds() {
     outcome.is_fine();
     assert_eq!((primary.asked(), spare.asked()), (1, 2));
     assert_eq!(outcome.status(), RunStatus::Completed);
+    // Whoever answered is paid, and both rounds are one run.
+    let today = chaos.world.clock.now().date_naive();
+    let used = chaos.world.store.usage(ALICE, today, today).await.unwrap();
+    let used: Vec<_> = used
+        .iter()
+        .map(|it| (&*it.key.model, it.count.runs))
+        .collect();
+    assert_eq!(used, [("spare", 1)]);
 }
 
 #[tokio::test]

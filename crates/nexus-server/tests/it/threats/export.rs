@@ -102,7 +102,7 @@ async fn a_bundle_is_whole_signed_and_has_nothing_of_anybody_else() {
     assert_eq!(
         kinds,
         [
-            "export", "identity", "session", "api_key", "usage", "message", "message"
+            "export", "identity", "session", "api_key", "usage", "usage", "message", "message"
         ]
     );
     for own in [

@@ -220,7 +220,7 @@ async fn t14_ten_thousand_bodies_break_nothing_and_leave_nothing_that_has_no_pla
             answer.shown()
         );
     }
-    let statuses = [200, 400, 401, 403, 409, 422].map(|status| (status, count(status)));
+    let statuses = [200, 400, 401, 403, 404, 409, 422, 429].map(|status| (status, count(status)));
     let known: usize = statuses.iter().map(|(_, count)| count).sum();
     // Some are right, most are not, and everything has one of the answers that it can have.
     assert!(

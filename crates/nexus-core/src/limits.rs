@@ -1,0 +1,220 @@
+//! How much anybody may have: the section `limits` of the template, and the arithmetic behind it.
+//! Nothing here knows a clock or a store.
+
+mod address;
+mod ledger;
+mod refusal;
+mod tally;
+mod window;
+
+use std::fmt;
+
+pub use address::AddressBlock;
+pub use ledger::{Ledger, Reading, Spending};
+pub use refusal::LimitReached;
+pub use tally::{Share, Tally, Windows};
+pub use window::{Period, Window, counter_id};
+
+const MILLION: u64 = 1_000_000;
+
+/// Every limit that there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Limit {
+    /// Questions that one identity asks.
+    Requests,
+    /// Tokens that one identity uses.
+    Tokens,
+    /// Runs of one identity at the same time, on one node.
+    ConcurrentRuns,
+    /// Tokens that one identity uses on one day.
+    DailyTokens,
+    /// What one identity spends on one day, in millionths of the currency of the catalog.
+    DailyCost,
+    /// Sign-ins from one address of the network.
+    SignIns,
+    /// New identities from one address of the network.
+    Registrations,
+    /// Requests without a valid credential from one address of the network.
+    AnonymousRequests,
+}
+
+/// What is fixed about a limit.
+struct Facts {
+    section: &'static str,
+    key: &'static str,
+    /// What holds when the template says nothing. `None`: there is no limit then.
+    usual: Option<u64>,
+    /// The most that a template may say.
+    ceiling: u64,
+    period: Option<Period>,
+    /// What is counted, for people.
+    unit: &'static str,
+}
+
+impl Limit {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 8] = [
+        Self::Requests,
+        Self::Tokens,
+        Self::ConcurrentRuns,
+        Self::DailyTokens,
+        Self::DailyCost,
+        Self::SignIns,
+        Self::Registrations,
+        Self::AnonymousRequests,
+    ];
+
+    const fn facts(self) -> Facts {
+        use Period::{Day, Hour, Minute};
+        match self {
+            Self::Requests => Facts {
+                section: "identity",
+                key: "requests_per_minute",
+                usual: Some(120),
+                ceiling: MILLION,
+                period: Some(Minute),
+                unit: "requests",
+            },
+            Self::Tokens => Facts {
+                section: "identity",
+                key: "tokens_per_minute",
+                usual: Some(500_000),
+                ceiling: 10_000 * MILLION,
+                period: Some(Minute),
+                unit: "tokens",
+            },
+            Self::ConcurrentRuns => Facts {
+                section: "identity",
+                key: "concurrent_runs",
+                usual: Some(4),
+                ceiling: 1_000,
+                period: None,
+                unit: "runs at a time",
+            },
+            Self::DailyTokens => Facts {
+                section: "identity",
+                key: "daily_tokens",
+                usual: Some(10 * MILLION),
+                ceiling: MILLION * MILLION,
+                period: Some(Day),
+                unit: "tokens",
+            },
+            Self::DailyCost => Facts {
+                section: "identity",
+                key: "daily_cost",
+                usual: None,
+                ceiling: MILLION * MILLION,
+                period: Some(Day),
+                unit: "of cost",
+            },
+            Self::SignIns => Facts {
+                section: "ip",
+                key: "sign_in_per_minute",
+                usual: Some(60),
+                ceiling: 100_000,
+                period: Some(Minute),
+                unit: "sign-ins",
+            },
+            Self::Registrations => Facts {
+                section: "ip",
+                key: "registrations_per_hour",
+                usual: Some(20),
+                ceiling: 100_000,
+                period: Some(Hour),
+                unit: "registrations",
+            },
+            Self::AnonymousRequests => Facts {
+                section: "ip",
+                key: "requests_per_minute",
+                usual: Some(1_200),
+                ceiling: MILLION,
+                period: Some(Minute),
+                unit: "requests without a credential",
+            },
+        }
+    }
+
+    /// The part of the template's `limits` that it is in: `identity` or `ip`.
+    #[must_use]
+    pub const fn section(self) -> &'static str {
+        self.facts().section
+    }
+
+    /// Its key in that part.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        self.facts().key
+    }
+
+    /// What holds when the template says nothing, in the unit of [`Limits::get`]. `None`: there is
+    /// no limit then.
+    #[must_use]
+    pub const fn usual(self) -> Option<u64> {
+        self.facts().usual
+    }
+
+    /// The most that a template may say, in the unit of [`Limits::get`].
+    #[must_use]
+    pub const fn ceiling(self) -> u64 {
+        self.facts().ceiling
+    }
+
+    /// How long until it starts anew. `None`: it is not about time.
+    #[must_use]
+    pub const fn period(self) -> Option<Period> {
+        self.facts().period
+    }
+
+    /// What is counted, for people.
+    #[must_use]
+    pub const fn unit(self) -> &'static str {
+        self.facts().unit
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "limits.{}.{}", self.section(), self.key())
+    }
+}
+
+/// `limits` of the template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits([Option<u64>; Limit::ALL.len()]);
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self(Limit::ALL.map(Limit::usual))
+    }
+}
+
+impl Limits {
+    /// How much there may be. Cost is in millionths of the currency that the prices of the catalog
+    /// are in. `None`: as much as one likes.
+    #[must_use]
+    pub const fn get(&self, limit: Limit) -> Option<u64> {
+        self.0[limit as usize]
+    }
+
+    /// The same limits with another value for one of them. It stays within the ceiling.
+    #[must_use]
+    pub fn with(mut self, limit: Limit, value: u64) -> Self {
+        self.0[limit as usize] = Some(value.min(limit.ceiling()));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_at_its_own_place_and_below_its_ceiling() {
+        for (place, limit) in Limit::ALL.into_iter().enumerate() {
+            assert_eq!(limit as usize, place);
+            assert!(limit.usual().is_none_or(|usual| usual < limit.ceiling()));
+            let limits = Limits::default().with(limit, u64::MAX);
+            assert_eq!(limits.get(limit), Some(limit.ceiling()));
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Addresses of the network, as limits see them.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+/// What one household, office or machine usually has: one IPv4 address, or the 2^64 addresses of
+/// one IPv6 network. An IPv4 address in the clothes of IPv6 counts as what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AddressBlock(IpAddr);
+
+impl From<IpAddr> for AddressBlock {
+    fn from(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V6(address) => {
+                let network = address.to_bits() >> 64 << 64;
+                IpAddr::V6(Ipv6Addr::from_bits(network))
+            }
+            v4 @ IpAddr::V4(_) => v4,
+        })
+    }
+}
+
+impl AddressBlock {
+    /// 16 bytes that differ for different blocks.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 16] {
+        match self.0 {
+            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+            IpAddr::V6(address) => address.octets(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(text: &str) -> AddressBlock {
+        AddressBlock::from(text.parse::<IpAddr>().unwrap())
+    }
+
+    #[test]
+    fn who_has_an_ipv6_network_counts_once() {
+        assert_eq!(block("2001:db8:1:2::1"), block("2001:db8:1:2:ffff::9"));
+        assert_ne!(block("2001:db8:1:2::1"), block("2001:db8:1:3::1"));
+        assert_eq!(block("::ffff:192.0.2.1"), block("192.0.2.1"));
+        assert_ne!(block("192.0.2.1"), block("192.0.2.2"));
+        assert_ne!(block("192.0.2.1").to_bytes(), block("::").to_bytes());
+    }
+}

@@ -1,0 +1,263 @@
+//! Who may have how much, now. Decided in memory: a healthy request asks no store for it.
+//!
+//! A node counts what it admits. About once a second it adds that to counters that all nodes share,
+//! and learns what the others added: [`Limiter::keep_up`]. Budgets of a day come from the usage that
+//! is stored, and from what is under way on this node. A store that does not answer stops neither.
+
+mod exchange;
+mod permit;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{NaiveDate, TimeDelta};
+use nexus_core::limits::{AddressBlock, Ledger, Period, Spending, Windows};
+use nexus_core::{Clock, Limit, LimitReached, Limits, PublicKey, Timestamp, UsageCount, UsageKey};
+use nexus_store::{Store, StoreError};
+
+pub use permit::Permit;
+
+/// How many windows of addresses are in memory. Whoever has more addresses than this at once is not
+/// stopped by counting them.
+const MOST_ADDRESSES: usize = 100_000;
+/// How many windows of identities are in memory.
+const MOST_IDENTITIES: usize = 200_000;
+/// How long somebody who does nothing is remembered. What they spent is stored.
+const IDLE: TimeDelta = TimeDelta::minutes(10);
+
+/// Whether other nodes work on the same store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// This is the only one.
+    Alone,
+    /// They tell each other what they admitted.
+    Shared,
+}
+
+/// Counts, and refuses.
+pub struct Limiter {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    sharing: Sharing,
+    identities: Mutex<Windows<PublicKey>>,
+    addresses: Mutex<Windows<AddressBlock>>,
+    people: Mutex<HashMap<PublicKey, Person>>,
+}
+
+/// Somebody who runs something, or did so lately.
+struct Person {
+    running: u64,
+    ledger: Ledger,
+    last_used: Timestamp,
+    /// Since the ledger was last read again.
+    is_touched: bool,
+}
+
+/// How many requests an identity has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// How many there may be in a minute.
+    pub limit: u64,
+    /// How many are left of them.
+    pub remaining: u64,
+    /// In how many seconds they start anew.
+    pub resets_in: u64,
+}
+
+impl Limiter {
+    /// A limiter that has counted nothing yet.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, sharing: Sharing) -> Self {
+        Self {
+            store,
+            clock,
+            sharing,
+            identities: Mutex::new(Windows::new(MOST_IDENTITIES)),
+            addresses: Mutex::new(Windows::new(MOST_ADDRESSES)),
+            people: Mutex::default(),
+        }
+    }
+
+    /// Counts something that came from an address of the network.
+    ///
+    /// # Errors
+    /// When the limit for it is reached: then it is not counted.
+    pub fn count_address(
+        &self,
+        limits: &Limits,
+        limit: Limit,
+        address: AddressBlock,
+    ) -> Result<(), LimitReached> {
+        match limits.get(limit) {
+            Some(quota) => lock(&self.addresses).take(limit, address, quota, self.clock.now()),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a question, whoever asks it.
+    ///
+    /// # Errors
+    /// When there were as many in this minute as there may be.
+    pub fn count_request(&self, limits: &Limits, owner: PublicKey) -> Result<(), LimitReached> {
+        let limit = Limit::Requests;
+        match limits.get(limit) {
+            Some(quota) => lock(&self.identities).take(limit, owner, quota, self.clock.now()),
+            None => Ok(()),
+        }
+    }
+
+    /// How many questions somebody may still ask in this minute.
+    #[must_use]
+    pub fn requests_left(&self, limits: &Limits, owner: PublicKey) -> Option<Left> {
+        let limit = limits.get(Limit::Requests)?;
+        let now = self.clock.now();
+        let used = lock(&self.identities).used(Limit::Requests, owner, now);
+        Some(Left {
+            limit,
+            remaining: limit.saturating_sub(used),
+            resets_in: Period::Minute.window(now).seconds_left(now),
+        })
+    }
+
+    /// Lets a run begin, which may come to this much. The permit is held as long as it goes on.
+    ///
+    /// # Errors
+    /// When a limit of its owner is reached.
+    pub async fn admit(
+        self: &Arc<Self>,
+        limits: &Limits,
+        owner: PublicKey,
+        estimate: Spending,
+    ) -> Result<Permit, LimitReached> {
+        let now = self.clock.now();
+        let day = now.date_naive();
+        let has_budget = [Limit::DailyTokens, Limit::DailyCost]
+            .iter()
+            .any(|limit| limits.get(*limit).is_some());
+        if has_budget && !self.knows(owner, now) {
+            self.read_ledger(owner, day).await;
+        }
+        if let Some(quota) = limits.get(Limit::Tokens) {
+            lock(&self.identities).look(Limit::Tokens, owner, quota, now)?;
+        }
+        let mut people = lock(&self.people);
+        let person = Person::of(&mut people, owner, now);
+        if let Some(most) = limits.get(Limit::ConcurrentRuns)
+            && person.running >= most
+        {
+            let limit = Limit::ConcurrentRuns;
+            return Err(LimitReached::until_something_ends(limit, most));
+        }
+        person.ledger.check(limits, now)?;
+        person.ledger.reserve(estimate);
+        person.running += 1;
+        drop(people);
+        Ok(Permit::new(Arc::clone(self), owner, day, estimate))
+    }
+
+    /// Whether the day of this person is in memory. They count as active with it.
+    fn knows(&self, owner: PublicKey, now: Timestamp) -> bool {
+        let mut people = lock(&self.people);
+        Person::of(&mut people, owner, now).ledger.is_read()
+    }
+
+    /// Reads what a person who is in memory has spent on this day. What cannot be read is counted
+    /// from here on.
+    async fn read_ledger(&self, owner: PublicKey, day: NaiveDate) {
+        let begun = {
+            let people = lock(&self.people);
+            let ledger = people.get(&owner).map(|person| &person.ledger);
+            ledger
+                .filter(|ledger| ledger.day() == day)
+                .and_then(Ledger::begin_reading)
+        };
+        let Some(reading) = begun else { return };
+        let spent = match self.store.usage(owner, day, day).await {
+            Ok(days) => days
+                .into_iter()
+                .map(|usage| Spending::from(usage.count))
+                .fold(Spending::default(), Spending::saturating_add),
+            Err(error) => {
+                tracing::warn!(%error, "what was spent today could not be read: this node counts on by itself");
+                return;
+            }
+        };
+        let mut people = lock(&self.people);
+        if let Some(person) = people.get_mut(&owner)
+            && person.ledger.day() == day
+        {
+            person.ledger.learn(reading, spent);
+        }
+    }
+
+    /// Stores what a run used, and counts it. A person who was erased meanwhile leaves no count.
+    async fn settle(&self, permit: &Permit, model: &str, count: UsageCount) {
+        let spent = Spending::from(count);
+        self.with_ledger(permit, |person| person.ledger.begin_settling());
+        let key = UsageKey {
+            owner: permit.owner,
+            day: permit.day,
+            model: model.to_owned(),
+        };
+        match self.store.add_usage(key, count).await {
+            Ok(()) | Err(StoreError::Conflict { .. }) => {}
+            Err(error) => tracing::error!(
+                %error,
+                owner = %permit.owner,
+                model,
+                input_tokens = count.input_tokens,
+                output_tokens = count.output_tokens,
+                cost_micros = count.cost_micros,
+                "what a run used could not be stored"
+            ),
+        }
+        self.with_ledger(permit, |person| person.ledger.settle(spent));
+        let now = self.clock.now();
+        lock(&self.identities).add(Limit::Tokens, permit.owner, spent.tokens, now);
+    }
+
+    fn release(&self, permit: &Permit) {
+        let mut people = lock(&self.people);
+        if let Some(person) = people.get_mut(&permit.owner) {
+            person.running = person.running.saturating_sub(1);
+            if person.ledger.day() == permit.day {
+                person.ledger.release(permit.estimate);
+            }
+        }
+    }
+
+    /// The ledger that a run began with, if its day is not over.
+    fn with_ledger(&self, permit: &Permit, change: impl FnOnce(&mut Person)) {
+        let mut people = lock(&self.people);
+        if let Some(person) = people.get_mut(&permit.owner)
+            && person.ledger.day() == permit.day
+        {
+            person.is_touched = true;
+            change(person);
+        }
+    }
+}
+
+impl Person {
+    /// This person on this day.
+    fn of(people: &mut HashMap<PublicKey, Self>, key: PublicKey, now: Timestamp) -> &mut Self {
+        let day: NaiveDate = now.date_naive();
+        let person = people.entry(key).or_insert_with(|| Self {
+            running: 0,
+            ledger: Ledger::new(day),
+            last_used: now,
+            is_touched: true,
+        });
+        if person.ledger.day() != day {
+            person.ledger = Ledger::new(day);
+        }
+        person.last_used = now;
+        person.is_touched = true;
+        person
+    }
+}
+
+/// Nothing in these sections can leave a count half written.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,184 @@
+//! `/api/v1/admin/identities`, `/api/v1/admin/audit`: who is registered, and what was done. Nothing
+//! here reads what people wrote or set.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use http::{HeaderMap, StatusCode};
+use nexus_core::{AuditEntry, Identity, IdentityWrite, PublicKey, Standing, Timestamp};
+use nexus_run::CommandFailure;
+use nexus_store::{Erased, StandingCounts};
+use serde::{Deserialize, Serialize};
+
+use super::template::invalid_query;
+use crate::caller::Admin;
+use crate::proof::AdminChange;
+use crate::{ApiError, AppState, body};
+
+const DEFAULT_LIMIT: u32 = 100;
+const MAX_LIMIT: u32 = 500;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct People {
+    standing: Option<Standing>,
+    after: Option<PublicKey>,
+    limit: Option<u32>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct PeopleAnswer {
+    /// In the order of their keys.
+    identities: Vec<Row>,
+    /// What `after` is for the next page. `null`: these were the last.
+    next_after: Option<PublicKey>,
+    counts: StandingCounts,
+}
+
+/// What administrators see of a person.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    public_key: PublicKey,
+    standing: Standing,
+    is_admin: bool,
+    created_at: Timestamp,
+}
+
+impl From<&Identity> for Row {
+    fn from(identity: &Identity) -> Self {
+        Self {
+            public_key: identity.public_key,
+            standing: identity.standing,
+            is_admin: identity.is_admin,
+            created_at: identity.created_at,
+        }
+    }
+}
+
+pub(crate) async fn list_identities(
+    State(state): State<AppState>,
+    _: Admin,
+    query: Result<Query<People>, QueryRejection>,
+) -> Result<Json<PeopleAnswer>, ApiError> {
+    let Query(query) = query.map_err(|rejection| invalid_query(&rejection))?;
+    let store = &state.orchestrator.store;
+    let limit = limit(query.limit)?;
+    let page = match query.standing {
+        Some(standing) => store.identities_by_standing(standing, query.after, limit),
+        None => store.identities(query.after, limit),
+    };
+    let page = page.await?;
+    let last = page.identities.last().map(|last| last.public_key);
+    Ok(Json(PeopleAnswer {
+        identities: page.identities.iter().map(Row::from).collect(),
+        next_after: last.filter(|_| page.has_more),
+        counts: store.count_identities().await?,
+    }))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewStanding {
+    standing: Decision,
+}
+
+/// What an administrator may make of somebody. Nobody is sent back to wait.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Decision {
+    Active,
+    Disabled,
+}
+
+/// `PUT /api/v1/admin/identities/{key}`
+pub(crate) async fn decide(
+    State(state): State<AppState>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+    change: AdminChange,
+) -> Result<Json<Row>, ApiError> {
+    body::check_kind(&headers)?;
+    let NewStanding { standing } = body::parse(&change.body)?;
+    let standing = match standing {
+        Decision::Active => Standing::Active,
+        Decision::Disabled => Standing::Disabled,
+    };
+    let administration = change.administration(&state);
+    let write = IdentityWrite::Standing(standing);
+    let changed = administration.change(parse_key(&key)?, write).await;
+    Ok(Json(Row::from(&changed.map_err(refused)?)))
+}
+
+/// `DELETE /api/v1/admin/identities/{key}`
+pub(crate) async fn erase(
+    State(state): State<AppState>,
+    Path(key): Path<String>,
+    change: AdminChange,
+) -> Result<Json<Erased>, ApiError> {
+    body::nothing(&change.body)?;
+    let administration = change.administration(&state);
+    let erased = administration.erase(parse_key(&key)?).await;
+    erased.map(Json).map_err(refused)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Entries {
+    #[serde(default)]
+    after: u64,
+    limit: Option<u32>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct AuditAnswer {
+    /// In the order of the chain.
+    entries: Vec<AuditEntry>,
+    /// What `after` is for the next page. `null`: these were the last.
+    next_after: Option<u64>,
+}
+
+/// `GET /api/v1/admin/audit`
+pub(crate) async fn list_audit(
+    State(state): State<AppState>,
+    _: Admin,
+    query: Result<Query<Entries>, QueryRejection>,
+) -> Result<Json<AuditAnswer>, ApiError> {
+    let Query(query) = query.map_err(|rejection| invalid_query(&rejection))?;
+    let limit = limit(query.limit)?;
+    let page = state.orchestrator.store.audit(query.after, limit).await?;
+    let last = page.entries.last().map(|last| last.seq);
+    Ok(Json(AuditAnswer {
+        next_after: last.filter(|_| page.has_more),
+        entries: page.entries,
+    }))
+}
+
+fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
+    let limit = asked.unwrap_or(DEFAULT_LIMIT);
+    if (1..=MAX_LIMIT).contains(&limit) {
+        return Ok(limit);
+    }
+    let message = format!("limit must be a whole number from 1 to {MAX_LIMIT}");
+    Err(ApiError::unprocessable("invalid_limit", message).field("limit"))
+}
+
+/// What is no key is nobody's.
+fn parse_key(text: &str) -> Result<PublicKey, ApiError> {
+    text.parse().map_err(|_| nobody())
+}
+
+/// It is not the caller who is no member.
+fn refused(failure: CommandFailure) -> ApiError {
+    match failure {
+        CommandFailure::NotAMember => nobody(),
+        other => other.into(),
+    }
+}
+
+fn nobody() -> ApiError {
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "nobody is registered with this key: GET /api/v1/admin/identities lists who is",
+    )
+}
