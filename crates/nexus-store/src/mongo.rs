@@ -387,6 +387,7 @@ impl Store for MongoStore {
     async fn close(&self) {
         self.keeper.abort();
         self.calls.close().await;
-        self.data.client.clone().shutdown().await;
+        // The calls have ended: what the driver still waits for would keep the server from stopping.
+        self.data.client.clone().shutdown().immediate(true).await;
     }
 }
