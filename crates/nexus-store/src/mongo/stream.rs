@@ -164,6 +164,8 @@ impl Listener {
         };
         let (done, mut is_done) = oneshot::channel();
         let work = work(listener);
+        // Also when nobody waits any more, because the store is closed.
+        let _leave = LeaveAlone(left_alone);
         self.calls.keep(async move {
             _ = done.send(work.await);
         });
@@ -172,7 +174,6 @@ impl Listener {
             tokio::select! {
                 done = &mut is_done => return done.ok(),
                 () = sleep(HANGING) => if self.changes.answers() == answers {
-                    left_alone.store(true, Ordering::Release);
                     return None;
                 }
             }
@@ -303,4 +304,13 @@ fn identity(event: &ChangeStreamEvent<Document>) -> Option<PublicKey> {
     };
     let document = event.full_document.as_ref().filter(|_| is_same)?;
     document.get_str("public_key").ok()?.parse().ok()
+}
+
+/// Tells work of its own task that nobody waits for it any more.
+struct LeaveAlone(Arc<AtomicBool>);
+
+impl Drop for LeaveAlone {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
