@@ -26,6 +26,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
         "nexus",
         &[
             "nexus-core",
+            "nexus-egress",
             "nexus-store",
             "nexus-llm",
             "nexus-mcp",
