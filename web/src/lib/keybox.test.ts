@@ -93,4 +93,30 @@ describe("what somebody brings", () => {
     if (broken.kind !== "keystore") throw new Error(broken.kind);
     await expect(openKeystore(broken.keystore, "testpassword")).rejects.toThrow(Refusal);
   });
+
+  // The other test vector of the same page, with scrypt.
+  test("can be the keystore of a wallet that uses scrypt", { timeout: 60_000 }, async () => {
+    const file = {
+      crypto: {
+        cipher: "aes-128-ctr",
+        cipherparams: { iv: "83dbcc02d8ccb40e466191a123791e0e" },
+        ciphertext: "d172bf743a674da9cdad04534d56926ef8358534d458fffccd4e6ad2fbde479c",
+        kdf: "scrypt",
+        kdfparams: {
+          dklen: 32,
+          n: 262_144,
+          p: 8,
+          r: 1,
+          salt: "ab0c7876052600dd703518d6fc3fe8984592145b591fc8fb5c6d43190334ba19",
+        },
+        mac: "2103ac29920d71da29f15d75b4a16dbe95cfd7ff8faea1056c33131d846e3097",
+      },
+      version: 3,
+    };
+    const found = read(JSON.stringify(file));
+    if (found.kind !== "keystore") throw new Error(found.kind);
+    expect(await openKeystore(found.keystore, "testpassword")).toEqual(
+      hexToBytes("7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d"),
+    );
+  });
 });
