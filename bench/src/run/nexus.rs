@@ -54,6 +54,8 @@ impl Nexus {
         let mut command = shell.prepare(cores.command(Core::Measured, program));
         let log = File::create(folder.join("nexus.log"))?;
         command.args(["serve", "--listen", &address.to_string()]);
+        // The host that every request names.
+        command.args(["--public-origin", "http://bench"]);
         command.stdout(Stdio::null()).stderr(log);
         let server = Server::start_at(command, address)?;
         Ok(Self {
