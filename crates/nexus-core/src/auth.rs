@@ -21,6 +21,9 @@ pub mod sign_in;
 mod signature;
 
 use chrono::TimeDelta;
+use hmac::{Hmac, KeyInit as _};
+use sha2::Sha256;
+use zeroize::Zeroizing;
 
 pub use installation::InstallationSecret;
 pub use key::{InvalidKey, SigningKey};
@@ -36,3 +39,12 @@ pub const LONGEST_VALIDITY: TimeDelta = TimeDelta::seconds(300);
 /// How far the clock of a client may be ahead. A used nonce is kept this much longer than the
 /// signature is valid, so that a node whose clock is behind does not take it for a new one.
 pub const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(60);
+
+/// HMAC-SHA256 under a key of 32 bytes.
+fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
+    // A key shorter than a block is filled up with zeros: so says HMAC (RFC 2104).
+    let mut block = Zeroizing::new([0; 64]);
+    let (start, _) = block.split_at_mut(key.len());
+    start.copy_from_slice(key);
+    Hmac::new((&*block).into())
+}

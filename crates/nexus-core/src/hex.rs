@@ -7,6 +7,15 @@ pub(crate) fn write(f: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
+/// Two digits for each byte.
+#[must_use]
+pub fn encode(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    // Writing to a string does not fail.
+    _ = write(&mut text, bytes);
+    text
+}
+
 /// Reads exactly `N` bytes. Upper case is refused: each value has one spelling.
 pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());

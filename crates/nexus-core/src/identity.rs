@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{Overrides, PublicKey, Timestamp};
 
@@ -29,6 +29,25 @@ pub struct Identity {
     pub metadata: Map<String, Value>,
     /// Counts the writes to this identity: a write names the version that it was decided on.
     pub version: u64,
+}
+
+impl Identity {
+    /// All of it, as its owner and whoever is at the machine see it.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let overrides = self.overrides.iter();
+        let overrides: Map<_, _> = overrides
+            .map(|(field, value)| (field.to_string(), value))
+            .collect();
+        json!({
+            "public_key": self.public_key,
+            "created_at": self.created_at,
+            "standing": self.standing,
+            "is_admin": self.is_admin,
+            "overrides": overrides,
+            "metadata": self.metadata,
+        })
+    }
 }
 
 /// Whether a registered person is let in.

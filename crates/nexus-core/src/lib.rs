@@ -37,7 +37,7 @@ pub mod egress;
 pub mod event;
 pub mod field;
 pub mod genesis;
-mod hex;
+pub mod hex;
 pub mod identity;
 pub mod ids;
 pub mod label;

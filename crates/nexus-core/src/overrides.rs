@@ -102,6 +102,16 @@ impl Overrides {
         }
     }
 
+    /// What this layer sets, field by field: settings first, then prompts by name.
+    pub fn iter(&self) -> impl Iterator<Item = (Field, Value)> {
+        let settings = ConfigField::ALL.map(Field::from);
+        let prompts = self.prompts.keys().cloned().map(Field::from);
+        settings
+            .into_iter()
+            .chain(prompts)
+            .filter_map(|field| Some((field.clone(), self.get(&field)?)))
+    }
+
     fn put(&mut self, field: ConfigField, value: FieldValue) {
         match (field, value) {
             (ConfigField::Model, FieldValue::Text(name)) => self.model = Some(name),

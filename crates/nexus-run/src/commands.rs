@@ -182,23 +182,22 @@ impl Commands {
 
     /// Whoever is let in.
     async fn member(&self, key: PublicKey) -> Result<Member, CommandFailure> {
-        match self.gate.admit(key).await? {
-            Admission::Member(member) => Ok(member),
-            Admission::Visitor => Err(CommandFailure::NotAMember),
-            Admission::Pending => Err(CommandFailure::Pending),
-            Admission::Disabled => Err(CommandFailure::Disabled),
-        }
+        let_in(self.gate.admit(key).await?)
     }
 
     /// Whoever is let in, as the store knows it now: a change is decided on what is there.
     async fn member_now(&self, key: PublicKey) -> Result<Member, CommandFailure> {
         let identity = self.store.identity(key).await?.map(Arc::new);
-        match Admission::of(identity) {
-            Admission::Member(member) => Ok(member),
-            Admission::Visitor => Err(CommandFailure::NotAMember),
-            Admission::Pending => Err(CommandFailure::Pending),
-            Admission::Disabled => Err(CommandFailure::Disabled),
-        }
+        let_in(Admission::of(identity))
+    }
+}
+
+fn let_in(admission: Admission) -> Result<Member, CommandFailure> {
+    match admission {
+        Admission::Member(member) => Ok(member),
+        Admission::Visitor => Err(CommandFailure::NotAMember),
+        Admission::Pending => Err(CommandFailure::Pending),
+        Admission::Disabled => Err(CommandFailure::Disabled),
     }
 }
 

@@ -6,17 +6,16 @@
 //! of every byte before that line, and the signature (EIP-191, by the key of this installation) is
 //! over the hash as 64 hexadecimal digits. A bundle without its last line is not whole.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use nexus_core::auth::SigningKey;
-use nexus_core::{ConfigField, Field, Identity, Member, Timestamp};
+use nexus_core::{Member, Timestamp, hex};
 use nexus_store::{Cursor, Store, StoreError};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 /// How many messages are read at a time.
@@ -113,7 +112,7 @@ impl State {
             "exported_at": self.export.at,
         });
         let mut lines = vec![self.line("export", &header)];
-        let identity = identity(&self.member);
+        let identity = self.member.to_json();
         lines.push(self.line("identity", &identity));
         for session in store.sessions(key).await? {
             lines.push(self.line("session", &session));
@@ -136,12 +135,7 @@ impl State {
     }
 
     fn end(&self) -> String {
-        let digest = self.hash.clone().finalize();
-        let digest = digest.iter().fold(String::new(), |mut text, byte| {
-            // Writing to a string does not fail.
-            _ = write!(text, "{byte:02x}");
-            text
-        });
+        let digest = hex::encode(&self.hash.clone().finalize());
         let key = &self.export.signing_key;
         let end = json!({
             "kind": "end",
@@ -152,22 +146,4 @@ impl State {
         });
         format!("{end}\n")
     }
-}
-
-fn identity(identity: &Identity) -> Value {
-    let settings = ConfigField::ALL.map(Field::from);
-    let prompts = identity.overrides.prompts.keys().cloned().map(Field::from);
-    let overrides: Map<_, _> = settings
-        .into_iter()
-        .chain(prompts)
-        .filter_map(|field| Some((field.to_string(), identity.overrides.get(&field)?)))
-        .collect();
-    json!({
-        "public_key": identity.public_key,
-        "created_at": identity.created_at,
-        "standing": identity.standing,
-        "is_admin": identity.is_admin,
-        "overrides": overrides,
-        "metadata": identity.metadata,
-    })
 }

@@ -1,12 +1,12 @@
 //! The page: files that were there when this crate was built. Without them, a plain page says so.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use nexus_core::hex;
 use rust_embed::RustEmbed;
 
 use crate::ApiError;
@@ -84,14 +84,7 @@ fn answer(path: &str, headers: &HeaderMap, find: &dyn Fn(&str) -> Option<File>) 
     } else {
         "no-cache"
     };
-    let tag = file
-        .version
-        .iter()
-        .fold(String::from("\""), |mut tag, byte| {
-            _ = write!(tag, "{byte:02x}");
-            tag
-        })
-        + "\"";
+    let tag = format!("\"{}\"", hex::encode(&file.version));
     let is_known = headers.get(IF_NONE_MATCH).is_some_and(|known| {
         let known = known.as_bytes();
         known == b"*"

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use hmac::Mac as _;
 use zeroize::Zeroizing;
 
-use super::{NonceKey, SigningKey};
+use super::{NonceKey, SigningKey, keyed};
 
 /// 32 random bytes, made once and kept in the store. Each use has a key of its own, derived with
 /// HMAC-SHA256, so that one says nothing about another. It cannot be printed.
@@ -57,12 +56,7 @@ impl InstallationSecret {
     }
 
     fn derive(&self, purpose: &str, attempt: u8) -> [u8; 32] {
-        // A key shorter than a block is filled up with zeros: so says HMAC (RFC 2104).
-        let mut block = Zeroizing::new([0; 64]);
-        let (start, _) = block.split_at_mut(self.0.len());
-        start.copy_from_slice(&*self.0);
-        let code: Hmac<Sha256> = Hmac::new((&*block).into());
-        let code = code.chain_update(purpose).chain_update([attempt]);
+        let code = keyed(&self.0).chain_update(purpose).chain_update([attempt]);
         code.finalize().into_bytes().into()
     }
 }

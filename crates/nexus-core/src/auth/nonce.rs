@@ -4,10 +4,11 @@
 use std::fmt;
 
 use chrono::DateTime;
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use super::keyed;
 use crate::{NonceId, PublicKey, Timestamp, hex};
 
 /// Bytes before the code: four of the time, sixteen at random.
@@ -70,10 +71,7 @@ impl NonceKey {
 
     /// When a nonce of ours was made.
     pub(super) fn check(&self, text: &str) -> Result<Timestamp, NonceError> {
-        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Err(NonceError::Form);
-        }
-        let bytes = hex::decode_any_case::<LENGTH>(text).ok_or(NonceError::Form)?;
+        let bytes = hex::decode::<LENGTH>(text).ok_or(NonceError::Form)?;
         let (open, code) = bytes.split_at(OPEN);
         // Takes the same time wherever the first wrong byte is.
         let checked = self.code(open).verify_truncated_left(code);
@@ -84,13 +82,7 @@ impl NonceKey {
     }
 
     fn code(&self, open: &[u8]) -> Hmac<Sha256> {
-        // A key shorter than a block is filled up with zeros: so says HMAC (RFC 2104).
-        let mut block = Zeroizing::new([0; 64]);
-        let (start, _) = block.split_at_mut(self.0.len());
-        start.copy_from_slice(&*self.0);
-        Hmac::new((&*block).into())
-            .chain_update(open)
-            .chain_update("siwe")
+        keyed(&self.0).chain_update(open).chain_update("siwe")
     }
 }
 

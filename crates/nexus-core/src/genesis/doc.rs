@@ -1,11 +1,12 @@
 //! The template as it is stored: a JSON document, key for key as people and the database see it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+
+use crate::hex;
 
 /// Which set of defaults, and which database, a server works with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -117,12 +118,7 @@ impl GenesisDoc {
     #[must_use]
     pub fn hash(&self) -> String {
         let text = sorted(&Value::Object(self.0.clone())).to_string();
-        Sha256::digest(text.as_bytes())
-            .iter()
-            .fold(String::with_capacity(64), |mut hex, byte| {
-                _ = write!(hex, "{byte:02x}");
-                hex
-            })
+        hex::encode(&Sha256::digest(text.as_bytes()))
     }
 }
 

@@ -6,9 +6,8 @@
 //! anything else is refused.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt::Write as _;
 
-use nexus_core::Timestamp;
+use nexus_core::{Timestamp, hex};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -293,10 +292,7 @@ impl Transfer<'_> {
             }
         }
         tell(count);
-        let sha256 = hash.finalize().iter().fold(String::new(), |mut hex, byte| {
-            _ = write!(hex, "{byte:02x}"); // Writing to a string does not fail.
-            hex
-        });
+        let sha256 = hex::encode(&hash.finalize());
         Ok(Sum { count, sha256 })
     }
 }

@@ -9,7 +9,7 @@ use std::io::{self, BufRead, IsTerminal};
 
 use nexus_core::{Environment, Identity, PublicKey, Scope};
 use nexus_store::{Store, StoreError};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::token::NewToken;
 use crate::cli::{self, TokenLife};
@@ -179,12 +179,16 @@ async fn list(shell: &Shell) -> Result<(), Failure> {
     let store = wire::open_existing(&shell.settings).await?;
     let all = everybody(&*store).await?;
     if output.json {
-        output.data(&all.iter().map(as_json).collect::<Vec<_>>());
+        output.data(&all.iter().map(Identity::to_json).collect::<Vec<_>>());
         return Ok(());
     }
     let is_admin = |it: &Identity| it.is_admin || shell.settings.admins.contains(&it.public_key);
     let row = |identity: &Identity| {
-        let changed: Vec<_> = overrides(identity).map(|(field, _)| field).collect();
+        let changed: Vec<_> = identity
+            .overrides
+            .iter()
+            .map(|(field, _)| field.to_string())
+            .collect();
         vec![
             identity.public_key.to_string(),
             identity.created_at.format("%Y-%m-%d %H:%M").to_string(),
@@ -210,7 +214,7 @@ async fn show(shell: &Shell, key: PublicKey) -> Result<(), Failure> {
     let store = wire::open_existing(&shell.settings).await?;
     let identity = find(&*store, key).await?;
     if shell.output.json {
-        shell.output.data(&as_json(&identity));
+        shell.output.data(&identity.to_json());
         return Ok(());
     }
     let mut rows = vec![
@@ -218,7 +222,12 @@ async fn show(shell: &Shell, key: PublicKey) -> Result<(), Failure> {
         vec!["registered".to_owned(), identity.created_at.to_string()],
         vec!["standing".to_owned(), identity.standing.as_str().to_owned()],
     ];
-    rows.extend(overrides(&identity).map(|(field, value)| vec![field, view::short(&value)]));
+    rows.extend(
+        identity
+            .overrides
+            .iter()
+            .map(|(field, value)| vec![field.to_string(), view::short(&value)]),
+    );
     for line in columns(&rows) {
         shell.output.line(line);
     }
@@ -265,27 +274,5 @@ async fn find(store: &dyn Store, key: PublicKey) -> Result<Identity, Failure> {
     found?.ok_or_else(|| {
         Failure::new(format!("{key} is not registered"))
             .hint(format!("`nexus identity new {key}` registers it"))
-    })
-}
-
-/// What a person set, field by field.
-fn overrides(identity: &Identity) -> impl Iterator<Item = (String, Value)> {
-    let settings = nexus_core::ConfigField::ALL.map(nexus_core::Field::from);
-    let prompts = identity.overrides.prompts.keys();
-    let prompts = prompts.map(|name| nexus_core::Field::from(name.clone()));
-    settings
-        .into_iter()
-        .chain(prompts)
-        .filter_map(|field| Some((field.to_string(), identity.overrides.get(&field)?)))
-}
-
-fn as_json(identity: &Identity) -> Value {
-    json!({
-        "public_key": identity.public_key,
-        "created_at": identity.created_at,
-        "standing": identity.standing,
-        "is_admin": identity.is_admin,
-        "overrides": overrides(identity).collect::<serde_json::Map<_, _>>(),
-        "metadata": identity.metadata,
     })
 }

@@ -2,7 +2,7 @@
 
 use nexus_core::{Identity, IdentityWrite, PublicKey, Standing};
 
-use super::{as_json, find};
+use super::find;
 use crate::failure::Failure;
 use crate::{Shell, here, wire};
 
@@ -46,7 +46,7 @@ async fn change(
     let write = IdentityWrite::Standing(standing);
     let now = here::administration(&*store).change(key, write).await?;
     if shell.output.json {
-        shell.output.data(&as_json(&now));
+        shell.output.data(&now.to_json());
         return Ok(());
     }
     let (before, now) = (before.standing.as_str(), now.standing.as_str());
