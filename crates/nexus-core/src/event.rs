@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::profile::Explanation;
 use crate::{MessageId, PublicKey, RunId};
 
 /// One event of a run. Every run ends with exactly one [`RunEvent::RunFinished`].
@@ -22,8 +23,20 @@ pub enum RunEvent {
         /// What it is a piece of.
         channel: Channel,
     },
-    /// Something that the person should know, such as that another model answers.
-    Notice(NoticeText),
+    /// A frame of the answer as the provider sent it, where provider and client speak the same
+    /// protocol and nothing stands between them. What it says is not told by other events.
+    Verbatim(String),
+    /// Another model answers.
+    Fallback(Fallback),
+    /// The model calls a tool of the client's own, which the client carries out.
+    ClientToolCall {
+        /// Names the call.
+        call_id: String,
+        /// The tool.
+        tool_name: String,
+        /// The arguments, as the JSON text that the model wrote.
+        arguments: String,
+    },
     /// A tool is about to be called.
     ToolCallStarted {
         /// Names the call within the run.
@@ -73,7 +86,9 @@ impl RunEvent {
         match self {
             Self::RunStarted(_) => "run_started",
             Self::TextChunk { .. } => "text_chunk",
-            Self::Notice(_) => "notice",
+            Self::Verbatim(_) => "verbatim",
+            Self::Fallback(_) => "notice",
+            Self::ClientToolCall { .. } => "client_tool_call",
             Self::ToolCallStarted { .. } => "tool_call_started",
             Self::ToolCallFinished { .. } => "tool_call_finished",
             Self::Error { .. } => "error",
@@ -122,6 +137,9 @@ pub struct RunStarted {
     /// What the merge wants to say: a value that was ignored, clamped or replaced.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<NoticeText>,
+    /// Every value in force and where it came from, when the client wanted to know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Vec<Explanation>>,
 }
 
 /// A notice, ready to show.
@@ -133,6 +151,16 @@ pub struct NoticeText {
     pub field: String,
     /// What happened, for people.
     pub message: String,
+}
+
+/// Payload of [`RunEvent::Fallback`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fallback {
+    /// What happened, for people.
+    #[serde(flatten)]
+    pub notice: NoticeText,
+    /// The catalog name of the model that answers.
+    pub model: Arc<str>,
 }
 
 /// What a piece of text belongs to.
@@ -167,6 +195,10 @@ pub struct RunFinished {
     /// What the provider says it used to answer. Absent when no model was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<AnsweredBy>,
+    /// Why the model stopped: `stop`, `length`, `tool_calls`, `content_filter`, or the provider's
+    /// own word. Absent when it did not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
     /// What was used, over all rounds. Absent when no model was reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,

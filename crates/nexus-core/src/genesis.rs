@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::clients::ClientRules;
 use crate::overrides::FieldValue;
 use crate::policy::{self, Lock, Policies, Policy, Refusal};
 use crate::text::{self, MAX_PROMPT_BYTES};
@@ -37,6 +38,7 @@ pub struct Genesis {
     system: System,
     signature_required_commands: BTreeSet<CommandName>,
     limits: Limits,
+    client_rules: ClientRules,
     catalog: Vec<Arc<Model>>,
     /// Catalog key, alias and provider id to the place in `catalog`; keys win over aliases over ids.
     index: HashMap<Arc<str>, usize>,
@@ -115,6 +117,12 @@ impl Genesis {
     #[must_use]
     pub const fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// `clients`.
+    #[must_use]
+    pub const fn client_rules(&self) -> &ClientRules {
+        &self.client_rules
     }
 
     /// All models, in the order of the template.

@@ -16,6 +16,7 @@
 //! | [`limits`], [`price`] | how much anybody may have, and what it costs |
 //! | [`genesis`] | [`GenesisDoc`](genesis::GenesisDoc) (stored) → [`Genesis`] (checked) |
 //! | [`catalog`] | [`Model`], [`Provider`]: what can be asked, and where |
+//! | [`clients`] | [`ClientRules`]: what programs may say that speak OpenAI's protocol |
 //! | [`command`] | [`Command`]: what a person can tell Nexus to do |
 //! | [`egress`] | [`Secrets`](egress::Secrets), [`PinnedKey`](egress::PinnedKey): what may leave this server, and for where |
 //! | [`field`] | [`Field`]: the closed set of things a person can set |
@@ -31,6 +32,7 @@ pub mod api_key;
 pub mod audit;
 pub mod auth;
 pub mod catalog;
+pub mod clients;
 pub mod clock;
 pub mod command;
 pub mod egress;
@@ -57,6 +59,7 @@ pub mod usage;
 pub use api_key::{ApiKey, ApiScope, ApiScopes};
 pub use audit::{AuditEntry, AuditHead, NewAudit};
 pub use catalog::{Model, Provider};
+pub use clients::ClientRules;
 pub use clock::{Clock, SystemClock};
 pub use command::{Command, CommandName};
 pub use event::RunEvent;

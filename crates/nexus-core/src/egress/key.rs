@@ -56,6 +56,17 @@ impl PinnedKey {
         }
         text
     }
+
+    /// The same for a text that is whole, and usually passes as it is.
+    #[must_use]
+    pub fn redact_whole(&self, text: String) -> String {
+        let key = self.0.key.expose_secret();
+        if text.contains(key) {
+            text.replace(key, "…")
+        } else {
+            text
+        }
+    }
 }
 
 impl PartialEq for PinnedKey {

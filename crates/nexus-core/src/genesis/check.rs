@@ -1,5 +1,6 @@
 //! From the stored template to the checked one, or to every mistake in it at once.
 
+mod clients;
 mod credential;
 mod limits;
 mod llm;
@@ -38,10 +39,11 @@ pub struct Checked {
 const MAX_TOOL_ITERATIONS: u32 = 20;
 
 /// The top level of a document: what Nexus reads, and what the original also wrote there.
-const SECTIONS: [&str; 8] = [
+const SECTIONS: [&str; 9] = [
     "system",
     "security",
     "limits",
+    "clients",
     "llm",
     "tools",
     "user_defaults",
@@ -66,6 +68,7 @@ impl Genesis {
         let signature_required_commands =
             signature_required_commands(&root.get("security").get("signature_required_commands"));
         let rates = limits::limits(&root.get("limits"));
+        let client_rules = clients::clients(&root.get("clients"));
         let llm = root.get("llm");
         let providers = llm::providers(&llm.get("providers"), secrets);
         let catalog = llm::catalog(&llm, &providers);
@@ -121,6 +124,7 @@ impl Genesis {
             system,
             signature_required_commands,
             limits: rates,
+            client_rules,
             index,
             catalog,
             providers,

@@ -9,7 +9,7 @@ use crate::policy::{Bounds, Lock};
 use crate::{ConfigField, Field};
 
 /// One field of a profile.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Explanation {
     /// Which.
     pub field: Field,

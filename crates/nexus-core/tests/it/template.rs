@@ -1,10 +1,11 @@
 //! What a template may say, and what is answered when it says something else.
 
 use nexus_core::catalog::{Credential, Endpoint, Protocol};
+use nexus_core::clients::{OtherFields, OutOfPolicy, SystemText};
 use nexus_core::egress::Secrets;
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::policy::Lock;
-use nexus_core::{CommandName, Field, Genesis, Limit, Limits, Price};
+use nexus_core::{ClientRules, CommandName, Field, Genesis, Limit, Limits, Price};
 use serde_json::{Value, json};
 
 use crate::templates::{check, document, genesis};
@@ -378,4 +379,37 @@ fn a_price_is_kept_in_millionths_and_none_is_none() {
     };
     assert_eq!(price("echo"), Some(expected));
     assert_eq!(price("deepseek-chat"), None);
+}
+
+#[test]
+fn rules_for_programs_that_a_template_does_not_name_are_as_usual() {
+    assert_eq!(*genesis(document()).client_rules(), ClientRules::default());
+    let mut document = document();
+    document["clients"] = json!({
+        "system_text": "refuse", "fields": ["seed"], "other_fields": "ignore", "store": false
+    });
+    let expected = ClientRules {
+        system_text: SystemText::Refuse,
+        out_of_policy: OutOfPolicy::Adjust,
+        fields: ["seed".to_owned()].into(),
+        other_fields: OtherFields::Ignore,
+        store: false,
+    };
+    assert_eq!(*genesis(document).client_rules(), expected);
+}
+
+#[test]
+fn rules_for_programs_are_checked() {
+    let mut document = document();
+    document["clients"] = json!({
+        "system_text": "maybe", "out_of_policy": 1, "fields": ["seed", "model", 7], "store": "no"
+    });
+    insta::assert_snapshot!(problems(document), @r#"
+    the template has 5 mistakes
+      /clients/system_text: found "maybe", expected keep, replace_persona, refuse
+      /clients/out_of_policy: found 1, expected adjust, refuse
+      /clients/fields/1: found "model", expected a field that Nexus does not read or write itself
+      /clients/fields/2: found 7, expected the name of a field, such as seed
+      /clients/store: found "no", expected true or false
+    "#);
 }
