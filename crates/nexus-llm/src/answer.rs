@@ -270,6 +270,7 @@ where
         let piece = this.ready.pop_front().map(|piece| match piece {
             // What it says of itself is stored and shown beside the answer.
             Delta::Finished(finish) => Delta::Finished(this.failures.redact_finish(finish)),
+            Delta::Verbatim(frame) => Delta::Verbatim(this.failures.redact_whole(frame)),
             piece => piece,
         });
         Poll::Ready(piece.map(Ok).or_else(|| this.failure.take().map(Err)))

@@ -11,6 +11,11 @@ use crate::ToolCall;
 pub enum Delta {
     /// The catalog name of the fallback that answers. Comes first, or not at all.
     Fallback(Arc<str>),
+    /// A frame of OpenAI's protocol as it came, when [`ChatRequest::passes_frames`]. The pieces that
+    /// it holds follow it.
+    ///
+    /// [`ChatRequest::passes_frames`]: crate::ChatRequest::passes_frames
+    Verbatim(String),
     /// A piece of the answer. Never empty.
     Text(String),
     /// A piece of what the model thinks before it answers. Never empty, never part of the answer.

@@ -175,6 +175,14 @@ impl Failures {
         }
     }
 
+    /// The same for a text that is whole, and usually passes as it is.
+    pub(crate) fn redact_whole(&self, text: String) -> String {
+        match &self.key {
+            Some(key) => key.redact_whole(text),
+            None => text,
+        }
+    }
+
     /// The end of a turn, without the key in the provider's own words.
     pub(crate) fn redact_finish(&self, finish: Finish) -> Finish {
         let reason = match finish.reason {

@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`request`] | [`ChatRequest`]: one turn with a model, the same for every provider |
+//! | [`form`] | [`ClientForm`]: what a program that speaks OpenAI's protocol wants beside |
 //! | [`delta`] | [`Delta`]: what comes back |
 //! | [`error`] | [`LlmError`]: what can go wrong, by what the caller can do about it |
 //! | [`LlmClient`] | the model that asks the provider named by the request |
@@ -29,6 +30,7 @@ mod client;
 pub mod delta;
 pub mod error;
 mod failures;
+pub mod form;
 mod gemini;
 mod lenient;
 mod openai;
@@ -53,6 +55,7 @@ pub use nexus_egress::{AddressRules, SetupError};
 pub use client::LlmClient;
 pub use delta::{Delta, Finish, FinishReason};
 pub use error::{LlmError, RetryHint};
+pub use form::{ClientForm, Delivery, FormError, ToolChoice};
 pub use remote::Reachability;
 pub use request::{ChatMessage, ChatRequest, Image, ToolCall, ToolSpec, UserPart};
 pub use resilient::{Jitter, Resilient, Trouble};

@@ -39,7 +39,7 @@ impl Outgoing {
                 body: anthropic::body(request, model_id),
             },
             Protocol::Gemini => Self {
-                url: gemini::turn_address(base_url, model_id, request.model.streams),
+                url: gemini::turn_address(base_url, model_id, request.streams()),
                 body: gemini::body(request, model_id),
             },
         }

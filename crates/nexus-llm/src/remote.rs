@@ -107,7 +107,7 @@ impl Wire {
             timers: self.timers.of(&request.model),
             started: Instant::now(),
         };
-        let limit = if request.model.streams {
+        let limit = if request.streams() {
             clock.timers.first_event
         } else {
             clock.timers.whole_answer
@@ -230,7 +230,7 @@ fn answer(
     let is_stream = match kind.as_str() {
         "text/event-stream" => true,
         json if json.ends_with("json") => false,
-        "" | "text/plain" | "application/octet-stream" => request.model.streams,
+        "" | "text/plain" | "application/octet-stream" => request.streams(),
         other => {
             let reason = format!("it is {other}, not text/event-stream or application/json");
             return Err(failures.malformed(&reason, false));

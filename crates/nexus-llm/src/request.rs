@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use nexus_core::Model;
+use nexus_core::catalog::{Endpoint, Protocol};
 use nexus_core::profile::Fallback;
 use serde_json::{Map, Value};
 use url::Url;
+
+use crate::ClientForm;
 
 /// What a model is asked.
 #[derive(Clone, Debug)]
@@ -23,9 +26,32 @@ pub struct ChatRequest {
     /// Who is asked when the model cannot answer, in this order. Only models that this person may
     /// use.
     pub fallbacks: Vec<Fallback>,
+    /// What a program asked for that speaks OpenAI's protocol itself.
+    pub client: Option<Arc<ClientForm>>,
+    /// Whether nothing of the answer is for Nexus alone, so that the program may be shown it as it
+    /// came.
+    pub is_for_client_only: bool,
 }
 
 impl ChatRequest {
+    /// Whether the answer is to come in pieces.
+    #[must_use]
+    pub fn streams(&self) -> bool {
+        self.model.streams
+            && self
+                .client
+                .as_ref()
+                .is_none_or(|client| client.delivery.streams())
+    }
+
+    /// Whether the answer is handed on frame by frame: the provider speaks the program's protocol,
+    /// in the way in which the program wants to hear it.
+    #[must_use]
+    pub fn passes_frames(&self) -> bool {
+        let wanted = self.client.as_ref().map(|client| client.delivery.streams());
+        self.is_for_client_only && wanted == Some(self.streams()) && speaks_openai(&self.model)
+    }
+
     /// The same turn with the fallback of this catalog name. The ones before it are not asked again.
     pub fn fall_back(&mut self, name: &str) {
         let named = |fallback: &Fallback| &*fallback.model.name == name;
@@ -39,6 +65,18 @@ impl ChatRequest {
         self.temperature = chosen.temperature;
         self.max_tokens = chosen.max_tokens;
     }
+}
+
+/// Whether a model is reached by OpenAI's protocol.
+#[must_use]
+pub fn speaks_openai(model: &Model) -> bool {
+    matches!(
+        model.provider.endpoint,
+        Endpoint::Remote {
+            protocol: Protocol::OpenAi,
+            ..
+        }
+    )
 }
 
 /// One message of the conversation.
@@ -60,6 +98,14 @@ pub enum ChatMessage {
         /// What it called.
         tool_calls: Vec<ToolCall>,
     },
+    /// What a program of OpenAI's protocol wrote, in its own form. Providers of that protocol get
+    /// it as it is.
+    Client {
+        /// The message.
+        form: Map<String, Value>,
+        /// The same, as far as the other protocols can say it. Never a message of this kind.
+        read: Box<Self>,
+    },
     /// What a tool said.
     ToolResult {
         /// Which call it answers.
@@ -69,6 +115,17 @@ pub enum ChatMessage {
         /// The result, as text.
         content: String,
     },
+}
+
+impl ChatMessage {
+    /// The message as Nexus reads it.
+    #[must_use]
+    pub fn plain(&self) -> &Self {
+        match self {
+            Self::Client { read, .. } => read,
+            plain => plain,
+        }
+    }
 }
 
 /// A piece of what a person says.

@@ -81,6 +81,8 @@ fn reader(protocol: Protocol) -> Reader {
         max_tokens: None,
         tools,
         fallbacks: Vec::new(),
+        client: None,
+        is_for_client_only: false,
     };
     Reader::new(protocol, &request)
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::THINKING;
 use crate::turns::{Arguments, Conversation, Said, Side, Turn};
-use crate::{ChatRequest, Image, ToolSpec};
+use crate::{ChatRequest, ClientForm, Image, ToolChoice, ToolSpec};
 
 /// The API wants a limit in every request. Where the profile has none, it is this one, which no
 /// model of the vendor refuses: the oldest ones answer with at most 4096 tokens.
@@ -32,6 +32,7 @@ const WITH_TEMPERATURE: &[&str] = &[
 /// Writes the body. `model_id` is what the provider calls the model.
 pub(crate) fn body(request: &ChatRequest, model_id: &str) -> Vec<u8> {
     let conversation = Conversation::of(&request.messages);
+    let form = request.client.as_deref();
     let body = Body {
         model: model_id,
         max_tokens: request.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
@@ -46,7 +47,10 @@ pub(crate) fn body(request: &ChatRequest, model_id: &str) -> Vec<u8> {
             .filter(|_| takes_temperature(model_id))
             .map(|temperature| temperature.clamp(0.0, 1.0)),
         tools: request.tools.iter().map(Tool::of).collect(),
-        stream: request.model.streams,
+        top_p: form.and_then(|form| form.top_p),
+        stop_sequences: form.map_or(&[], |form| &form.stop),
+        tool_choice: form.and_then(Choice::of),
+        stream: request.streams(),
     };
     // Serializing fails only for maps whose keys are not text and for writers that fail.
     serde_json::to_vec(&body).unwrap_or_default()
@@ -73,7 +77,42 @@ struct Body<'a> {
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tools: Vec<Tool<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    stop_sequences: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<Choice<'a>>,
     stream: bool,
+}
+
+/// <https://platform.claude.com/docs/en/api/messages>, `tool_choice`.
+#[derive(Serialize)]
+struct Choice<'a> {
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    disable_parallel_tool_use: bool,
+}
+
+impl<'a> Choice<'a> {
+    /// `None` leaves it to the model. Without tools the API takes no choice.
+    fn of(form: &'a ClientForm) -> Option<Self> {
+        let (kind, name) = match &form.tool_choice {
+            _ if form.tools.is_empty() => return None,
+            None if !form.one_call => return None,
+            None | Some(ToolChoice::Auto) => ("auto", None),
+            Some(ToolChoice::Never) => ("none", None),
+            Some(ToolChoice::Required) => ("any", None),
+            Some(ToolChoice::Named(name)) => ("tool", Some(name.as_str())),
+        };
+        Some(Self {
+            r#type: kind,
+            name,
+            disable_parallel_tool_use: form.one_call && kind != "none",
+        })
+    }
 }
 
 #[derive(Serialize)]

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::SIGNATURE;
 use crate::call_ids::is_own;
 use crate::turns::{Arguments, Conversation, Said, Side, Turn};
-use crate::{ChatRequest, Image, ToolCall, ToolSpec};
+use crate::{ChatRequest, ClientForm, Image, ToolCall, ToolChoice, ToolSpec};
 
 /// Stands for the signature of a call that another model made. Models from Gemini 3 on refuse a
 /// call without one: <https://ai.google.dev/gemini-api/docs/thought-signatures#faqs>
@@ -16,6 +16,7 @@ const UNSIGNED: &str = "skip_thought_signature_validator";
 /// Writes the body. `model_id` is what the provider calls the model.
 pub(crate) fn body(request: &ChatRequest, model_id: &str) -> Vec<u8> {
     let conversation = Conversation::of(&request.messages);
+    let form = request.client.as_deref();
     let unsigned = wants_signatures(model_id).then_some(UNSIGNED);
     let turns = conversation.turns.iter();
     let system = conversation.system.iter();
@@ -24,6 +25,8 @@ pub(crate) fn body(request: &ChatRequest, model_id: &str) -> Vec<u8> {
     let config = GenerationConfig {
         temperature: request.temperature.map(|it| it.clamp(0.0, 2.0)),
         max_output_tokens: request.max_tokens,
+        top_p: form.and_then(|form| form.top_p),
+        stop_sequences: form.map_or(&[], |form| &form.stop),
     };
     let body = Body {
         system_instruction: (!system.is_empty()).then_some(Content {
@@ -34,6 +37,7 @@ pub(crate) fn body(request: &ChatRequest, model_id: &str) -> Vec<u8> {
         tools: (!declarations.is_empty()).then_some([Tools {
             function_declarations: declarations,
         }]),
+        tool_config: form.and_then(ToolConfig::of),
         generation_config: (config != GenerationConfig::default()).then_some(config),
     };
     // Serializing fails only for maps whose keys are not text and for writers that fail.
@@ -100,7 +104,9 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tools: Option<[Tools<'a>; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    generation_config: Option<GenerationConfig>,
+    tool_config: Option<ToolConfig<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation_config: Option<GenerationConfig<'a>>,
 }
 
 #[derive(Serialize)]
@@ -218,11 +224,51 @@ impl<'a> Declaration<'a> {
 
 #[derive(Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct GenerationConfig {
+struct GenerationConfig<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_output_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    stop_sequences: &'a [String],
+}
+
+/// <https://ai.google.dev/api/caching#ToolConfig>
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ToolConfig<'a> {
+    function_calling_config: CallingConfig<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CallingConfig<'a> {
+    mode: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed_function_names: Option<[&'a str; 1]>,
+}
+
+impl<'a> ToolConfig<'a> {
+    /// `None` leaves it to the model. There is no word for one call at a time.
+    fn of(form: &'a ClientForm) -> Option<Self> {
+        if form.tools.is_empty() {
+            return None;
+        }
+        let (mode, only) = match form.tool_choice.as_ref()? {
+            ToolChoice::Auto => ("AUTO", None),
+            ToolChoice::Never => ("NONE", None),
+            ToolChoice::Required => ("ANY", None),
+            ToolChoice::Named(name) => ("ANY", Some([name.as_str()])),
+        };
+        Some(Self {
+            function_calling_config: CallingConfig {
+                mode,
+                allowed_function_names: only,
+            },
+        })
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::vendor::Vendor;
-use crate::{ChatMessage, ChatRequest, Image, ToolCall, ToolSpec, UserPart, anthropic, gemini};
+use crate::{
+    ChatMessage, ChatRequest, ClientForm, Image, ToolCall, ToolSpec, UserPart, anthropic, gemini,
+};
 
 /// Writes the body. `model_id` is what the provider calls the model.
 pub(crate) fn body(request: &ChatRequest, model_id: &str, vendor: &Vendor) -> Vec<u8> {
@@ -52,14 +54,26 @@ impl Serialize for Body<'_> {
         if let Some(max_tokens) = request.max_tokens {
             map.serialize_entry(vendor.max_tokens, &max_tokens)?;
         }
-        if !request.tools.is_empty() {
-            map.serialize_entry("tools", &Tools(&request.tools))?;
-            if vendor.reasons_or_calls(model_id) {
-                map.serialize_entry("reasoning_effort", "none")?;
+        let form = request.client.as_deref();
+        if let Some(form) = form {
+            for (name, value) in &form.fields {
+                map.serialize_entry(name, value)?;
             }
         }
-        map.serialize_entry("stream", &request.model.streams)?;
-        if request.model.streams && vendor.asks_for_usage {
+        let has_tools = form.is_some_and(ClientForm::has_tools);
+        if !request.tools.is_empty() && !has_tools {
+            map.serialize_entry("tools", &Tools(&request.tools))?;
+        }
+        let is_effort_chosen =
+            form.is_some_and(|form| form.fields.contains_key("reasoning_effort"));
+        if (has_tools || !request.tools.is_empty())
+            && vendor.reasons_or_calls(model_id)
+            && !is_effort_chosen
+        {
+            map.serialize_entry("reasoning_effort", "none")?;
+        }
+        map.serialize_entry("stream", &request.streams())?;
+        if request.streams() && vendor.asks_for_usage {
             map.serialize_entry(
                 "stream_options",
                 &StreamOptions {
@@ -103,6 +117,11 @@ impl Serialize for Message<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         match self.message {
+            ChatMessage::Client { form, .. } => {
+                for (key, value) in form {
+                    map.serialize_entry(key, value)?;
+                }
+            }
             ChatMessage::System(text) => {
                 map.serialize_entry("role", "system")?;
                 map.serialize_entry("content", text)?;
@@ -297,6 +316,8 @@ mod tests {
             max_tokens: Some(9),
             tools: Arc::new([]),
             fallbacks: Vec::new(),
+            client: None,
+            is_for_client_only: false,
         }
     }
 

@@ -12,7 +12,10 @@ use super::wire::{Choice, Frame, Piece};
 use crate::lenient::{First, Object};
 use crate::protocol::{Fault, Step, not_json};
 use crate::report::Reported;
-use crate::{ChatRequest, Delta, Finish, FinishReason};
+use crate::{ChatRequest, Delivery, Delta, Finish, FinishReason};
+
+/// How many frames without a word are held back.
+const MAX_HELD: usize = 16;
 
 /// What is known of an answer so far.
 #[derive(Debug)]
@@ -21,6 +24,9 @@ pub(crate) struct Reader {
     model_id: Option<Arc<str>>,
     usage: Option<Usage>,
     reason: Option<FinishReason>,
+    passing: Option<Passing>,
+    /// How many answers have not come to their end.
+    open_answers: u32,
 }
 
 impl Reader {
@@ -30,6 +36,11 @@ impl Reader {
             model_id: None,
             usage: None,
             reason: None,
+            passing: Passing::wanted(request),
+            open_answers: request
+                .client
+                .as_ref()
+                .map_or(1, |form| form.answers.max(1)),
         }
     }
 
@@ -37,7 +48,14 @@ impl Reader {
         match data.trim() {
             "" => Ok(Step::More),
             "[DONE]" => self.finish(out).map(|()| Step::Done),
-            data => self.read(data, out).map(|_| Step::More),
+            data => {
+                let said = out.len();
+                let holds_choice = self.read(data, out)?;
+                if let Some(passing) = &mut self.passing {
+                    passing.frame(data, holds_choice, said, out);
+                }
+                Ok(Step::More)
+            }
         }
     }
 
@@ -48,6 +66,9 @@ impl Reader {
         }
         if !self.read(body, out)? {
             return Err(Fault::Malformed("the answer holds no choices".to_owned()));
+        }
+        if self.passing.is_some() {
+            out.push_front(Delta::Verbatim(body.to_owned()));
         }
         self.finish(out)
     }
@@ -61,7 +82,7 @@ impl Reader {
     }
 
     pub(crate) fn has_stopped(&self) -> bool {
-        self.reason.is_some()
+        self.open_answers == 0
     }
 
     /// Whether there was a choice to read.
@@ -84,6 +105,7 @@ impl Reader {
         }
         self.note_usage(&usage);
         let Some(Choice {
+            index,
             delta,
             message,
             finish_reason,
@@ -97,6 +119,13 @@ impl Reader {
             return Err(Fault::Reported(reported));
         }
         self.note_usage(&usage);
+        if index.as_u64().is_some_and(|index| index > 0) && self.passing.is_some() {
+            // One of several answers that a program wanted: the first one is the answer.
+            if !finish_reason.0.is_empty() {
+                self.open_answers = self.open_answers.saturating_sub(1);
+            }
+            return Ok(true);
+        }
         if let Some(piece) = delta.0.or(message.0) {
             self.read_piece(piece, out)?;
         }
@@ -132,7 +161,9 @@ impl Reader {
             }
             other => FinishReason::Other(other.to_owned()),
         };
-        self.reason = Some(reason);
+        if self.reason.replace(reason).is_none() {
+            self.open_answers = self.open_answers.saturating_sub(1);
+        }
         Ok(())
     }
 
@@ -168,6 +199,9 @@ impl Reader {
     }
 
     fn finish(&mut self, out: &mut VecDeque<Delta>) -> Result<(), Fault> {
+        if let Some(passing) = &mut self.passing {
+            passing.end(out);
+        }
         let calls = self.calls.take().map_err(Fault::Malformed)?;
         let reason = match self.reason.take() {
             // Gemini says `stop` when it wants tools.
@@ -182,6 +216,49 @@ impl Reader {
             usage: self.usage.take(),
         }));
         Ok(())
+    }
+}
+
+/// Hands frames on as they came.
+#[derive(Debug)]
+struct Passing {
+    wants_usage: bool,
+    /// Frames before the first word. They are held back, so that another try is still possible when
+    /// nothing follows them. `None`: words have come.
+    held: Option<Vec<String>>,
+}
+
+impl Passing {
+    fn wanted(request: &ChatRequest) -> Option<Self> {
+        let form = request.client.as_ref()?;
+        request.passes_frames().then(|| Self {
+            wants_usage: form.delivery == Delivery::Stream { with_usage: true },
+            held: Some(Vec::new()),
+        })
+    }
+
+    /// Puts a frame before the pieces that it holds, which begin at `said`. The usage at the end is
+    /// always asked for, and not always by the program.
+    fn frame(&mut self, data: &str, holds_choice: bool, said: usize, out: &mut VecDeque<Delta>) {
+        if !holds_choice && !self.wants_usage {
+            return;
+        }
+        match &mut self.held {
+            Some(held) if out.len() == said && held.len() < MAX_HELD => held.push(data.to_owned()),
+            held => {
+                let pieces = out.split_off(said);
+                let before = held.take().unwrap_or_default();
+                out.extend(before.into_iter().map(Delta::Verbatim));
+                out.push_back(Delta::Verbatim(data.to_owned()));
+                out.extend(pieces);
+            }
+        }
+    }
+
+    /// The frames of an answer that ends without a word.
+    fn end(&mut self, out: &mut VecDeque<Delta>) {
+        let held = self.held.take().unwrap_or_default();
+        out.extend(held.into_iter().map(Delta::Verbatim));
     }
 }
 

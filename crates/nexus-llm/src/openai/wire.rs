@@ -20,6 +20,7 @@ pub(super) struct Frame<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Choice<'a> {
+    pub(super) index: Value,
     #[serde(borrow)]
     pub(super) delta: Object<Piece<'a>>,
     #[serde(borrow)]

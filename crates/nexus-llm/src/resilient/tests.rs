@@ -49,6 +49,8 @@ fn request(fallbacks: &[&str]) -> Arc<ChatRequest> {
         max_tokens: None,
         tools: Arc::new([]),
         fallbacks: fallbacks.collect(),
+        client: None,
+        is_for_client_only: false,
     })
 }
 

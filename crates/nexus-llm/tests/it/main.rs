@@ -13,6 +13,7 @@ mod egress;
 mod exchanges;
 mod faults;
 mod matrix;
+mod passing;
 mod pool;
 mod reach;
 #[cfg(feature = "scripted")]

@@ -29,7 +29,7 @@ async fn turn(client: &LlmClient, request: &ChatRequest) -> Seen {
             Delta::Text(piece) => text.push_str(&piece),
             Delta::Reasoning(piece) => reasoning.push_str(&piece),
             Delta::ToolCall(call) => calls.push(call),
-            Delta::Fallback(_) => panic!("there is no fallback"),
+            Delta::Fallback(_) | Delta::Verbatim(_) => panic!("neither was asked for"),
             Delta::Finished(finish) => {
                 return Seen {
                     text,

@@ -85,6 +85,8 @@ pub(crate) fn asking(model: Model) -> ChatRequest {
         max_tokens: None,
         tools: Arc::new([]),
         fallbacks: Vec::new(),
+        client: None,
+        is_for_client_only: false,
     }
 }
 
