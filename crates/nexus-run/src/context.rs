@@ -1,5 +1,6 @@
 //! Everything that one run knows, and what the model is shown of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nexus_core::event::RunStarted;
@@ -7,11 +8,13 @@ use nexus_core::policy::Refusal;
 use nexus_core::profile::LayerValues;
 use nexus_core::text::{self, TextError};
 use nexus_core::{
-    EffectiveProfile, Genesis, Member, Message, MessageId, Metadata, Role, RunId, Timestamp,
+    EffectiveProfile, Genesis, Member, Message, MessageId, Metadata, Model, Role, RunId, Timestamp,
 };
 use nexus_llm::{ChatMessage, ChatRequest, ToolSpec};
 use tokio_util::sync::CancellationToken;
 
+use crate::client::{self, ClientPart, ClientTurn};
+use crate::error::RunError;
 use crate::generate::Reply;
 use crate::orchestrator::NewRun;
 use crate::tools::ToolResult;
@@ -22,6 +25,9 @@ pub struct Question(String);
 
 /// The longest question, in bytes.
 pub const MAX_QUESTION_BYTES: usize = 256 * 1024;
+
+/// The longest question of a program, in bytes: programs send documents along.
+pub const MAX_CLIENT_QUESTION_BYTES: usize = 1024 * 1024;
 
 /// Why a text is not a question.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +52,33 @@ impl Question {
         text::check(&text, MAX_QUESTION_BYTES)?;
         Ok(Self(text))
     }
+
+    /// The same for what a program sends in a person's name.
+    ///
+    /// # Errors
+    /// As [`Question::parse`], with another limit.
+    pub fn of_client(text: String) -> Result<Self, QuestionError> {
+        if text.trim().is_empty() {
+            return Err(QuestionError::Empty);
+        }
+        text::check(&text, MAX_CLIENT_QUESTION_BYTES)?;
+        Ok(Self(text))
+    }
+}
+
+/// What is asked, and to which past.
+#[derive(Clone, Debug)]
+pub enum Ask {
+    /// A question. The past is what Nexus has stored.
+    Question(Question),
+    /// A conversation that a program brings along.
+    Client(Box<ClientTurn>),
+}
+
+impl From<Question> for Ask {
+    fn from(question: Question) -> Self {
+        Self::Question(question)
+    }
 }
 
 /// Everything that one run knows. Built once, after the gate; never changed.
@@ -59,8 +92,17 @@ pub struct RunContext {
     pub genesis: Arc<Genesis>,
     /// What the merge gave.
     pub profile: EffectiveProfile,
-    /// The question.
-    pub human: Message,
+    /// The question, as it is stored. `None`: nothing of it is stored.
+    pub human: Option<Message>,
+    /// What a program brought along. `None`: the past is the stored one, and the question is
+    /// [`human`](Self::human).
+    pub client: Option<ClientPart>,
+    /// Whether the answer is stored.
+    pub stores: bool,
+    /// The models that the credential may ask. `None`: all that the person may.
+    pub models: Option<BTreeSet<String>>,
+    /// Whether the client wants to know where each value came from.
+    pub explains: bool,
     /// Stops the answer.
     pub cancel: CancellationToken,
 }
@@ -70,49 +112,82 @@ impl RunContext {
     ///
     /// # Errors
     /// When the request itself asks for a value that could never take effect. What is *stored* and
-    /// cannot take effect is no error: the profile carries a notice.
+    /// cannot take effect is no error: the profile carries a notice. For programs, the template
+    /// says which of the two holds.
     pub fn new(
         run_id: RunId,
         new: NewRun,
         identity: Member,
         genesis: Arc<Genesis>,
         at: Timestamp,
-    ) -> Result<Self, Refusal> {
-        for field in genesis.fields() {
-            if let Some(value) = new.request.get(&field) {
-                genesis.admit(&field, &value)?;
+    ) -> Result<Self, RunError> {
+        let mut request = new.request;
+        let (question, client, stores) = match new.ask {
+            Ask::Question(question) => {
+                for (field, value) in request.iter() {
+                    genesis.admit(&field, &value)?;
+                }
+                (Some(question), None, true)
             }
-        }
+            Ask::Client(turn) => {
+                client::check_settings(&genesis, &request)?;
+                let stores = genesis.client_rules().store && turn.may_be_stored;
+                let question = turn.question.clone().filter(|_| stores);
+                (question, Some(turn.admit(&genesis, &mut request)?), stores)
+            }
+        };
         let layers = [
             LayerValues::identity(&identity.overrides),
-            LayerValues::request(&new.request),
+            LayerValues::request(&request),
         ];
         let profile = EffectiveProfile::resolve(&genesis, &layers);
-        if let Some(allowed) = &new.models
-            && !allowed.contains(&*profile.model.value.name)
-        {
-            return Err(Refusal::ModelNotAllowed {
-                found: profile.model.value.name.to_string(),
-                allowed: allowed.iter().cloned().collect(),
-            });
+        let model = &profile.model.value;
+        if let Some(client) = &client {
+            client::check_model(&genesis, &request, model)?;
+            client.check_carried(model)?;
         }
-        let human = Message {
+        if !may_ask(new.models.as_ref(), model) {
+            let allowed = new.models.iter().flatten().cloned().collect();
+            let found = model.name.to_string();
+            return Err(Refusal::ModelNotAllowed { found, allowed }.into());
+        }
+        let human = question.map(|question| Message {
             id: MessageId::new(at),
             run_id: run_id.clone(),
             owner_key: identity.public_key,
             role: Role::Human,
-            content: new.question.0,
+            content: question.0,
             timestamp: at,
             metadata: Metadata::empty(),
-        };
+        });
         Ok(Self {
             run_id,
             identity,
             genesis,
             profile,
             human,
+            client,
+            stores,
+            models: new.models,
+            explains: new.explains,
             cancel: new.cancel,
         })
+    }
+
+    /// Whether the program that asks carries out the calls of the model.
+    #[must_use]
+    pub fn client_has_tools(&self) -> bool {
+        let client = self.client.as_ref();
+        client.is_some_and(|client| client.form.has_tools())
+    }
+
+    /// How many stored messages are shown.
+    #[must_use]
+    pub fn history_size(&self) -> u32 {
+        match &self.client {
+            Some(client) if !client.uses_stored_history => 0,
+            _ => self.profile.history_context_size.value,
+        }
     }
 
     /// What the client is told first.
@@ -121,7 +196,7 @@ impl RunContext {
         RunStarted {
             run_id: self.run_id.clone(),
             owner_key: self.identity.public_key,
-            message_id: Some(self.human.id.clone()),
+            message_id: self.human.as_ref().map(|human| human.id.clone()),
             model: Some(Arc::clone(&self.profile.model.value.name)),
             template_version: Some(self.profile.template_version),
             notices: self
@@ -130,8 +205,13 @@ impl RunContext {
                 .iter()
                 .map(nexus_core::profile::Notice::to_text)
                 .collect(),
+            explanation: self.explains.then(|| self.profile.explain()),
         }
     }
+}
+
+fn may_ask(models: Option<&BTreeSet<String>>, model: &Model) -> bool {
+    models.is_none_or(|allowed| allowed.contains(&*model.name))
 }
 
 /// What the model is shown: the joined prompts, the past, the question. Later rounds of the same
@@ -140,31 +220,53 @@ impl RunContext {
 pub fn build(run: &RunContext, history: Vec<Message>, tools: Arc<[ToolSpec]>) -> ChatRequest {
     let _span = tracing::debug_span!("context.build", history = history.len()).entered();
     let profile = &run.profile;
-    let mut messages = Vec::with_capacity(history.len() + 2);
-    if !profile.system_prompt.is_empty() {
-        messages.push(ChatMessage::System(Arc::clone(&profile.system_prompt)));
+    let client = run.client.as_ref();
+    let said = client.map_or(&[][..], ClientPart::said);
+    let mut messages = Vec::with_capacity(history.len() + said.len() + 2);
+    let marked = client.and_then(|client| client.marked(&profile.system_prompt));
+    let system = marked.map_or_else(|| Arc::clone(&profile.system_prompt), Arc::from);
+    if !system.is_empty() {
+        messages.push(ChatMessage::System(system));
     }
-    messages.extend(
-        history
-            .into_iter()
-            .filter_map(|message| match message.role {
-                Role::Human => Some(ChatMessage::User(message.content)),
-                Role::Ai => Some(ChatMessage::Assistant {
-                    text: message.content,
-                    reasoning: String::new(),
-                    tool_calls: Vec::new(),
-                }),
-                Role::Tool | Role::System => None,
-            }),
-    );
-    messages.push(ChatMessage::User(run.human.content.clone()));
+    messages.extend(history.into_iter().filter_map(remembered));
+    match client {
+        Some(_) => messages.extend_from_slice(said),
+        None => messages.extend(
+            run.human
+                .iter()
+                .map(|it| ChatMessage::User(it.content.clone())),
+        ),
+    }
+    let fallbacks = profile.fallbacks(&run.genesis).filter(|fallback| {
+        let is_carried = |client: &ClientPart| client.check_carried(&fallback.model).is_ok();
+        may_ask(run.models.as_ref(), &fallback.model) && client.is_none_or(is_carried)
+    });
     ChatRequest {
         model: Arc::clone(&profile.model.value),
         messages,
         temperature: profile.temperature.value,
         max_tokens: profile.max_tokens.value,
-        tools,
-        fallbacks: profile.fallbacks(&run.genesis).collect(),
+        fallbacks: fallbacks.collect(),
+        is_for_client_only: tools.is_empty(),
+        tools: match client {
+            Some(client) if client.form.has_tools() => Arc::clone(&client.form.tools),
+            _ => tools,
+        },
+        client: client.map(|client| Arc::clone(&client.form)),
+    }
+}
+
+/// A stored message, as far as models are shown it. A turn in which only tools were called says
+/// nothing.
+fn remembered(message: Message) -> Option<ChatMessage> {
+    match message.role {
+        Role::Human => Some(ChatMessage::User(message.content)),
+        Role::Ai if !message.content.is_empty() => Some(ChatMessage::Assistant {
+            text: message.content,
+            reasoning: String::new(),
+            tool_calls: Vec::new(),
+        }),
+        Role::Ai | Role::Tool | Role::System => None,
     }
 }
 

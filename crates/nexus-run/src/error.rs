@@ -6,6 +6,7 @@ use nexus_core::policy::Refusal;
 use nexus_llm::LlmError;
 use nexus_store::StoreError;
 
+use crate::client::ClientRefusal;
 use crate::live::TemplateUnavailable;
 
 /// A run, or a request beside it, that could not be done.
@@ -17,6 +18,9 @@ pub enum RunError {
     /// The request asks for a value that could never take effect.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A program asks for something that the template or the provider does not let pass.
+    #[error(transparent)]
+    Client(#[from] ClientRefusal),
     /// There was too much already.
     #[error(transparent)]
     Limited(#[from] LimitReached),
@@ -50,6 +54,7 @@ impl RunError {
         match self {
             Self::Template(_) => "template_unavailable",
             Self::Refused(refusal) => refusal.code(),
+            Self::Client(refusal) => refusal.code(),
             Self::Limited(_) => "rate_limited",
             Self::NotAMember => "not_a_member",
             Self::Pending => "identity_pending",
@@ -66,7 +71,14 @@ impl RunError {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Refused(_) => ErrorKind::Invalid,
+            // What the provider says is wrong with a request is wrong with the conversation, such as
+            // that it is too long.
+            Self::Refused(_)
+            | Self::Client(_)
+            | Self::Provider(LlmError::Rejected {
+                status: 400 | 413 | 422,
+                ..
+            }) => ErrorKind::Invalid,
             Self::NotAMember | Self::Pending | Self::Disabled => ErrorKind::Forbidden,
             Self::Busy => ErrorKind::Conflict,
             Self::Store(StoreError::Corrupt { .. } | StoreError::TooNew { .. })
@@ -90,6 +102,7 @@ impl RunError {
             Self::Store(error) => matches!(error, StoreError::Unavailable { .. }),
             Self::Provider(error) => error.is_retryable(),
             Self::Refused(_)
+            | Self::Client(_)
             | Self::NotAMember
             | Self::Pending
             | Self::Disabled
@@ -105,6 +118,7 @@ impl RunError {
             kind: self.kind(),
             field: match self {
                 Self::Refused(refusal) => Some(refusal.field().to_string()),
+                Self::Client(refusal) => Some(refusal.field().to_owned()),
                 Self::Limited(reached) => Some(reached.limit.to_string()),
                 _ => None,
             },

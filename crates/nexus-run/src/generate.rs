@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::future::OptionFuture;
-use nexus_core::event::{AnsweredBy, Channel, NoticeText, RunEvent, Usage};
+use nexus_core::event::{AnsweredBy, Channel, Fallback, NoticeText, RunEvent, Usage};
 use nexus_core::{ConfigField, Field, Message, MessageId, Metadata, Model, Role, Timestamp};
 use nexus_llm::{ChatRequest, Delta, Finish, LanguageModel, LlmError, ToolCall};
 use serde_json::{Map, Value, json};
@@ -59,6 +59,8 @@ pub async fn generate(
     let mut deltas = model.stream(Arc::clone(request));
     let mut cancelled = std::pin::pin!(run.cancel.cancelled());
     let mut too_late = std::pin::pin!(OptionFuture::from(deadline.map(sleep_until)));
+    // What frames hold has been told with them.
+    let mut passes = false;
     loop {
         let delta = tokio::select! {
             biased;
@@ -70,34 +72,29 @@ pub async fn generate(
             delta = deltas.next() => delta,
         };
         match delta {
-            Some(Ok(Delta::Fallback(name))) => {
-                let mut fallbacks = request.fallbacks.iter();
-                if let Some(fallback) = fallbacks.find(|it| it.model.name == name) {
-                    events
-                        .emit(fallback_notice(&reply.model, &fallback.model))
-                        .await;
-                    reply.model = Arc::clone(&fallback.model);
-                }
+            Some(Ok(Delta::Fallback(name))) => reply.fall_back(request, &name, events).await,
+            Some(Ok(Delta::Verbatim(frame))) => {
+                passes = true;
+                events.emit(RunEvent::Verbatim(frame)).await;
             }
             Some(Ok(Delta::Text(chunk))) => {
                 reply.text.push_str(&chunk);
-                events
-                    .emit(RunEvent::TextChunk {
-                        chunk,
-                        channel: Channel::Answer,
-                    })
-                    .await;
+                if !passes {
+                    events.say(chunk, Channel::Answer).await;
+                }
             }
             Some(Ok(Delta::Reasoning(chunk))) => {
                 reply.reasoning.push_str(&chunk);
-                events
-                    .emit(RunEvent::TextChunk {
-                        chunk,
-                        channel: Channel::Reasoning,
-                    })
-                    .await;
+                if !passes {
+                    events.say(chunk, Channel::Reasoning).await;
+                }
             }
-            Some(Ok(Delta::ToolCall(call))) => reply.tool_calls.push(call),
+            Some(Ok(Delta::ToolCall(call))) => {
+                if !passes && run.client_has_tools() {
+                    events.emit(client_call(&call)).await;
+                }
+                reply.tool_calls.push(call);
+            }
             Some(Ok(Delta::Finished(finish))) => {
                 reply.ending = Ending::Finished(finish);
                 return reply;
@@ -119,14 +116,34 @@ pub async fn generate(
 /// People learn who answers, and not why: the reasons are for the log.
 fn fallback_notice(asked: &Model, answers: &Model) -> RunEvent {
     let (asked, answers) = (&asked.name, &answers.name);
-    RunEvent::Notice(NoticeText {
+    let notice = NoticeText {
         code: "fallback",
         field: Field::from(ConfigField::Model).to_string(),
         message: format!("{asked} cannot answer at the moment: {answers} answers in its place"),
-    })
+    };
+    let model = Arc::clone(answers);
+    RunEvent::Fallback(Fallback { notice, model })
+}
+
+fn client_call(call: &ToolCall) -> RunEvent {
+    RunEvent::ClientToolCall {
+        call_id: call.id.clone(),
+        tool_name: call.name.clone(),
+        arguments: call.arguments.clone(),
+    }
 }
 
 impl Reply {
+    /// Notes who answers in place of the model, and tells it.
+    async fn fall_back(&mut self, request: &ChatRequest, name: &str, events: &mut Emitter) {
+        let mut fallbacks = request.fallbacks.iter();
+        if let Some(fallback) = fallbacks.find(|it| &*it.model.name == name) {
+            let notice = fallback_notice(&self.model, &fallback.model);
+            events.emit(notice).await;
+            self.model = Arc::clone(&fallback.model);
+        }
+    }
+
     /// Whether there is anything to store.
     #[must_use]
     pub fn is_empty(&self) -> bool {

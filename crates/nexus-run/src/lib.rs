@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`orchestrator`] | [`Orchestrator`]: the run |
 //! | [`gate`] | [`Gate`]: whose token this is, and whether they are a member |
+//! | [`client`] | what a program brings along that speaks OpenAI's protocol, and what of it may pass |
 //! | [`context`] | [`RunContext`]: everything one run knows; what the model is shown |
 //! | [`generate`] | one turn with the model |
 //! | [`sign_in`] | [`SignIn`]: sessions for people, proofs for single requests |
@@ -20,6 +21,7 @@
 //! | [`personal`] | what is in force for one person |
 //! | [`error`] | [`RunError`] |
 
+pub mod client;
 pub mod commands;
 pub mod context;
 pub mod error;
@@ -36,10 +38,11 @@ pub mod spent;
 pub mod stream;
 pub mod tools;
 
+pub use client::{ClientRefusal, ClientTurn};
 pub use commands::{
     Administration, Authority, CommandFailure, Commands, Order, Outcome, Registration,
 };
-pub use context::{Question, RunContext};
+pub use context::{Ask, Question, RunContext};
 pub use error::RunError;
 pub use export::Export;
 pub use gate::{Credential, Gate};

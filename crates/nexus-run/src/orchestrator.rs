@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use crate::context::{self, Question, RunContext};
+use crate::context::{self, Ask, RunContext};
 use crate::error::RunError;
 use crate::gate::Gate;
 use crate::generate::{Ending, Reply, generate};
@@ -21,7 +21,7 @@ use crate::limiter::Limiter;
 use crate::live::LiveTemplate;
 use crate::spent::{self, Spent};
 use crate::stream::{Emitter, OnDisconnect, RunStream, finish_once};
-use crate::tools::{ToolBox, ToolResult};
+use crate::tools::{RunTools, ToolBox, ToolResult};
 
 /// What a visitor is told.
 pub const GUIDANCE: &str = "Welcome. Your key has no identity here yet, so nothing you write is stored and no \
@@ -62,11 +62,13 @@ pub struct NewRun {
     /// Who asks, by the credential that was shown.
     pub owner: PublicKey,
     /// What.
-    pub question: Question,
+    pub ask: Ask,
     /// What this one request sets: the strongest layer.
     pub request: Overrides,
     /// The models that the credential may ask, by catalog name. `None`: all that the person may.
     pub models: Option<BTreeSet<String>>,
+    /// Whether the first event says where each value in force came from.
+    pub explains: bool,
     /// What becomes of the run when its reader goes away.
     pub on_disconnect: OnDisconnect,
     /// Stops the answer.
@@ -125,12 +127,8 @@ impl Orchestrator {
         let permit = permit.await?;
 
         // No model is asked before the question is safe on disk.
-        let size = run.profile.history_context_size.value;
-        let ((), history) = tokio::try_join!(
-            self.store.append(&run.identity, run.human.clone()),
-            self.store.history(&run.identity, size, &run.run_id),
-        )?;
-        events.stored(run.human.id.clone());
+        let ((), history) =
+            tokio::try_join!(self.append_question(&run, events), self.history(&run))?;
         events.emit(RunEvent::RunStarted(run.started())).await;
 
         let mut spent = Spent::default();
@@ -151,7 +149,7 @@ impl Orchestrator {
         spent: &mut Spent,
         events: &mut Emitter,
     ) -> Result<RunStatus, RunError> {
-        let mut tools = self.tools.open(run).await;
+        let mut tools = self.tools_of(run).await;
         let mut chat = Arc::new(context::build(run, history, tools.specs()));
         let rounds = run.genesis.system().max_tool_iterations;
         for round in 0..=rounds {
@@ -165,7 +163,7 @@ impl Orchestrator {
             }
             self.append_reply(run, &reply, events).await?;
             match reply.ending {
-                Ending::Finished(_) if reply.tool_calls.is_empty() => {
+                Ending::Finished(_) if reply.tool_calls.is_empty() || run.client_has_tools() => {
                     return Ok(RunStatus::Completed);
                 }
                 Ending::Finished(_) => {}
@@ -186,6 +184,33 @@ impl Orchestrator {
         Ok(RunStatus::ToolLimit)
     }
 
+    async fn append_question(
+        &self,
+        run: &RunContext,
+        events: &mut Emitter,
+    ) -> Result<(), RunError> {
+        match &run.human {
+            Some(human) => self.append(run, human.clone(), events).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn history(&self, run: &RunContext) -> Result<Vec<Message>, RunError> {
+        match run.history_size() {
+            0 => Ok(Vec::new()),
+            size => Ok(self.store.history(&run.identity, size, &run.run_id).await?),
+        }
+    }
+
+    /// A program that brings tools along carries them out itself: then there are no others.
+    async fn tools_of(&self, run: &RunContext) -> RunTools {
+        if run.client_has_tools() {
+            RunTools::new(Vec::new())
+        } else {
+            self.tools.open(run).await
+        }
+    }
+
     /// Stores what the model said. Nothing is stored of a model that said nothing.
     async fn append_reply(
         &self,
@@ -193,11 +218,16 @@ impl Orchestrator {
         reply: &Reply,
         events: &mut Emitter,
     ) -> Result<(), RunError> {
+        if let Ending::Finished(finish) = &reply.ending {
+            events.stopped(&finish.reason);
+        }
         if reply.is_empty() {
             return Ok(());
         }
-        self.append(run, reply.to_message(run, self.clock.now()), events)
-            .await?;
+        if run.stores {
+            self.append(run, reply.to_message(run, self.clock.now()), events)
+                .await?;
+        }
         events.answered(reply.answered_by());
         Ok(())
     }
@@ -208,7 +238,7 @@ impl Orchestrator {
         results: &[ToolResult],
         events: &mut Emitter,
     ) -> Result<(), RunError> {
-        for result in results {
+        for result in results.iter().filter(|_| run.stores) {
             self.append(run, result.to_message(run, self.clock.now()), events)
                 .await?;
         }
@@ -236,14 +266,9 @@ async fn guide(run_id: RunId, owner: PublicKey, words: &str, events: &mut Emitte
         model: None,
         template_version: None,
         notices: Vec::new(),
+        explanation: None,
     };
     events.emit(RunEvent::RunStarted(started)).await;
-    let chunk = words.to_owned();
-    events
-        .emit(RunEvent::TextChunk {
-            chunk,
-            channel: Channel::Guidance,
-        })
-        .await;
+    events.say(words.to_owned(), Channel::Guidance).await;
     RunStatus::VisitorGuidanceSent
 }

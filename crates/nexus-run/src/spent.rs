@@ -117,9 +117,20 @@ pub fn of_turn(request: &ChatRequest, reply: &Reply) -> Option<TurnUsage> {
 #[must_use]
 pub fn estimate(run: &RunContext) -> Spending {
     let profile = &run.profile;
+    let (asked, answers) = match &run.client {
+        Some(client) => (
+            client.system_text.len() + client.messages.iter().map(bytes).sum::<usize>(),
+            u64::from(client.form.answers),
+        ),
+        None => (run.human.as_ref().map_or(0, |it| it.content.len()), 1),
+    };
     let count = UsageCount {
-        input_tokens: tokens(profile.system_prompt.len() + run.human.content.len()),
-        output_tokens: profile.max_tokens.value.map_or(0, u64::from),
+        input_tokens: tokens(profile.system_prompt.len() + asked),
+        output_tokens: profile
+            .max_tokens
+            .value
+            .map_or(0, u64::from)
+            .saturating_mul(answers),
         ..UsageCount::default()
     };
     let price = profile.model.value.price;
@@ -130,7 +141,9 @@ pub fn estimate(run: &RunContext) -> Spending {
 }
 
 fn bytes(message: &ChatMessage) -> usize {
-    match message {
+    match message.plain() {
+        // What was read is never in a program's form.
+        ChatMessage::Client { .. } => 0,
         ChatMessage::System(text) => text.len(),
         ChatMessage::User(text) => text.len(),
         ChatMessage::UserParts(parts) => parts.iter().map(part_bytes).sum(),

@@ -11,8 +11,9 @@ use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, Stream};
-use nexus_core::event::{AnsweredBy, RunEvent, RunFinished, RunStatus, Usage};
+use nexus_core::event::{AnsweredBy, Channel, RunEvent, RunFinished, RunStatus, Usage};
 use nexus_core::{MessageId, RunId};
+use nexus_llm::FinishReason;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -110,6 +111,7 @@ pub struct Emitter {
     run_id: RunId,
     message_ids: Vec<MessageId>,
     model: Option<AnsweredBy>,
+    finish_reason: Option<String>,
     usage: Option<Usage>,
     is_estimate: bool,
 }
@@ -121,6 +123,7 @@ impl Emitter {
             run_id,
             message_ids: Vec::new(),
             model: None,
+            finish_reason: None,
             usage: None,
             is_estimate: false,
         }
@@ -131,6 +134,11 @@ impl Emitter {
         _ = self.sender.send(event).await;
     }
 
+    /// Tells the client a piece of the answer.
+    pub async fn say(&mut self, chunk: String, channel: Channel) {
+        self.emit(RunEvent::TextChunk { chunk, channel }).await;
+    }
+
     /// Notes that a message of this run is stored.
     pub fn stored(&mut self, id: MessageId) {
         self.message_ids.push(id);
@@ -139,6 +147,11 @@ impl Emitter {
     /// Notes who answered.
     pub fn answered(&mut self, model: AnsweredBy) {
         self.model = Some(model);
+    }
+
+    /// Notes why the model stopped.
+    pub fn stopped(&mut self, reason: &FinishReason) {
+        self.finish_reason = Some(reason.as_str().to_owned());
     }
 
     /// Notes what a turn used.
@@ -165,6 +178,7 @@ impl Emitter {
             run_id: self.run_id.clone(),
             status,
             model: self.model.take(),
+            finish_reason: self.finish_reason.take(),
             usage: self.usage,
             usage_estimated: self.is_estimate,
             message_ids: std::mem::take(&mut self.message_ids),

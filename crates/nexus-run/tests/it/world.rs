@@ -203,9 +203,10 @@ impl World {
 pub(crate) fn new_run(owner: PublicKey, question: &str) -> NewRun {
     NewRun {
         owner,
-        question: Question::parse(question.to_owned()).unwrap(),
+        ask: Question::parse(question.to_owned()).unwrap().into(),
         request: Overrides::default(),
         models: None,
+        explains: false,
         on_disconnect: OnDisconnect::Finish,
         cancel: CancellationToken::new(),
     }

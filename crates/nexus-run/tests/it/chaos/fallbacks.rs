@@ -1,7 +1,7 @@
 //! Another model answers (F17), and everybody can see that it did.
 
 use nexus_core::Clock as _;
-use nexus_core::event::{RunEvent, RunStatus};
+use nexus_core::event::{Fallback, RunEvent, RunStatus};
 use nexus_store::UsageStore as _;
 use serde_json::json;
 
@@ -42,7 +42,9 @@ async fn people_see_who_answered() {
         .events
         .iter()
         .filter_map(|event| match event {
-            RunEvent::Notice(notice) => Some((notice.code, notice.message.as_str())),
+            RunEvent::Fallback(Fallback { notice, .. }) => {
+                Some((notice.code, notice.message.as_str()))
+            }
             _ => None,
         })
         .collect();

@@ -25,9 +25,10 @@ impl Chat<'_> {
         let cancel = CancellationToken::new();
         let mut events = self.orchestrator.start(NewRun {
             owner: self.key,
-            question,
+            ask: question.into(),
             request: Overrides::default(),
             models: None,
+            explains: false,
             on_disconnect: OnDisconnect::Finish,
             cancel: cancel.clone(),
         });
@@ -68,9 +69,9 @@ impl Screen<'_> {
                     output.warn(notice.message);
                 }
             }
-            RunEvent::Notice(notice) => {
+            RunEvent::Fallback(fallback) => {
                 self.end_line();
-                output.warn(notice.message);
+                output.warn(fallback.notice.message);
             }
             RunEvent::TextChunk { chunk, channel } => self.chunk(&chunk, channel),
             RunEvent::ToolCallStarted { tool_name, .. } => {
@@ -85,6 +86,8 @@ impl Screen<'_> {
                 };
                 self.aside(&format!("{tool_name} {outcome}"));
             }
+            // Only programs of OpenAI's protocol ask for these.
+            RunEvent::Verbatim(_) | RunEvent::ClientToolCall { .. } => {}
             RunEvent::Error { message, .. } => {
                 self.end_line();
                 output.fail(&Failure::new(message));
