@@ -1,6 +1,8 @@
 //! Whose request it is. There are two ways to show a token: the `Authorization` header, or the
 //! cookie that this server gave a browser. Everything after this reads the [`Caller`] only.
 
+use std::collections::BTreeSet;
+
 use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE};
@@ -27,6 +29,14 @@ impl Caller {
         match &self.credential {
             Credential::Session(session) => Some(session.id()),
             Credential::ApiKey(_) => None,
+        }
+    }
+
+    /// The models that it may ask. `None`: all that the person may.
+    pub(crate) fn models(&self) -> Option<BTreeSet<String>> {
+        match &self.credential {
+            Credential::Session(_) => None,
+            Credential::ApiKey(key) => key.models.clone(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What a client is told when something fails: one shape for every route.
 
+mod from;
+
 use std::borrow::Cow;
 use std::error::Error;
 use std::sync::Arc;
@@ -9,14 +11,15 @@ use axum::response::{IntoResponse, Response};
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use nexus_core::ApiScope;
-use nexus_core::command::CommandError;
-use nexus_core::event::{ErrorKind, RunEvent};
-use nexus_run::live::TemplateUnavailable;
 use nexus_run::orchestrator::{DISABLED, GUIDANCE, PENDING};
-use nexus_run::{CommandFailure, ProofError, RunError, SignInError};
-use nexus_store::StoreError;
 use serde::Serialize;
 use serde_json::{Value, json};
+
+pub(crate) use from::status_of;
+
+use crate::body::shortened;
+use crate::openai;
+use crate::openai::error::Failure;
 
 /// A request that failed, as the client sees it: `{"error": {…}}` and a status.
 #[derive(Clone, Debug)]
@@ -37,6 +40,9 @@ struct Inner {
     retry_after: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Value>,
+    /// Whether the client speaks OpenAI's protocol.
+    #[serde(skip)]
+    is_for_openai: bool,
     /// For the log only.
     #[serde(skip)]
     cause: Option<Arc<dyn Error + Send + Sync>>,
@@ -58,6 +64,7 @@ impl ApiError {
             retryable: false,
             retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
             details: None,
+            is_for_openai: false,
             cause: None,
         }))
     }
@@ -121,6 +128,23 @@ impl ApiError {
             "not_an_admin",
             "this is for administrators: whoever runs this server names them with `admins` in its \
              settings, or prints a token with `nexus identity token KEY --admin`",
+        )
+    }
+
+    /// No model goes by this name, or not for this person.
+    pub(crate) fn no_such_model(name: &str) -> Self {
+        let name = shortened(name);
+        let message =
+            format!("there is no model {name}: GET /v1/models lists those that you may ask");
+        Self::new(StatusCode::NOT_FOUND, "model_not_found", message).field("model")
+    }
+
+    /// The answer was stopped before its end.
+    pub(crate) fn interrupted() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "interrupted",
+            "the answer was stopped before its end",
         )
     }
 
@@ -191,9 +215,32 @@ impl ApiError {
         self
     }
 
+    /// The same failure, in the form of OpenAI's protocol.
+    pub(crate) fn for_openai(mut self) -> Self {
+        self.0.status = openai::error::status(self.0.status, self.0.code);
+        self.0.is_for_openai = true;
+        self
+    }
+
+    fn body(&self) -> Value {
+        let Inner {
+            status,
+            code,
+            message,
+            field,
+            ..
+        } = &*self.0;
+        if self.0.is_for_openai {
+            let failure = Failure::new(*status, code, &**message, field.as_deref());
+            json!({ "error": failure })
+        } else {
+            json!({ "error": *self.0 })
+        }
+    }
+
     /// The answer, without a word to the log.
     pub(crate) fn render(&self) -> Response {
-        let body = Json(json!({ "error": *self.0 }));
+        let body = Json(self.body());
         let mut response = (self.0.status, body).into_response();
         let headers = response.headers_mut();
         if self.0.status == StatusCode::UNAUTHORIZED {
@@ -207,144 +254,12 @@ impl ApiError {
 }
 
 impl IntoResponse for ApiError {
-    /// A failure of the server travels with the answer, so that it is logged once, with the id of
-    /// its request.
+    /// It travels with the answer: a failure of the server is logged once, with the id of its
+    /// request, and some clients want another form.
     fn into_response(self) -> Response {
         let mut response = self.render();
-        if self.0.status.is_server_error() {
-            response.extensions_mut().insert(self);
-        }
+        response.extensions_mut().insert(self);
         response
-    }
-}
-
-impl From<RunEvent> for ApiError {
-    /// Takes the `error` event of a run that failed before it began.
-    fn from(event: RunEvent) -> Self {
-        let RunEvent::Error {
-            code,
-            kind,
-            field,
-            message,
-            retryable,
-            retry_after,
-        } = event
-        else {
-            return Self::unexplained();
-        };
-        let Some(status) = status(kind) else {
-            return Self::unexplained();
-        };
-        let mut error = Self::new(status, code, message);
-        error.0.field = field;
-        error.0.retryable = retryable;
-        error.0.retry_after = retry_after.or(error.0.retry_after);
-        error
-    }
-}
-
-/// `None`: a defect in Nexus, of which the client learns nothing.
-const fn status(kind: ErrorKind) -> Option<StatusCode> {
-    Some(match kind {
-        ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
-        ErrorKind::Conflict => StatusCode::CONFLICT,
-        ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::Upstream => StatusCode::BAD_GATEWAY,
-        ErrorKind::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
-        ErrorKind::Internal => return None,
-    })
-}
-
-impl From<CommandFailure> for ApiError {
-    fn from(failure: CommandFailure) -> Self {
-        let code = failure.code();
-        let message = failure.to_string();
-        match failure {
-            CommandFailure::Run(error) => error.into(),
-            CommandFailure::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, code, message),
-            // The request is understood and the person is known: what is missing is a proof.
-            CommandFailure::SignatureRequired { .. } => {
-                Self::new(StatusCode::UNAUTHORIZED, code, message)
-            }
-            CommandFailure::Refused(refusal) => {
-                Self::unprocessable(code, message).field(refusal.field().to_string())
-            }
-            CommandFailure::TooMany { .. } => Self::unprocessable(code, message),
-            CommandFailure::NotAMember => Self::not_a_member(),
-            CommandFailure::Pending => Self::pending(),
-            CommandFailure::Disabled => Self::disabled(),
-            CommandFailure::RegistrationClosed { .. } => {
-                Self::new(StatusCode::FORBIDDEN, code, message)
-            }
-        }
-    }
-}
-
-impl From<CommandError> for ApiError {
-    fn from(error: CommandError) -> Self {
-        let answer = Self::unprocessable(error.code(), error.to_string());
-        match error.argument() {
-            Some(argument) => answer.field(format!("arguments.{argument}")),
-            None => answer.field("command"),
-        }
-    }
-}
-
-impl From<SignInError> for ApiError {
-    /// Which check failed is for the log: a client is told the same whichever it was.
-    fn from(error: SignInError) -> Self {
-        let message = error.to_string();
-        match error {
-            SignInError::NoOrigin => Self::new(
-                StatusCode::MISDIRECTED_REQUEST,
-                "sign_in_unavailable",
-                message,
-            ),
-            SignInError::Refused(refusal) => {
-                tracing::info!(reason = refusal.code(), "a sign-in was refused");
-                Self::new(StatusCode::UNAUTHORIZED, "sign_in_refused", message)
-            }
-            SignInError::Replayed => {
-                tracing::info!(reason = "replayed", "a sign-in was refused");
-                Self::new(StatusCode::UNAUTHORIZED, "sign_in_refused", message)
-            }
-            SignInError::Run(error) => error.into(),
-        }
-    }
-}
-
-impl From<ProofError> for ApiError {
-    fn from(error: ProofError) -> Self {
-        let message = error.to_string();
-        let refuse = |code| {
-            let details = json!({ "reason": code });
-            Self::new(StatusCode::UNAUTHORIZED, "signature_refused", message).details(details)
-        };
-        match error {
-            ProofError::Refused(refusal) => refuse(refusal.code()),
-            ProofError::Replayed => refuse("replayed"),
-            ProofError::Run(error) => error.into(),
-        }
-    }
-}
-
-impl From<RunError> for ApiError {
-    fn from(error: RunError) -> Self {
-        Self::from(error.to_event()).because(error)
-    }
-}
-
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        RunError::from(error).into()
-    }
-}
-
-impl From<TemplateUnavailable> for ApiError {
-    fn from(error: TemplateUnavailable) -> Self {
-        RunError::from(error).into()
     }
 }
 

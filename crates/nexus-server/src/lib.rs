@@ -13,6 +13,8 @@
 //! | `object` | objects of JSON in which each name stands once |
 //! | `observe` | what every answer carries, and the one log line of each request |
 //! | `routes` | the handlers |
+//! | `openai` | the same runs for programs that speak OpenAI's protocol |
+//! | `run_headers` | what the headers of an answer say about its run |
 //! | `revocation` | stops a stream whose credential was revoked |
 //! | `sse` | the events of a run, as bytes |
 //! | `web` | the page |
@@ -23,12 +25,14 @@ mod cookie;
 pub mod error;
 mod object;
 mod observe;
+mod openai;
 pub mod origins;
 mod peer;
 mod proof;
 mod revocation;
 pub mod router;
 mod routes;
+mod run_headers;
 pub mod serve;
 mod sse;
 mod web;

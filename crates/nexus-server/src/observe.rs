@@ -49,7 +49,10 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
 
     let mut response = next.run(request).await;
-    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+    let failure = response.extensions_mut().remove::<ApiError>();
+    if let Some(error) = failure
+        && response.status().is_server_error()
+    {
         response = error.report(&id).render();
     }
     mark(response.headers_mut(), &id);

@@ -99,6 +99,7 @@ mod tests {
             run_id: RunId::new(SystemClock.now()),
             status: RunStatus::Interrupted,
             model: None,
+            finish_reason: None,
             usage: None,
             usage_estimated: false,
             message_ids: Vec::new(),

@@ -22,7 +22,7 @@ use crate::routes::{
     admin, auth, chat, commands, export, health, messages, models, personal, profile, template,
     tools, usage,
 };
-use crate::{ApiError, AppState, observe, peer, web};
+use crate::{ApiError, AppState, observe, openai, peer, web};
 
 /// The list. A path that is not in it is a file of the page, or not there.
 #[must_use]
@@ -56,6 +56,9 @@ pub fn routes() -> Vec<Route> {
         get(   "/api/v1/tools",                   Scope(ProfileRead),  tools::list_tools),
         get(   "/api/v1/profile",                 Scope(ProfileRead),  profile::show_profile),
         get(   "/api/v1/usage",                   Scope(ProfileRead),  usage::show_usage),
+        post(  "/v1/chat/completions",            Scope(Chat),         openai::complete_chat),
+        get(   "/v1/models",                      Scope(ModelsRead),   openai::models::list_models),
+        get(   "/v1/models/{*id}",                Scope(ModelsRead),   openai::models::show_model),
         get(   "/api/v1/admin/template",          Admin,               template::show_template),
         put(   "/api/v1/admin/template",          Admin,               template::change_template),
         get(   "/api/v1/admin/template/versions", Admin,               template::list_versions),
@@ -115,6 +118,11 @@ pub fn router(state: AppState) -> Router {
                 route.handler.route_layer(check)
             }
         };
+        let handler = match route.path {
+            // Conversations with images are long. An inner limit counts.
+            "/v1/chat/completions" => handler.layer(DefaultBodyLimit::max(openai::MAX_BODY_BYTES)),
+            _ => handler,
+        };
         router = router.route(route.path, handler);
     }
     router
@@ -124,6 +132,7 @@ pub fn router(state: AppState) -> Router {
         .layer(CsrfLayer::new().with_rejection_response(|_| foreign_page()))
         .layer(from_fn_with_state(origins, origins::check_host))
         .layer(CatchPanicLayer::custom(observe::panicked))
+        .layer(from_fn(openai::error::speak_openai))
         .layer(from_fn(observe::observe))
         .with_state(state)
 }

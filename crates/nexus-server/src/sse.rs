@@ -21,11 +21,28 @@ const CUT_OFF: &[u8] = b": the server is shutting down\n\n";
 /// When a frame holds this much it is sent, also when more events are ready.
 const FRAME_BYTES: usize = 16 * 1024;
 
+/// How the events of a run look to one kind of client.
+pub(crate) trait View {
+    /// Appends what this event is to the client, which may be nothing.
+    fn write(&mut self, event: &RunEvent, out: &mut BytesMut);
+}
+
+/// Nexus's own events, one for one.
+#[derive(Debug)]
+pub(crate) struct NativeEvents;
+
+impl View for NativeEvents {
+    fn write(&mut self, event: &RunEvent, out: &mut BytesMut) {
+        encode(event, out);
+    }
+}
+
 pin_project! {
     /// The body of an answer. Events that are ready at the same time leave in one frame.
-    pub(crate) struct EventStream<S> {
+    pub(crate) struct EventStream<S, V> {
         #[pin]
         run: S,
+        view: V,
         #[pin]
         shutdown: WaitForCancellationFutureOwned,
         // When it fires, either nothing was said for a while, or time is up.
@@ -40,12 +57,13 @@ pin_project! {
     }
 }
 
-impl<S> EventStream<S> {
-    /// The events of `run`. `grace` after `shutdown` they end, wherever they are.
-    pub(crate) fn new(run: S, shutdown: CancellationToken, grace: Duration) -> Self {
+impl<S, V> EventStream<S, V> {
+    /// The events of `run`, as `view` shows them. `grace` after `shutdown` they end, wherever they are.
+    pub(crate) fn new(run: S, view: V, shutdown: CancellationToken, grace: Duration) -> Self {
         let now = Instant::now();
         Self {
             run,
+            view,
             shutdown: shutdown.cancelled_owned(),
             timer: sleep_until(now + SILENCE),
             grace,
@@ -57,7 +75,7 @@ impl<S> EventStream<S> {
     }
 }
 
-impl<S: Stream<Item = RunEvent>> Body for EventStream<S> {
+impl<S: Stream<Item = RunEvent>, V: View> Body for EventStream<S, V> {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -81,13 +99,13 @@ impl<S: Stream<Item = RunEvent>> Body for EventStream<S> {
     }
 }
 
-impl<S: Stream<Item = RunEvent>> EventStream<S> {
+impl<S: Stream<Item = RunEvent>, V: View> EventStream<S, V> {
     /// Moves the run, and collects what it says until it has to wait.
     fn poll_events(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let mut this = self.project();
         while this.buffer.len() < FRAME_BYTES {
             match this.run.as_mut().poll_next(cx) {
-                Poll::Ready(Some(event)) => encode(&event, this.buffer),
+                Poll::Ready(Some(event)) => this.view.write(&event, this.buffer),
                 Poll::Ready(None) => {
                     *this.is_over = true;
                     return;

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use nexus_core::hex;
 use rust_embed::RustEmbed;
 
-use crate::ApiError;
+use crate::{ApiError, openai};
 
 #[derive(RustEmbed)]
 #[folder = "../../web/dist"]
@@ -42,7 +42,8 @@ pub(crate) async fn show_page(headers: HeaderMap) -> Response {
 /// Any path that is no route.
 pub(crate) async fn show_file(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path();
-    if path.starts_with("/api/") || !matches!(method, Method::GET | Method::HEAD) {
+    let is_api = path.starts_with("/api/") || path.starts_with(openai::error::PREFIX);
+    if is_api || !matches!(method, Method::GET | Method::HEAD) {
         return ApiError::not_found().into_response();
     }
     answer(path.trim_start_matches('/'), &headers, &find)

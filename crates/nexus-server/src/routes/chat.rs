@@ -6,12 +6,9 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
-use http::{HeaderMap, HeaderValue};
-use nexus_core::event::RunStarted;
-use nexus_core::{ConfigField, Overrides, PublicKey, RunEvent};
+use nexus_core::{ConfigField, Overrides, RunEvent};
 use nexus_run::context::QuestionError;
-use nexus_run::{Credential, NewRun, OnDisconnect, Question};
+use nexus_run::{NewRun, OnDisconnect, Question};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -19,15 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::body::{JsonBody, shortened};
 use crate::object::Object;
 use crate::revocation::WhileAccepted;
-use crate::sse::EventStream;
-use crate::{ApiError, AppState, Caller};
-
-/// What makes an answer a stream. A proxy that collected the events first would undo it.
-const STREAM: [(HeaderName, &str); 3] = [
-    (CONTENT_TYPE, "text/event-stream"),
-    (CACHE_CONTROL, "no-store"),
-    (HeaderName::from_static("x-accel-buffering"), "no"),
-];
+use crate::sse::{EventStream, NativeEvents};
+use crate::{ApiError, AppState, Caller, run_headers};
 
 /// What a client sends.
 #[derive(Debug, Deserialize)]
@@ -46,16 +36,13 @@ pub(crate) async fn start_run(
 ) -> Result<Response, ApiError> {
     let request = overrides(&body.config.0)?;
     let question = Question::parse(body.content).map_err(|error| not_a_question(&error))?;
-    let models = match &caller.credential {
-        Credential::Session(_) => None,
-        Credential::ApiKey(key) => key.models.clone(),
-    };
     let cancel = CancellationToken::new();
     let mut run = state.orchestrator.start(NewRun {
         owner: caller.key,
-        question,
+        ask: question.into(),
         request,
-        models,
+        models: caller.models(),
+        explains: false,
         on_disconnect: OnDisconnect::Finish,
         cancel: cancel.clone(),
     });
@@ -67,32 +54,13 @@ pub(crate) async fn start_run(
             return Err(failed.map_or_else(ApiError::unexplained, ApiError::from));
         }
     };
-    let mut headers = headers(&first);
-    tell_what_is_left(&state, caller.key, &mut headers);
+    let mut headers = run_headers::of_run(&state, &first);
+    run_headers::mark_stream(&mut headers);
     let run = futures_util::stream::iter([RunEvent::RunStarted(first)]).chain(run);
     let gate = Arc::clone(&state.orchestrator.gate);
     let run = WhileAccepted::new(run, gate, caller.credential, cancel);
-    let events = EventStream::new(run, state.shutdown, state.grace);
+    let events = EventStream::new(run, NativeEvents, state.shutdown, state.grace);
     Ok((headers, Body::new(events)).into_response())
-}
-
-/// How many questions may follow in this minute.
-fn tell_what_is_left(state: &AppState, key: PublicKey, headers: &mut HeaderMap) {
-    let Ok(genesis) = state.orchestrator.template.current() else {
-        return;
-    };
-    let limiter = &state.orchestrator.limiter;
-    let Some(left) = limiter.requests_left(genesis.limits(), key) else {
-        return;
-    };
-    let facts = [
-        ("x-ratelimit-limit-requests", left.limit),
-        ("x-ratelimit-remaining-requests", left.remaining),
-        ("x-ratelimit-reset-requests", left.resets_in),
-    ];
-    for (name, value) in facts {
-        headers.insert(name, HeaderValue::from(value));
-    }
 }
 
 /// The request layer. Whether its values may be set is decided by the run.
@@ -127,28 +95,4 @@ fn not_a_question(error: &QuestionError) -> ApiError {
         QuestionError::Text(_) => "invalid_text",
     };
     ApiError::unprocessable(code, error.to_string()).field("content")
-}
-
-/// The first event again, for clients that look at headers. A name that a header cannot carry is
-/// left to the event.
-fn headers(started: &RunStarted) -> HeaderMap {
-    let mut headers: HeaderMap = STREAM
-        .map(|(name, value)| (name, HeaderValue::from_static(value)))
-        .into_iter()
-        .collect();
-    let text = |text: &str| HeaderValue::from_str(text).ok();
-    let facts = [
-        ("x-nexus-run", text(started.run_id.as_str())),
-        ("x-nexus-model", started.model.as_deref().and_then(text)),
-        (
-            "x-nexus-template",
-            started.template_version.map(HeaderValue::from),
-        ),
-    ];
-    for (name, value) in facts {
-        if let Some(value) = value {
-            headers.insert(name, value);
-        }
-    }
-    headers
 }

@@ -55,6 +55,7 @@ fn one_of_each(text: &str) -> Vec<RunEvent> {
             message_id: None,
             model: Some(name()),
             template_version: Some(3),
+            explanation: None,
             notices: vec![NoticeText {
                 code: "clamped",
                 field: text.to_owned(),
@@ -89,6 +90,7 @@ fn one_of_each(text: &str) -> Vec<RunEvent> {
                 provider: name(),
                 id: name(),
             }),
+            finish_reason: Some(text.to_owned()),
             usage: Some(Usage::default()),
             usage_estimated: false,
             message_ids: Vec::new(),
@@ -118,7 +120,9 @@ proptest! {
 }
 
 /// The next frame, as text.
-async fn frame<S: Stream<Item = RunEvent>>(body: Pin<&mut EventStream<S>>) -> Option<String> {
+async fn frame<S: Stream<Item = RunEvent>>(
+    body: Pin<&mut EventStream<S, NativeEvents>>,
+) -> Option<String> {
     let mut body = body;
     let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await?;
     let bytes = frame.unwrap().into_data().unwrap();
@@ -128,7 +132,12 @@ async fn frame<S: Stream<Item = RunEvent>>(body: Pin<&mut EventStream<S>>) -> Op
 #[tokio::test]
 async fn what_is_ready_at_the_same_time_leaves_in_one_frame() {
     let run = stream::iter(["a", "b", "c"].map(chunk));
-    let mut body = std::pin::pin!(EventStream::new(run, CancellationToken::new(), GRACE));
+    let mut body = std::pin::pin!(EventStream::new(
+        run,
+        NativeEvents,
+        CancellationToken::new(),
+        GRACE
+    ));
     assert_eq!(decode(&frame(body.as_mut()).await.unwrap()).len(), 3);
     assert_eq!(frame(body.as_mut()).await, None);
 }
@@ -136,7 +145,12 @@ async fn what_is_ready_at_the_same_time_leaves_in_one_frame() {
 #[tokio::test]
 async fn a_frame_has_a_size() {
     let run = stream::iter((0..10).map(|_| chunk(&"x".repeat(FRAME_BYTES / 2))));
-    let mut body = std::pin::pin!(EventStream::new(run, CancellationToken::new(), GRACE));
+    let mut body = std::pin::pin!(EventStream::new(
+        run,
+        NativeEvents,
+        CancellationToken::new(),
+        GRACE
+    ));
     let mut frames = 0;
     while let Some(frame) = frame(body.as_mut()).await {
         assert!(frame.len() < 2 * FRAME_BYTES);
@@ -153,6 +167,7 @@ async fn silence_is_filled_with_comments_and_only_silence() {
     });
     let mut body = std::pin::pin!(EventStream::new(
         run.boxed(),
+        NativeEvents,
         CancellationToken::new(),
         GRACE
     ));
@@ -172,7 +187,12 @@ async fn silence_is_filled_with_comments_and_only_silence() {
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_ends_a_stream_after_its_grace() {
     let shutdown = CancellationToken::new();
-    let mut body = std::pin::pin!(EventStream::new(stream::pending(), shutdown.clone(), GRACE));
+    let mut body = std::pin::pin!(EventStream::new(
+        stream::pending(),
+        NativeEvents,
+        shutdown.clone(),
+        GRACE
+    ));
     assert_eq!(frame(body.as_mut()).now_or_never(), None);
     let start = Instant::now();
     shutdown.cancel();
@@ -193,7 +213,7 @@ async fn a_run_that_ends_within_the_grace_says_its_last_word() {
         tokio::time::sleep(GRACE / 2).await;
         chunk("the end")
     });
-    let mut body = std::pin::pin!(EventStream::new(last, shutdown, GRACE));
+    let mut body = std::pin::pin!(EventStream::new(last, NativeEvents, shutdown, GRACE));
     assert!(frame(body.as_mut()).await.unwrap().contains("the end"));
     assert_eq!(frame(body.as_mut()).await, None);
 }

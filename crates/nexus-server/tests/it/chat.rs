@@ -50,7 +50,7 @@ async fn an_answer_is_a_stream_of_events() {
     data: {"chunk":"lo.\n\n","channel":"answer"}
 
     event: run_finished
-    data: {"run_id":"run_…","status":"completed","model":{"name":"calm","provider":"builtin","id":"calm-1"},"usage":{"input_tokens":12,"output_tokens":3},"message_ids":["msg_…","msg_…"]}
+    data: {"run_id":"run_…","status":"completed","model":{"name":"calm","provider":"builtin","id":"calm-1"},"finish_reason":"stop","usage":{"input_tokens":12,"output_tokens":3},"message_ids":["msg_…","msg_…"]}
     "#);
     let said = [
         ("human", "Hello?".to_owned()),

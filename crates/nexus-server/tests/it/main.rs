@@ -14,6 +14,7 @@ mod credentials;
 mod health;
 mod limits;
 mod log;
+mod openai;
 mod page;
 mod quotas;
 mod reading;

@@ -11,6 +11,7 @@ mod keys;
 mod members;
 mod outage;
 mod policy;
+mod programs;
 mod random;
 mod replay;
 mod revocation;
@@ -58,7 +59,7 @@ fn places() -> Vec<Place> {
         } else {
             NO_SESSION
         };
-        let path = route.path.replace("{id}", id);
+        let path = route.path.replace("{id}", id).replace("{*id}", "calm");
         let path = path.replace("{field}", "temperature");
         let path = path.replace("{key}", &crate::world::VISITOR.to_string());
         assert!(!path.contains('{'), "{path} has a name of another kind");

@@ -35,7 +35,11 @@ async fn t40_no_store_is_never_a_yes() {
         check(&world.send(call).await, place.route);
         // Somebody who is remembered may still read what is remembered. Nothing can be changed.
         if place.is_unsafe() && place.access != Access::Admin {
-            let call = place.call_with(r#"{"content":"Hi"}"#).token(&alice.token);
+            let body = match place.route {
+                "/v1/chat/completions" => r#"{"messages":[{"role":"user","content":"Hi"}]}"#,
+                _ => r#"{"content":"Hi"}"#,
+            };
+            let call = place.call_with(body).token(&alice.token);
             let signed = call.signed(&alice.key, world.clock.now());
             check(&world.send(signed).await, place.route);
         }

@@ -1,0 +1,114 @@
+//! The same runs for programs that speak OpenAI's protocol: an address and an API key are all that
+//! they need (<https://platform.openai.com/docs/api-reference/chat>).
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `request` | the body of a request → what is asked, and what this one request sets |
+//! | `messages` | the messages in it |
+//! | `chunks` | the events of a run as the chunks of a stream |
+//! | `completion` | the events of a run as one answer |
+//! | `begin` | what has to be known before the first byte of an answer leaves |
+//! | `usage` | tokens, as the protocol counts them |
+//! | `error` | failures, as the protocol words them |
+//! | `models` | who can be asked |
+
+mod begin;
+mod chunks;
+mod completion;
+pub(crate) mod error;
+mod messages;
+pub(crate) mod models;
+mod request;
+mod usage;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use futures_util::{StreamExt as _, stream};
+use http::HeaderMap;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use nexus_run::client::Delivery;
+use nexus_run::{Ask, NewRun, OnDisconnect};
+use tokio_util::sync::CancellationToken;
+
+use self::begin::Begun;
+use self::chunks::Chunks;
+use self::request::Asked;
+use crate::revocation::WhileAccepted;
+use crate::sse::EventStream;
+use crate::{ApiError, AppState, Caller, body, run_headers};
+
+/// The longest body, in bytes: programs send whole conversations, with images.
+pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// `POST /v1/chat/completions`
+pub(crate) async fn complete_chat(
+    State(state): State<AppState>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, ApiError> {
+    body::check_kind(request.headers())?;
+    let wishes = Wishes::read(request.headers())?;
+    let bytes = body::arrive(request, &state, MAX_BODY_BYTES).await?;
+    let Asked { mut turn, request } = request::read(&bytes)?;
+    drop(bytes);
+    turn.uses_stored_history = wishes.uses_stored_history;
+    let delivery = turn.delivery;
+
+    let created = state.orchestrator.clock.now().timestamp();
+    let cancel = CancellationToken::new();
+    let run = state.orchestrator.start(NewRun {
+        owner: caller.key,
+        ask: Ask::Client(Box::new(turn)),
+        request,
+        models: caller.models(),
+        explains: wishes.explains,
+        on_disconnect: OnDisconnect::Cancel,
+        cancel: cancel.clone(),
+    });
+    let gate = Arc::clone(&state.orchestrator.gate);
+    let run = WhileAccepted::new(run, gate, caller.credential.clone(), cancel);
+    let begun = Begun::wait(run, &state, caller.key).await?;
+    let mut headers = begun.headers(&state);
+    let events = stream::iter(begun.events).chain(begun.rest);
+    if let Delivery::Stream { with_usage } = delivery {
+        run_headers::mark_stream(&mut headers);
+        let view = Chunks::new(with_usage, created);
+        let chunks = EventStream::new(events, view, state.shutdown, state.grace);
+        return Ok((headers, Body::new(chunks)).into_response());
+    }
+    let answer = completion::collect(events, created).await?;
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok((headers, answer).into_response())
+}
+
+/// What the headers of a request ask for.
+#[derive(Clone, Copy, Debug)]
+struct Wishes {
+    uses_stored_history: bool,
+    explains: bool,
+}
+
+impl Wishes {
+    fn read(headers: &HeaderMap) -> Result<Self, ApiError> {
+        let choice = |name: &'static str, [no, yes]: [&'static str; 2]| {
+            let Some(value) = headers.get(name) else {
+                return Ok(false);
+            };
+            match value.as_bytes() {
+                value if value == no.as_bytes() => Ok(false),
+                value if value == yes.as_bytes() => Ok(true),
+                _ => {
+                    let message = format!("the header {name} must be {no} or {yes}");
+                    Err(ApiError::unprocessable("invalid_header", message).field(name))
+                }
+            }
+        };
+        Ok(Self {
+            uses_stored_history: choice("x-nexus-history", ["client", "server"])?,
+            explains: choice("x-nexus-explain", ["0", "1"])?,
+        })
+    }
+}

@@ -1,0 +1,94 @@
+//! What has to be known before the first byte of an answer leaves: whether it failed, and which model
+//! answers. So a failure that a program can do something about comes with its status.
+
+use futures_util::{Stream, StreamExt as _};
+use http::{HeaderMap, HeaderValue};
+use nexus_core::event::{Channel, RunStarted};
+use nexus_core::{Admission, PublicKey, RunEvent};
+
+use crate::{ApiError, AppState, run_headers};
+
+/// A run whose answer has begun.
+pub(super) struct Begun<S> {
+    started: RunStarted,
+    /// What came so far.
+    pub(super) events: Vec<RunEvent>,
+    /// What follows.
+    pub(super) rest: S,
+}
+
+impl<S: Stream<Item = RunEvent> + Unpin> Begun<S> {
+    /// Waits for the first word, or for the end.
+    ///
+    /// # Errors
+    /// When the run failed, or somebody asks who is no member.
+    pub(super) async fn wait(
+        mut run: S,
+        state: &AppState,
+        key: PublicKey,
+    ) -> Result<Self, ApiError> {
+        let mut started = None;
+        let mut events = Vec::new();
+        while let Some(event) = run.next().await {
+            let is_prelude = match &event {
+                RunEvent::Error { .. } => {
+                    end(run).await;
+                    return Err(event.into());
+                }
+                RunEvent::TextChunk {
+                    channel: Channel::Guidance,
+                    ..
+                } => {
+                    end(run).await;
+                    return Err(not_let_in(state, key).await);
+                }
+                RunEvent::RunStarted(first) => {
+                    started = Some(first.clone());
+                    true
+                }
+                RunEvent::Fallback(fallback) => {
+                    if let Some(started) = &mut started {
+                        started.model = Some(fallback.model.clone());
+                    }
+                    true
+                }
+                _ => false,
+            };
+            events.push(event);
+            if !is_prelude {
+                break;
+            }
+        }
+        Ok(Self {
+            started: started.ok_or_else(ApiError::unexplained)?,
+            events,
+            rest: run,
+        })
+    }
+
+    /// The run, the model that answers, and what of the request holds in another way.
+    pub(super) fn headers(&self, state: &AppState) -> HeaderMap {
+        let mut headers = run_headers::of_run(state, &self.started);
+        let adjusted: Vec<_> = self.started.notices.iter().map(|it| &*it.field).collect();
+        if !adjusted.is_empty()
+            && let Ok(adjusted) = HeaderValue::try_from(adjusted.join(", "))
+        {
+            headers.insert("x-nexus-adjusted", adjusted);
+        }
+        headers
+    }
+}
+
+/// A run that failed still has something to write down.
+async fn end(mut run: impl Stream<Item = RunEvent> + Unpin) {
+    while run.next().await.is_some() {}
+}
+
+async fn not_let_in(state: &AppState, key: PublicKey) -> ApiError {
+    match state.orchestrator.gate.admit(key).await {
+        Ok(Admission::Pending) => ApiError::pending(),
+        Ok(Admission::Disabled) => ApiError::disabled(),
+        Ok(Admission::Visitor | Admission::Member(_)) => ApiError::not_a_member(),
+        Err(error) => error.into(),
+    }
+}
