@@ -14,7 +14,7 @@
 //! | `observe` | what every answer carries, and the one log line of each request |
 //! | `routes` | the handlers |
 //! | `openai` | the same runs for programs that speak OpenAI's protocol |
-//! | `run_headers` | what the headers of an answer say about its run |
+//! | `run_headers` | what headers ask of a run, and say about it |
 //! | `revocation` | stops a stream whose credential was revoked |
 //! | `sse` | the events of a run, as bytes |
 //! | `web` | the page |

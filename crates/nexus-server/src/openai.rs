@@ -117,22 +117,13 @@ struct Wishes {
 
 impl Wishes {
     fn read(headers: &HeaderMap) -> Result<Self, ApiError> {
-        let choice = |name: &'static str, [no, yes]: [&'static str; 2]| {
-            let Some(value) = headers.get(name) else {
-                return Ok(false);
-            };
-            match value.as_bytes() {
-                value if value == no.as_bytes() => Ok(false),
-                value if value == yes.as_bytes() => Ok(true),
-                _ => {
-                    let message = format!("the header {name} must be {no} or {yes}");
-                    Err(ApiError::unprocessable("invalid_header", message).field(name))
-                }
-            }
-        };
         Ok(Self {
-            uses_stored_history: choice("x-nexus-history", ["client", "server"])?,
-            explains: choice("x-nexus-explain", ["0", "1"])?,
+            uses_stored_history: run_headers::choice(
+                headers,
+                "x-nexus-history",
+                ["client", "server"],
+            )?,
+            explains: run_headers::wants_explanation(headers)?,
         })
     }
 }
