@@ -7,6 +7,7 @@ use std::sync::Arc;
 use nexus_core::event::Usage;
 use serde_json::Value;
 
+use super::alike::{Alike, Place};
 use super::calls::Calls;
 use super::wire::{Choice, Frame, Piece};
 use crate::lenient::{First, Object};
@@ -17,6 +18,7 @@ use crate::{ChatRequest, Delta, Finish, FinishReason};
 /// What is known of an answer so far.
 #[derive(Debug)]
 pub(crate) struct Reader {
+    alike: Alike,
     calls: Calls,
     model_id: Option<Arc<str>>,
     usage: Option<Usage>,
@@ -26,6 +28,7 @@ pub(crate) struct Reader {
 impl Reader {
     pub(crate) fn new(request: &ChatRequest) -> Self {
         Self {
+            alike: Alike::default(),
             calls: Calls::new(request),
             model_id: None,
             usage: None,
@@ -37,7 +40,13 @@ impl Reader {
         match data.trim() {
             "" => Ok(Step::More),
             "[DONE]" => self.finish(out).map(|()| Step::Done),
-            data => self.read(data, out).map(|_| Step::More),
+            data => match self.alike.read(data) {
+                Some(piece) => {
+                    out.push_back(piece);
+                    Ok(Step::More)
+                }
+                None => self.read(data, out).map(|_| Step::More),
+            },
         }
     }
 
@@ -82,6 +91,7 @@ impl Reader {
         if self.model_id.is_none() && !model.0.is_empty() {
             self.model_id = Some(Arc::from(model.0));
         }
+        let mut says_more = !usage.is_null();
         self.note_usage(&usage);
         let Some(Choice {
             delta,
@@ -96,8 +106,12 @@ impl Reader {
         if let Some(reported) = Reported::read(&error) {
             return Err(Fault::Reported(reported));
         }
+        says_more |= !usage.is_null() || !finish_reason.0.is_empty();
         self.note_usage(&usage);
         if let Some(piece) = delta.0.or(message.0) {
+            if !says_more && let Some(place) = Place::of(&piece, json) {
+                self.alike.learn(json, place);
+            }
             self.read_piece(piece, out)?;
         }
         self.note_reason(&finish_reason.0)?;
@@ -188,3 +202,6 @@ impl Reader {
 fn first_filled<'a>(first: Cow<'a, str>, second: Cow<'a, str>) -> Cow<'a, str> {
     if first.is_empty() { second } else { first }
 }
+
+#[cfg(test)]
+mod tests;
