@@ -9,6 +9,7 @@ use nexus_core::event::{Channel, RunEvent, RunStarted, RunStatus};
 use nexus_core::{Admission, Clock, Message, Model, Overrides, PublicKey, RunId};
 use nexus_llm::LanguageModel;
 use nexus_store::Store;
+use tokio::join;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -84,8 +85,8 @@ impl Orchestrator {
             new.on_disconnect,
             new.cancel.clone(),
             &self.tasks,
-            |sender| {
-                let events = Emitter::new(run_id.clone(), sender);
+            |outlet| {
+                let events = Emitter::new(run_id.clone(), outlet);
                 finish_once(events, move |events| {
                     async move { this.run(run_id, new, events).await }.boxed()
                 })
@@ -125,11 +126,9 @@ impl Orchestrator {
         let permit = permit.await?;
 
         // No model is asked before the question is safe on disk.
-        let size = run.profile.history_context_size.value;
-        let ((), history) = tokio::try_join!(
-            self.store.append(&run.identity, run.human.clone()),
-            self.store.history(&run.identity, size, &run.run_id),
-        )?;
+        let (owner, size) = (&run.identity, run.profile.history_context_size.value);
+        let asked = self.store.append_and_recall(owner, run.human.clone(), size);
+        let history = asked.await?;
         events.stored(run.human.id.clone());
         events.emit(RunEvent::RunStarted(run.started())).await;
 
@@ -137,24 +136,43 @@ impl Orchestrator {
         let talk = self.converse(&run, history, &mut spent, events);
         let outcome = AssertUnwindSafe(talk).catch_unwind().await;
         // What was used is on record however the run ended.
-        for (model, count) in spent.by_model() {
-            permit.settle(&model.name, count).await;
+        let settle = async {
+            for (model, count) in spent.by_model() {
+                permit.settle(&model.name, count).await;
+            }
+        };
+        match outcome {
+            // Both at once: the store may write them in one go.
+            Ok(Ok(reply)) => {
+                let ((), stored) = join!(settle, self.append_reply(&run, &reply, events));
+                stored?;
+                conclude(reply, events).await
+            }
+            Ok(Err(error)) => {
+                settle.await;
+                Err(error)
+            }
+            Err(panic) => {
+                settle.await;
+                resume_unwind(panic)
+            }
         }
-        outcome.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// Asks the model, and carries out what it asks for, until it has said everything.
+    /// Asks the model, and carries out what it asks for, until it has said everything. Gives its
+    /// last reply, which is not stored yet.
     async fn converse(
         &self,
         run: &RunContext,
         history: Vec<Message>,
         spent: &mut Spent,
         events: &mut Emitter,
-    ) -> Result<RunStatus, RunError> {
+    ) -> Result<Reply, RunError> {
         let mut tools = self.tools.open(run).await;
         let mut chat = Arc::new(context::build(run, history, tools.specs()));
         let rounds = run.genesis.system().max_tool_iterations;
-        for round in 0..=rounds {
+        let mut round = 0;
+        loop {
             let span = tracing::debug_span!("llm.requests", round, model = %chat.model.name);
             let reply = generate(&*self.model, run, &chat, tools.deadline(), events)
                 .instrument(span)
@@ -163,27 +181,15 @@ impl Orchestrator {
                 spent.add(&reply.model, turn);
                 events.used(turn);
             }
+            if round == rounds || !reply.wants_tools() {
+                return Ok(reply);
+            }
             self.append_reply(run, &reply, events).await?;
-            match reply.ending {
-                Ending::Finished(_) if reply.tool_calls.is_empty() => {
-                    return Ok(RunStatus::Completed);
-                }
-                Ending::Finished(_) => {}
-                Ending::Cancelled => return Ok(RunStatus::Interrupted),
-                Ending::OutOfTime => return Ok(RunStatus::ToolLimit),
-                Ending::Broken(error) if reply.is_empty() => return Err(error.into()),
-                Ending::Broken(error) => {
-                    events.emit(RunError::from(error).to_event()).await;
-                    return Ok(RunStatus::Interrupted);
-                }
-            }
-            if round < rounds {
-                let results = tools.call_all(run, &reply.tool_calls, events).await;
-                self.append_results(run, &results, events).await?;
-                context::add_round(Arc::make_mut(&mut chat), reply, results);
-            }
+            let results = tools.call_all(run, &reply.tool_calls, events).await;
+            self.append_results(run, &results, events).await?;
+            context::add_round(Arc::make_mut(&mut chat), reply, results);
+            round += 1;
         }
-        Ok(RunStatus::ToolLimit)
     }
 
     /// Stores what the model said. Nothing is stored of a model that said nothing.
@@ -225,6 +231,22 @@ impl Orchestrator {
         self.store.append(&run.identity, message).await?;
         events.stored(id);
         Ok(())
+    }
+}
+
+/// How a run ended whose last reply this was.
+async fn conclude(reply: Reply, events: &mut Emitter) -> Result<RunStatus, RunError> {
+    let (is_empty, wants_tools) = (reply.is_empty(), reply.wants_tools());
+    match reply.ending {
+        Ending::Finished(_) if wants_tools => Ok(RunStatus::ToolLimit),
+        Ending::Finished(_) => Ok(RunStatus::Completed),
+        Ending::Cancelled => Ok(RunStatus::Interrupted),
+        Ending::OutOfTime => Ok(RunStatus::ToolLimit),
+        Ending::Broken(error) if is_empty => Err(error.into()),
+        Ending::Broken(error) => {
+            events.emit(RunError::from(error).to_event()).await;
+            Ok(RunStatus::Interrupted)
+        }
     }
 }
 
