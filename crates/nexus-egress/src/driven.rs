@@ -223,10 +223,19 @@ impl Body for AnswerBody {
             return body.poll_frame(cx);
         };
         let polled = lent.poll_frame(body, cx);
-        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
-            *loan = None;
+        match polled {
+            Poll::Ready(None) => {
+                // The connection is free: the pool hears of that before the reader asks anew.
+                *loan = None;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Ready(Some(Err(_))) => {
+                *loan = None;
+                polled
+            }
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => polled,
         }
-        polled
     }
 
     fn is_end_stream(&self) -> bool {
