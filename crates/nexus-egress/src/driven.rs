@@ -22,6 +22,10 @@ use hyper_util::rt::TokioExecutor;
 /// other tasks have theirs: the runtime may have asked for that.
 const MOVES: u32 = 16;
 
+/// How often the end of an answer is held back, so that the pool hears of the free connection before
+/// the reader can ask anew. Twice, as some look for the end once more than they wait for it.
+const HELD_BACK: u8 = 2;
+
 tokio::task_local! {
     /// What is being moved.
     static CURRENT: Weak<Driven>;
@@ -199,13 +203,18 @@ pub struct AnswerBody {
     // First, so that a connection that comes home knows that nobody wants the rest.
     body: Incoming,
     loan: Option<Loan>,
+    held_back: u8,
 }
 
 impl AnswerBody {
     /// `connection`: where it comes from, if nothing else comes from there at the same time.
     pub(crate) fn new(body: Incoming, connection: Option<Arc<Driven>>) -> Self {
         let loan = connection.filter(|_| !body.is_end_stream()).map(Loan::of);
-        Self { body, loan }
+        Self {
+            body,
+            loan,
+            held_back: 0,
+        }
     }
 }
 
@@ -217,25 +226,28 @@ impl Body for AnswerBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Self { body, loan } = self.get_mut();
-        let body = Pin::new(body);
-        let Some(lent) = loan else {
-            return body.poll_frame(cx);
-        };
-        let polled = lent.poll_frame(body, cx);
-        match polled {
-            Poll::Ready(None) => {
-                // The connection is free: the pool hears of that before the reader asks anew.
-                *loan = None;
-                cx.waker().wake_by_ref();
-                Poll::Pending
+        let this = self.get_mut();
+        let body = Pin::new(&mut this.body);
+        if let Some(loan) = &this.loan {
+            let polled = loan.poll_frame(body, cx);
+            match polled {
+                Poll::Ready(None) => {
+                    this.loan = None;
+                    this.held_back = HELD_BACK;
+                }
+                Poll::Ready(Some(Err(_))) => {
+                    this.loan = None;
+                    return polled;
+                }
+                Poll::Ready(Some(Ok(_))) | Poll::Pending => return polled,
             }
-            Poll::Ready(Some(Err(_))) => {
-                *loan = None;
-                polled
-            }
-            Poll::Ready(Some(Ok(_))) | Poll::Pending => polled,
         }
+        if this.held_back > 0 {
+            this.held_back -= 1;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Pin::new(&mut this.body).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
