@@ -11,16 +11,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client, Error as ClientError};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::addresses::{AddressRefused, AddressRules};
 use crate::connector::{Connector, Reuse};
+use crate::driven::{AnswerBody, Drivers};
 use crate::guard::{Guard, Lookup, SystemLookup};
 
 /// Many servers close idle connections after 30 s or more. Ours go first.
@@ -58,7 +58,7 @@ impl HttpClient {
             .https_or_http()
             .enable_all_versions()
             .wrap_connector(Guard::new(rules, lookup));
-        let client = Client::builder(TokioExecutor::new())
+        let client = Client::builder(Drivers)
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .http1_max_buf_size(HEAD_LIMIT)
@@ -73,12 +73,14 @@ impl HttpClient {
     pub async fn request(
         &self,
         request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, RequestError> {
+    ) -> Result<Response<AnswerBody>, RequestError> {
         let response = self.client.request(request).await.map_err(RequestError)?;
-        if let Some(reuse) = response.extensions().get::<Reuse>() {
-            reuse.note_an_answer();
-        }
-        Ok(response)
+        let reuse = response.extensions().get::<Reuse>();
+        reuse.inspect(|reuse| reuse.note_an_answer());
+        // A connection of HTTP/2 may carry more than this answer.
+        let is_alone = response.version() <= Version::HTTP_11;
+        let driven = reuse.filter(|_| is_alone).and_then(Reuse::driven);
+        Ok(response.map(|body| AnswerBody::new(body, driven)))
     }
 }
 

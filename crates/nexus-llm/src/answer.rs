@@ -278,4 +278,4 @@ where
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

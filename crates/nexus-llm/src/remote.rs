@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{Response, StatusCode, header};
-use hyper::body::Incoming;
 use nexus_core::catalog::{Credential, Endpoint, Protocol, Provider};
 use nexus_core::egress::PinnedKey;
+use nexus_egress::AnswerBody;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
@@ -102,7 +102,7 @@ impl Wire {
         &self,
         remote: &Remote<'_>,
         request: &ChatRequest,
-    ) -> Result<Answer<Incoming>, LlmError> {
+    ) -> Result<Answer<AnswerBody>, LlmError> {
         let clock = Clock {
             timers: self.timers.of(&request.model),
             started: Instant::now(),
@@ -122,7 +122,7 @@ impl Wire {
         remote: &Remote<'_>,
         request: &ChatRequest,
         clock: Clock,
-    ) -> Result<Answer<Incoming>, LlmError> {
+    ) -> Result<Answer<AnswerBody>, LlmError> {
         let key = remote.key()?;
         let is_automatic = &*request.model.id == AUTOMATIC;
         let model_id = if is_automatic {
@@ -182,7 +182,11 @@ impl Wire {
     }
 
     /// Sends a request; an answer that is not a success is an error.
-    async fn send(&self, remote: &Remote<'_>, call: &Call) -> Result<Response<Incoming>, LlmError> {
+    async fn send(
+        &self,
+        remote: &Remote<'_>,
+        call: &Call,
+    ) -> Result<Response<AnswerBody>, LlmError> {
         let sent = self.transport.send(call).await;
         let response = sent.map_err(|error| match error.refused_address() {
             Some(refused) => remote.failures.address_refused(refused.to_string()),
@@ -211,8 +215,8 @@ fn answer(
     remote: &Remote<'_>,
     request: &ChatRequest,
     clock: Clock,
-    response: Response<Incoming>,
-) -> Result<Answer<Incoming>, LlmError> {
+    response: Response<AnswerBody>,
+) -> Result<Answer<AnswerBody>, LlmError> {
     let (head, body) = response.into_parts();
     let failures = remote.failures.clone();
     let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());

@@ -40,6 +40,9 @@ use crate::{
 
 pub use self::open::OpenError;
 
+/// The longest history, in messages, that the thread that writes reads itself.
+const SHORT_HISTORY: u32 = 64;
+
 /// A store in one file, `nexus.db`, in a data folder.
 ///
 /// A write that was begun is finished even when its caller leaves. Dropping the store finishes what
@@ -218,10 +221,7 @@ impl IdentityStore for EmbeddedStore {
 #[async_trait]
 impl MessageStore for EmbeddedStore {
     async fn append(&self, owner: &Identity, message: Message) -> Result<(), StoreError> {
-        if message.owner_key != owner.public_key {
-            return Err(conflict(format!("the owner of message {}", message.id)));
-        }
-        let owner = (owner.public_key, owner.created_at);
+        let owner = whose(owner, &message)?;
         self.writer
             .write(move |file| write::append(file, owner, &message))
             .await
@@ -239,6 +239,30 @@ impl MessageStore for EmbeddedStore {
             .await
     }
 
+    /// In one job of the thread that writes: a reader would have to be woken, and to read again all
+    /// pages that were written since it read them last. A long history is left to the readers, so
+    /// that other writes need not wait for it.
+    async fn append_and_recall(
+        &self,
+        owner: &Identity,
+        message: Message,
+        limit: u32,
+    ) -> Result<Vec<Message>, StoreError> {
+        if limit > SHORT_HISTORY {
+            let run = message.run_id.clone();
+            let append = self.append(owner, message);
+            let ((), history) = tokio::try_join!(append, self.history(owner, limit, &run))?;
+            return Ok(history);
+        }
+        let owner = whose(owner, &message)?;
+        self.writer
+            .write(move |file| {
+                write::append(file, owner, &message)?;
+                read::history(file, owner.0, limit, &message.run_id)
+            })
+            .await
+    }
+
     async fn messages(
         &self,
         owner: &Identity,
@@ -250,6 +274,14 @@ impl MessageStore for EmbeddedStore {
             .read(move |file| read::messages(file, owner, limit, before))
             .await
     }
+}
+
+/// Whose message this is: the key, and when it was registered.
+fn whose(owner: &Identity, message: &Message) -> Result<(PublicKey, Timestamp), StoreError> {
+    if message.owner_key != owner.public_key {
+        return Err(conflict(format!("the owner of message {}", message.id)));
+    }
+    Ok((owner.public_key, owner.created_at))
 }
 
 #[async_trait]

@@ -156,6 +156,22 @@ pub trait MessageStore: Send + Sync {
         except: &RunId,
     ) -> Result<Vec<Message>, StoreError>;
 
+    /// Stores a message of `owner` and gives the [history](Self::history) outside its run, as the
+    /// two of them would. Where one fails, so does this, and the message may be stored.
+    async fn append_and_recall(
+        &self,
+        owner: &Identity,
+        message: Message,
+        limit: u32,
+    ) -> Result<Vec<Message>, StoreError> {
+        let run = message.run_id.clone();
+        let ((), history) = tokio::try_join!(
+            self.append(owner, message),
+            self.history(owner, limit, &run)
+        )?;
+        Ok(history)
+    }
+
     /// A page of all messages, newest first, older than `before`. Pages are stable: a message that
     /// arrives meanwhile moves none. A `limit` of 0 counts as 1.
     async fn messages(

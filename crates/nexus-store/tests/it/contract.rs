@@ -93,6 +93,7 @@ macro_rules! contract {
             messages: a_message_is_read_as_it_was_stored;
             messages: history_is_the_newest_of_people_and_models_in_order;
             messages: history_leaves_out_the_run_that_asks;
+            messages: a_message_is_stored_and_what_came_before_it_recalled_in_one_go;
             messages: pages_of_any_size_give_every_message_once;
             messages: a_page_stays_the_same_while_messages_arrive;
             messages: nobody_sees_the_messages_of_another;
