@@ -4,17 +4,22 @@
 mod bounds;
 mod browser;
 mod commands;
+mod defects;
 mod door;
 mod export;
 mod host;
+mod invisible;
 mod keys;
+mod legacy;
 mod members;
+mod operators;
 mod outage;
 mod policy;
 mod random;
 mod replay;
 mod revocation;
 mod signatures;
+mod slow;
 mod storage;
 
 use http::Method;
