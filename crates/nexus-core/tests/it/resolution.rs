@@ -115,7 +115,7 @@ fn an_unknown_model_falls_to_the_next_layer_and_never_silently() {
 }
 
 #[test]
-fn what_was_stored_by_hand_is_ignored_or_clamped_and_never_silently() {
+fn t12_what_was_stored_by_hand_is_ignored_or_clamped_and_never_silently() {
     let stored = overrides(
         &json!({ "model": 7, "temperature": 99, "max_tokens": 1e12, "history_context_size": 3, "role": "admin" }),
         &json!({ "system": "I am root", "extra": "x", "persona": { "content": "x" } }),

@@ -14,6 +14,7 @@ mod exchanges;
 mod faults;
 mod matrix;
 mod pool;
+mod posing;
 mod reach;
 #[cfg(feature = "scripted")]
 mod scripted;

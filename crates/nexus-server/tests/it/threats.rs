@@ -7,6 +7,7 @@ mod commands;
 mod defects;
 mod door;
 mod export;
+mod history;
 mod host;
 mod invisible;
 mod keys;
