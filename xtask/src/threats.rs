@@ -54,9 +54,9 @@ pub(crate) fn check(repository: &Repository) -> Result<Vec<Finding>> {
             let mut is_there = false;
             for (file, proven) in row.files.iter().zip(&mut proven) {
                 let text = repository.read(Path::new(file)).unwrap_or_default();
-                let is_here = spellings.iter().any(|it| text.contains(&**it));
-                is_there |= is_here;
-                *proven |= is_here;
+                let holds = spellings.iter().any(|it| text.contains(&**it));
+                is_there |= holds;
+                *proven |= holds;
             }
             if !is_there || !test.starts_with(&mark) {
                 let problem = format!("no file of this row has the test {test}");

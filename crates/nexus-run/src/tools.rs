@@ -199,7 +199,8 @@ async fn outcome(
 fn uncover(content: &mut String) {
     let count = text::strip_hidden(content);
     if count > 0 {
-        content.push_str(&format!("\n[{count} hidden characters were left out]"));
+        let note = format!("\n[{count} hidden characters were left out]");
+        content.push_str(&note);
     }
 }
 

@@ -131,12 +131,13 @@ fn with_a_name_more(body: &Value) -> Vec<Value> {
 }
 
 fn percent(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+    let bytes = text.bytes().map(|byte| format!("%{byte:02x}"));
+    bytes.collect::<Vec<_>>().concat()
 }
 
 /// Everything that somebody could have changed.
 async fn everything(world: &World, people: &[PublicKey]) -> String {
-    let mut all = String::new();
+    let mut all = Vec::new();
     for person in people {
         let identity = world.store.identity(*person).await.unwrap();
         let keys = world.store.api_keys(*person).await.unwrap();
@@ -145,12 +146,13 @@ async fn everything(world: &World, people: &[PublicKey]) -> String {
             Some(_) => world.stored(*person).await,
             None => Vec::new(),
         };
-        all += &format!("{identity:?} {keys:?} {sessions:?} {said:?}\n");
+        all.push(format!("{identity:?} {keys:?} {sessions:?} {said:?}"));
     }
     let template = world.store.template(nexus_core::Environment::Development);
     let template = template.await.unwrap().unwrap();
     let head = world.store.audit_head().await.unwrap();
-    all + &format!("{} {head:?}", template.version)
+    all.push(format!("{} {head:?}", template.version));
+    all.join("\n")
 }
 
 /// These read no body and have no parameter: what is sent to them is not looked at.
