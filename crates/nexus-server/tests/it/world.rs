@@ -240,8 +240,8 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut server = JoinSet::new();
-        let (routes, stop) = (router.clone(), shutdown.clone());
-        server.spawn(nexus_server::serve(listener, routes, setup.limits, stop));
+        let (app, stop) = (router.clone(), shutdown.clone());
+        server.spawn(nexus_server::serve(listener, app, setup.limits, stop));
         Self {
             address,
             orchestrator,
