@@ -49,7 +49,7 @@ pub use error::ApiError;
 pub use origins::Origins;
 pub use peer::TrustedProxies;
 pub use router::{Access, Route, router, routes};
-pub use serve::serve;
+pub use serve::{ConnectionLimits, serve};
 
 /// What every request can reach.
 #[derive(Clone)]
@@ -70,7 +70,12 @@ pub struct AppState {
     pub shutdown: CancellationToken,
     /// How long a stream may go on after that.
     pub grace: Duration,
+    /// How long the body of a request may take to arrive.
+    pub body_timeout: Duration,
 }
 
 /// How long open streams may usually go on when the server stops.
 pub const GRACE: Duration = Duration::from_secs(20);
+
+/// How long a body may usually take to arrive.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);

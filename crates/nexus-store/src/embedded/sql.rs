@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn history_and_pages_follow_the_owners_index() {
+    fn t33_history_and_pages_follow_the_owners_index() {
         assert!(plan(HISTORY).contains("USING INDEX messages_by_owner (owner_key=?)"));
         assert!(plan(MESSAGES).contains("USING INDEX messages_by_owner (owner_key=? AND seq<?)"));
     }

@@ -58,7 +58,13 @@ pub(crate) async fn run(shell: &Shell, arguments: Serve) -> Result<(), Failure> 
     tasks.spawn(Arc::clone(&orchestrator.limiter).keep_up(shutdown.clone()));
     let app = wire::app(settings, orchestrator, address, shutdown.clone());
     let router = nexus_server::router(app);
-    let mut server = pin!(nexus_server::serve(listener, router, shutdown.clone()));
+    let limits = nexus_server::ConnectionLimits::default();
+    let mut server = pin!(nexus_server::serve(
+        listener,
+        router,
+        limits,
+        shutdown.clone()
+    ));
     tokio::select! {
         () = &mut server => {}
         () = signals.next() => {}

@@ -23,6 +23,7 @@ mod program;
 mod provider;
 mod real_model;
 mod serve;
+mod shared_trust;
 mod sign_in;
 mod template;
 mod tools;
