@@ -78,6 +78,14 @@ pub trait AuditStore: Send + Sync {
     /// `limit` of 0 counts as 1.
     async fn audit(&self, after: u64, limit: u32) -> Result<AuditPage, StoreError>;
 
+    /// A page of those entries whose actor or target is `key`, as [`audit`](Self::audit) gives it.
+    async fn audit_about(
+        &self,
+        key: PublicKey,
+        after: u64,
+        limit: u32,
+    ) -> Result<AuditPage, StoreError>;
+
     /// Where the chain ends. `None`: it is empty.
     async fn audit_head(&self) -> Result<Option<AuditHead>, StoreError>;
 }

@@ -105,6 +105,9 @@ pub struct Erased {
     pub usage: u64,
     /// What was counted against its limits.
     pub counters: u64,
+    /// The identity was disabled, and its key stays so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stays_disabled: bool,
 }
 
 /// How many identities there are.

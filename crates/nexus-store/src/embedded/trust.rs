@@ -104,6 +104,17 @@ impl AuditStore for EmbeddedStore {
             .await
     }
 
+    async fn audit_about(
+        &self,
+        key: PublicKey,
+        after: u64,
+        limit: u32,
+    ) -> Result<AuditPage, StoreError> {
+        self.readers
+            .read(move |file| work::audit_about(file, key, after, limit))
+            .await
+    }
+
     async fn audit_head(&self) -> Result<Option<AuditHead>, StoreError> {
         self.readers.read(work::audit_head).await
     }

@@ -1,5 +1,6 @@
 //! The traits for trust, on a database.
 
+mod audit;
 pub(super) mod documents;
 mod work;
 
@@ -88,6 +89,16 @@ impl AuditStore for MongoStore {
 
     async fn audit(&self, after: u64, limit: u32) -> Result<AuditPage, StoreError> {
         self.call(async move |data, _| data.audit(after, limit).await)
+            .await
+    }
+
+    async fn audit_about(
+        &self,
+        key: PublicKey,
+        after: u64,
+        limit: u32,
+    ) -> Result<AuditPage, StoreError> {
+        self.call(async move |data, _| data.audit_about(key, after, limit).await)
             .await
     }
 

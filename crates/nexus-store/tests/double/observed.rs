@@ -75,6 +75,7 @@ observe! {
         write_identity(identity: &Identity, write: IdentityWrite) -> Identity;
         write_override(identity: &Identity, write: &OverrideWrite) -> Identity;
         erase_identity(key: PublicKey) -> Erased;
+        leave(key: PublicKey, at: Timestamp) -> Erased;
     }
     MessageStore {
         append(owner: &Identity, message: Message) -> ();
@@ -105,6 +106,7 @@ observe! {
     AuditStore {
         append_audit(new: NewAudit) -> AuditEntry;
         audit(after: u64, limit: u32) -> AuditPage;
+        audit_about(key: PublicKey, after: u64, limit: u32) -> AuditPage;
         audit_head() -> Option<AuditHead>;
     }
     UsageStore {

@@ -265,6 +265,18 @@ pub(super) fn audit(
     Ok(AuditPage { entries, has_more })
 }
 
+pub(super) fn audit_about(
+    connection: &Connection,
+    key: PublicKey,
+    after: u64,
+    limit: u32,
+) -> Result<AuditPage, StoreError> {
+    let parameters = (key.to_string(), number(after), one_more(limit));
+    let entries = all(connection, sql::AUDIT_ABOUT, parameters, rows::audit)?;
+    let (entries, has_more) = page(entries, limit);
+    Ok(AuditPage { entries, has_more })
+}
+
 pub(super) fn audit_head(connection: &Connection) -> Result<Option<AuditHead>, StoreError> {
     one(connection, sql::AUDIT_HEAD, [], rows::audit_head)
 }
@@ -284,6 +296,7 @@ pub(super) fn add_usage(
         number(count.cached_input_tokens),
         number(count.reasoning_tokens),
         number(count.cost_micros),
+        number(count.estimated_runs),
     );
     match execute(connection, sql::ADD_USAGE, parameters)? {
         0 => Err(gone(key.owner)),

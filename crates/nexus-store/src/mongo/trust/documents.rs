@@ -159,7 +159,7 @@ pub(in crate::mongo) fn from_secret(secret: &InstallationSecret) -> Document {
 }
 
 /// The numbers of a count, by the names of their fields.
-pub(in crate::mongo) const fn counts(count: &UsageCount) -> [(&'static str, u64); 6] {
+pub(in crate::mongo) const fn counts(count: &UsageCount) -> [(&'static str, u64); 7] {
     [
         ("runs", count.runs),
         ("input_tokens", count.input_tokens),
@@ -167,6 +167,7 @@ pub(in crate::mongo) const fn counts(count: &UsageCount) -> [(&'static str, u64)
         ("cached_input_tokens", count.cached_input_tokens),
         ("reasoning_tokens", count.reasoning_tokens),
         ("cost_micros", count.cost_micros),
+        ("estimated_runs", count.estimated_runs),
     ]
 }
 
@@ -191,6 +192,8 @@ pub(in crate::mongo) fn usage(
             cached_input_tokens: read.count("cached_input_tokens")?,
             reasoning_tokens: read.count("reasoning_tokens")?,
             cost_micros: read.count("cost_micros")?,
+            // What was stored before does not tell.
+            estimated_runs: read.optional_count("estimated_runs")?.unwrap_or(0),
         },
     })
 }

@@ -82,6 +82,7 @@ async fn no_request_walks_through_a_collection_or_sorts() {
         "remove sessions",
         "remove usage",
         "update api_keys",
+        "update identities",
         "update sessions",
     ];
     assert_eq!(seen, expected.map(str::to_owned).into());
@@ -157,6 +158,7 @@ async fn every_request(store: &dyn Store) {
     store.facts().await.unwrap();
     store.ping().await.unwrap();
     store.erase_identity(key(7)).await.unwrap();
+    store.leave(key(7), at(1)).await.unwrap();
     let late = message(&owner, Role::Ai, "late");
     store.append(&owner, late).await.unwrap_err();
 }
@@ -204,6 +206,8 @@ async fn every_request_about_trust(store: &dyn Store, owner: &mut Identity) {
         store.append_audit(audit(me)).await.unwrap();
     }
     assert_eq!(store.audit(2, 3).await.unwrap().entries.len(), 3);
+    let page = store.audit_about(me, 2, 3).await.unwrap();
+    assert_eq!(page.entries.len(), 3);
     store.audit_head().await.unwrap();
 
     let day = |number: u64| format!("2026-01-{:02}", number + 1);
