@@ -6,6 +6,7 @@
 
 mod exchange;
 mod permit;
+mod unsettled;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,8 @@ use chrono::{NaiveDate, TimeDelta};
 use nexus_core::limits::{AddressBlock, Ledger, Period, Spending, Windows};
 use nexus_core::{Clock, Limit, LimitReached, Limits, PublicKey, Timestamp, UsageCount, UsageKey};
 use nexus_store::{Store, StoreError};
+
+use self::unsettled::Unsettled;
 
 pub use permit::Permit;
 
@@ -42,6 +45,7 @@ pub struct Limiter {
     identities: Mutex<Windows<PublicKey>>,
     addresses: Mutex<Windows<AddressBlock>>,
     people: Mutex<HashMap<PublicKey, Person>>,
+    unsettled: Unsettled,
 }
 
 /// Somebody who runs something, or did so lately.
@@ -75,6 +79,7 @@ impl Limiter {
             identities: Mutex::new(Windows::new(MOST_IDENTITIES)),
             addresses: Mutex::new(Windows::new(MOST_ADDRESSES)),
             people: Mutex::default(),
+            unsettled: Unsettled::default(),
         }
     }
 
@@ -164,6 +169,10 @@ impl Limiter {
     /// Reads what a person who is in memory has spent on this day. What cannot be read is counted
     /// from here on.
     async fn read_ledger(&self, owner: PublicKey, day: NaiveDate) {
+        // The store does not know all of it yet.
+        if self.unsettled.is_of(owner) {
+            return;
+        }
         let begun = {
             let people = lock(&self.people);
             let ledger = people.get(&owner).map(|person| &person.ledger);
@@ -190,7 +199,8 @@ impl Limiter {
         }
     }
 
-    /// Stores what a run used, and counts it. A person who was erased meanwhile leaves no count.
+    /// Stores what a run used, now or as soon as the store can, and counts it. A person who was
+    /// erased meanwhile leaves no count.
     async fn settle(&self, permit: &Permit, model: &str, count: UsageCount) {
         let spent = Spending::from(count);
         self.with_ledger(permit, |person| person.ledger.begin_settling());
@@ -199,17 +209,9 @@ impl Limiter {
             day: permit.day,
             model: model.to_owned(),
         };
-        match self.store.add_usage(key, count).await {
+        match self.store.add_usage(key.clone(), count).await {
             Ok(()) | Err(StoreError::Conflict { .. }) => {}
-            Err(error) => tracing::error!(
-                %error,
-                owner = %permit.owner,
-                model,
-                input_tokens = count.input_tokens,
-                output_tokens = count.output_tokens,
-                cost_micros = count.cost_micros,
-                "what a run used could not be stored"
-            ),
+            Err(error) => self.keep(key, count, &error),
         }
         self.with_ledger(permit, |person| person.ledger.settle(spent));
         let now = self.clock.now();

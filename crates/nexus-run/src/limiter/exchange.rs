@@ -63,9 +63,11 @@ impl Limiter {
         }
     }
 
-    /// Tells what was admitted here since the last time, learns what others admitted, and reads
+    /// Stores what could not be stored, tells what was admitted here since the last time, learns what others admitted, and reads
     /// again what the people who are active have spent today.
     pub async fn exchange(&self) {
+        // The next failure is the next one's news.
+        _ = self.settle_rest().await;
         let now = self.clock.now();
         tokio::join!(
             self.exchange_windows(&self.identities, now),

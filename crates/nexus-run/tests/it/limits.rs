@@ -396,3 +396,55 @@ async fn a_store_that_does_not_answer_stops_no_counting() {
             .is_ok()
     );
 }
+
+#[tokio::test]
+async fn usage_that_cannot_be_stored_is_stored_later_once_and_counts_meanwhile() {
+    let turns = (0..3).map(|_| says("Hi.").usage(used(100, 20)));
+    let world = world(json!({ "daily_tokens": 240 }), turns).await;
+    let limiter = &world.orchestrator.limiter;
+    world.store.fail(Fault::AddUsage);
+    for _ in 0..2 {
+        let events = world.ask(ALICE, "Hello").await;
+        assert_eq!(finished(&events).status, RunStatus::Completed);
+        limiter.exchange().await;
+    }
+    assert_eq!(usage(&world, ALICE).await, []);
+    assert!(limiter.settle_rest().await.is_err());
+    let (limit, _) = refusal(&world.ask(ALICE, "Hello").await);
+    assert_eq!(limit, "limits.identity.daily_tokens");
+    world.store.heal();
+    for _ in 0..2 {
+        limiter.exchange().await;
+        let rows = usage(&world, ALICE).await;
+        assert_eq!((rows[0].2.runs, rows[0].2.input_tokens), (2, 200));
+    }
+}
+
+#[tokio::test]
+async fn usage_that_waits_is_stored_before_the_program_ends_and_not_for_who_is_gone() {
+    let turns = (0..2).map(|_| says("Hi.").usage(used(100, 20)));
+    let world = world(json!({}), turns).await;
+    world.store.fail(Fault::AddUsage);
+    for owner in [BOB, ALICE] {
+        world.ask(owner, "Hello").await;
+    }
+    world.store.erase_identity(BOB).await.unwrap();
+    let limiter = &world.orchestrator.limiter;
+    // The first attempt fails, and the store is back for the second.
+    tokio::join!(limiter.finish(), async { world.store.heal() });
+    assert_eq!(usage(&world, ALICE).await[0].2.runs, 1);
+    assert_eq!(usage(&world, BOB).await, []);
+    assert!(limiter.settle_rest().await.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_stored_tells_how_many_runs_are_estimates() {
+    let turns = [says("Hi.").usage(used(100, 20)), says("Hi.")];
+    let world = world(json!({}), turns).await;
+    for expected in [0, 1] {
+        world.ask(ALICE, "Hello").await;
+        let rows = usage(&world, ALICE).await;
+        assert_eq!(rows[0].2.estimated_runs, expected);
+    }
+    assert_eq!(usage(&world, ALICE).await[0].2.runs, 2);
+}

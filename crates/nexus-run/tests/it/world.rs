@@ -295,6 +295,7 @@ pub(crate) struct Watch {
 pub(crate) enum Fault {
     Identity,
     Usage,
+    AddUsage,
     History,
     Panic,
 }
@@ -331,6 +332,10 @@ impl Watch {
     pub(crate) fn fail(&self, fault: Fault) {
         *self.failing.lock().unwrap() = Some(fault);
     }
+
+    pub(crate) fn heal(&self) {
+        *self.failing.lock().unwrap() = None;
+    }
 }
 
 impl Observer for Watch {
@@ -353,6 +358,7 @@ impl Observer for Watch {
                 self.usage_reads.fetch_add(1, Ordering::SeqCst);
                 failing == Some(Fault::Usage)
             }
+            "add_usage" => failing == Some(Fault::AddUsage),
             "history" => {
                 assert_ne!(failing, Some(Fault::Panic), "told to panic");
                 failing == Some(Fault::History)
