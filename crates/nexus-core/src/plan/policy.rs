@@ -79,7 +79,10 @@ pub fn policy_changes(before: &Genesis, after: &Genesis) -> Vec<PolicyChange> {
     let commands = CommandName::ALL.iter();
     changes.extend(commands.filter_map(|command| {
         let command = *command;
-        match (before.needs_signature(command), after.needs_signature(command)) {
+        match (
+            before.needs_signature(command),
+            after.needs_signature(command),
+        ) {
             (false, true) => Some(PolicyChange::SignatureNeeded { command }),
             (true, false) => Some(PolicyChange::SignatureNotNeeded { command }),
             _ => None,

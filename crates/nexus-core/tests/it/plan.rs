@@ -112,8 +112,20 @@ fn rules_that_come_and_go_are_told_and_the_built_in_ones_do_not_go() {
         let told = changes.iter().map(ToString::to_string);
         told.collect::<Vec<_>>().join("\n")
     };
-    assert_snapshot!(rules(&strict, &loose), @"");
-    assert_snapshot!(rules(&loose, &strict), @"");
+    assert_snapshot!(rules(&strict, &loose), @r"
+    config.temperature: people may not change it any more; the template does not list it in ui.editable_fields
+    config.max_tokens: people may not change it any more; the template does not list it in ui.editable_fields
+    prompts.system: people may change it from then on
+    key.list: needs a signature
+    export: needs no signature any more
+    ");
+    assert_snapshot!(rules(&loose, &strict), @r"
+    config.temperature: people may change it from then on
+    config.max_tokens: people may change it from then on
+    prompts.system: people may not change it any more; the template says editable: false for this prompt
+    key.list: needs no signature any more
+    export: needs a signature
+    ");
     assert_eq!(rules(&strict, &strict), "");
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::{BoxError, Json};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::{BoxError, Json};
 use futures_util::StreamExt as _;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use nexus_core::Command;

@@ -287,7 +287,10 @@ async fn versions_come_in_pages() {
     let mut seen = Vec::new();
     let mut path = format!("{PATH}/versions");
     loop {
-        let page = world.send(Call::get(&path).token(&admin.token)).await.json();
+        let page = world
+            .send(Call::get(&path).token(&admin.token))
+            .await
+            .json();
         let versions = page["versions"].as_array().unwrap().iter();
         seen.extend(versions.map(|it| it["version"].as_u64().unwrap()));
         let Some(before) = page["next_before"].as_u64() else {

@@ -303,7 +303,7 @@ fn an_admin_token_reaches_the_template_and_another_does_not() {
 
     let minted = home.run(&["identity", "token", &key, "--admin"]);
     assert!(
-        minted.err.contains("can change the template"),
+        minted.err.contains("can also change the template"),
         "{minted:#?}"
     );
     let admin = minted.out.trim();

@@ -119,7 +119,13 @@ async fn a_bundle_is_whole_signed_and_has_nothing_of_anybody_else() {
         assert!(answer.body.contains(own), "{own}: {}", answer.body);
     }
     let foreign = bob.address().to_string();
-    for other in ["of bob", &foreign, &foreign[2..], "digest", &alice.token[4..]] {
+    for other in [
+        "of bob",
+        &foreign,
+        &foreign[2..],
+        "digest",
+        &alice.token[4..],
+    ] {
         assert!(!answer.body.contains(other), "{other}");
     }
     // Whoever else exports gets a bundle by the same signer.
