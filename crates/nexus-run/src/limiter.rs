@@ -6,6 +6,7 @@
 
 mod exchange;
 mod permit;
+mod running;
 mod unsettled;
 
 use std::collections::HashMap;
@@ -13,9 +14,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{NaiveDate, TimeDelta};
 use nexus_core::limits::{AddressBlock, Ledger, Period, Spending, Windows};
-use nexus_core::{Clock, Limit, LimitReached, Limits, PublicKey, Timestamp, UsageCount, UsageKey};
+use nexus_core::{
+    Clock, Limit, LimitReached, Limits, NodeId, PublicKey, Timestamp, UsageCount, UsageKey,
+};
 use nexus_store::{Store, StoreError};
 
+use self::running::Told;
 use self::unsettled::Unsettled;
 
 pub use permit::Permit;
@@ -42,6 +46,8 @@ pub struct Limiter {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     sharing: Sharing,
+    /// What the others know this one by.
+    node: NodeId,
     identities: Mutex<Windows<PublicKey>>,
     addresses: Mutex<Windows<AddressBlock>>,
     people: Mutex<HashMap<PublicKey, Person>>,
@@ -51,6 +57,8 @@ pub struct Limiter {
 /// Somebody who runs something, or did so lately.
 struct Person {
     running: u64,
+    /// `None`: the other nodes were not told of this person, and did not tell.
+    told: Option<Told>,
     ledger: Ledger,
     last_used: Timestamp,
     /// Since the ledger was last read again.
@@ -73,6 +81,7 @@ impl Limiter {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, sharing: Sharing) -> Self {
         Self {
+            node: NodeId::new(clock.now()),
             store,
             clock,
             sharing,
@@ -145,10 +154,14 @@ impl Limiter {
         if let Some(quota) = limits.get(Limit::Tokens) {
             lock(&self.identities).look(Limit::Tokens, owner, quota, now)?;
         }
+        let most = limits.get(Limit::ConcurrentRuns);
+        if let Some(most) = most {
+            self.make_sure(owner, most, now).await;
+        }
         let mut people = lock(&self.people);
         let person = Person::of(&mut people, owner, now);
-        if let Some(most) = limits.get(Limit::ConcurrentRuns)
-            && person.running >= most
+        if let Some(most) = most
+            && person.running_anywhere(now) >= most
         {
             let limit = Limit::ConcurrentRuns;
             return Err(LimitReached::until_something_ends(limit, most));
@@ -246,6 +259,7 @@ impl Person {
         let day: NaiveDate = now.date_naive();
         let person = people.entry(key).or_insert_with(|| Self {
             running: 0,
+            told: None,
             ledger: Ledger::new(day),
             last_used: now,
             is_touched: true,

@@ -8,7 +8,7 @@ use nexus_core::{
     Usage, UsageCount, UsageKey,
 };
 
-use crate::{AuditPage, Counter, StoreError};
+use crate::{AuditPage, Counter, Running, StoreError};
 
 /// Keys for programs.
 #[async_trait]
@@ -120,4 +120,8 @@ pub trait CounterStore: Send + Sync {
         by: u64,
         at: Timestamp,
     ) -> Result<u64, StoreError>;
+
+    /// Tells how many runs of somebody are under way on a node, and gives how many are on all other
+    /// nodes whose word still holds.
+    async fn tell_running(&self, running: Running, at: Timestamp) -> Result<u64, StoreError>;
 }

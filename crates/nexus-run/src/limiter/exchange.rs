@@ -15,7 +15,7 @@ use super::{IDLE, Limiter, Sharing, lock};
 /// How often nodes talk.
 const PERIOD: Duration = Duration::from_secs(1);
 /// How many counters are asked at the same time.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 
 /// Whom a limit is for.
 trait Subject: Copy + Eq + Hash {
@@ -72,6 +72,7 @@ impl Limiter {
         tokio::join!(
             self.exchange_windows(&self.identities, now),
             self.exchange_windows(&self.addresses, now),
+            self.exchange_running(now),
             self.read_ledgers(now),
         );
     }

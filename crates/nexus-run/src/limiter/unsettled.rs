@@ -31,7 +31,9 @@ pub(super) struct Unsettled {
 
 impl Unsettled {
     pub(super) fn is_of(&self, owner: PublicKey) -> bool {
-        lock(&self.waiting).iter().any(|(key, _)| key.owner == owner)
+        lock(&self.waiting)
+            .iter()
+            .any(|(key, _)| key.owner == owner)
     }
 }
 

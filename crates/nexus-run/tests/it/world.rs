@@ -354,7 +354,7 @@ impl Observer for Watch {
                 self.api_key_reads.fetch_add(1, Ordering::SeqCst);
                 false
             }
-            "usage" | "add_to_counter" => {
+            "usage" | "add_to_counter" | "tell_running" => {
                 self.usage_reads.fetch_add(1, Ordering::SeqCst);
                 failing == Some(Fault::Usage)
             }

@@ -15,7 +15,7 @@ use super::EmbeddedStore;
 use super::fault::conflict;
 use crate::{
     ApiKeyStore, AuditPage, AuditStore, Counter, CounterStore, InstallationStore, NonceStore,
-    StoreError, UsageStore,
+    Running, StoreError, UsageStore,
 };
 
 #[async_trait]
@@ -150,6 +150,12 @@ impl CounterStore for EmbeddedStore {
     ) -> Result<u64, StoreError> {
         self.writer
             .write(move |file| work::add_to_counter(file, counter, by, at))
+            .await
+    }
+
+    async fn tell_running(&self, running: Running, at: Timestamp) -> Result<u64, StoreError> {
+        self.writer
+            .write(move |file| work::tell_running(file, &running, at))
             .await
     }
 }

@@ -110,7 +110,11 @@ pub(super) fn erase_identity(
         Ok(id.map(Subject::ApiKey))
     })?;
     let kept = match left_at {
-        Some(at) => execute(connection, sql::KEEP_DISABLED, (&key, at.timestamp_millis()))?,
+        Some(at) => execute(
+            connection,
+            sql::KEEP_DISABLED,
+            (&key, at.timestamp_millis()),
+        )?,
         None => 0,
     };
     let identities = match kept {
@@ -122,7 +126,8 @@ pub(super) fn erase_identity(
         sessions: sessions.len() as u64,
         api_keys: api_keys.len() as u64,
         usage: execute(connection, sql::trust::ERASE_USAGE, [&key])?,
-        counters: execute(connection, sql::trust::ERASE_COUNTERS, [&key])?,
+        counters: execute(connection, sql::trust::ERASE_COUNTERS, [&key])?
+            + execute(connection, sql::trust::ERASE_RUNNING, [&key])?,
         identities,
         stays_disabled: kept > 0,
     };

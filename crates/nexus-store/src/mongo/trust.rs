@@ -16,7 +16,7 @@ use super::MongoStore;
 use super::fault::conflict;
 use crate::{
     ApiKeyStore, AuditPage, AuditStore, Counter, CounterStore, InstallationStore, NonceStore,
-    StoreError, UsageStore,
+    Running, StoreError, UsageStore,
 };
 
 #[async_trait]
@@ -135,6 +135,11 @@ impl CounterStore for MongoStore {
         _at: Timestamp,
     ) -> Result<u64, StoreError> {
         self.call(async move |data, _| data.add_to_counter(counter, by).await)
+            .await
+    }
+
+    async fn tell_running(&self, running: Running, _at: Timestamp) -> Result<u64, StoreError> {
+        self.call(async move |data, _| data.tell_running(&running).await)
             .await
     }
 }

@@ -12,8 +12,8 @@ use nexus_core::{
 use nexus_store::{
     ApiKeyStore, AuditPage, AuditStore, ConfigStore, Counter, CounterStore, Created, Cursor,
     EmbeddedStore, Erased, Freshness, IdentityPage, IdentityStore, InstallationStore, MessagePage,
-    MessageStore, NewTemplate, NonceStore, SessionStore, StandingCounts, Store, StoreError,
-    StoreFacts, StoredTemplate, TemplateVersion, UsageStore,
+    MessageStore, NewTemplate, NonceStore, Running, SessionStore, StandingCounts, Store,
+    StoreError, StoreFacts, StoredTemplate, TemplateVersion, UsageStore,
 };
 use tokio::sync::watch;
 
@@ -114,6 +114,7 @@ observe! {
         usage(owner: PublicKey, from: NaiveDate, to: NaiveDate) -> Vec<Usage>;
     }
     CounterStore {
+        tell_running(running: Running, at: Timestamp) -> u64;
         add_to_counter(counter: Counter, by: u64, at: Timestamp) -> u64;
     }
 }

@@ -74,6 +74,7 @@ macro_rules! contract {
             changes: what_another_process_wrote_is_read_at_once;
             changes: a_store_says_what_it_is;
             counters: parallel_adds_are_exact_and_each_sees_another_total;
+            counters: runs_are_told_to_other_nodes_and_forgotten_when_a_node_is_silent;
             counters: a_total_stays_at_the_largest_number;
             erasure: nothing_of_an_erased_identity_is_left_but_the_audit;
             erasure: whoever_is_disabled_may_leave_and_does_not_come_back;

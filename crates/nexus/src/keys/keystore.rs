@@ -359,7 +359,11 @@ mod tests {
             ("dklen", json!(64), KeystoreError::Unknown),
             ("salt", json!("zz"), KeystoreError::Form),
         ] {
-            let text = changed(PUBLISHED_PBKDF2, &format!("/crypto/kdfparams/{name}"), value);
+            let text = changed(
+                PUBLISHED_PBKDF2,
+                &format!("/crypto/kdfparams/{name}"),
+                value,
+            );
             let error = open(&text, &"testpassword".into()).unwrap_err();
             assert_eq!(error, expected, "{name}");
         }

@@ -121,6 +121,17 @@ pub(in crate::embedded) const FORGET_COUNTERS: &str = "
     DELETE FROM counters
     WHERE id IN (SELECT id FROM counters WHERE expires_at < ?1 LIMIT 16)";
 
+pub(in crate::embedded) const FORGET_RUNNING: &str =
+    "DELETE FROM running WHERE owner_key = ?1 AND (node = ?2 OR expires_at <= ?3)";
+
+pub(in crate::embedded) const ADD_RUNNING: &str =
+    "INSERT INTO running (owner_key, node, runs, expires_at) VALUES (?1, ?2, ?3, ?4)";
+
+pub(in crate::embedded) const RUNNING_ELSEWHERE: &str =
+    "SELECT coalesce(sum(runs), 0) FROM running WHERE owner_key = ?1 AND node <> ?2";
+
+pub(in crate::embedded) const ERASE_RUNNING: &str = "DELETE FROM running WHERE owner_key = ?1";
+
 pub(in crate::embedded) const ERASE_API_KEYS: &str =
     "DELETE FROM api_keys WHERE owner_key = ?1 RETURNING id";
 
@@ -129,7 +140,7 @@ pub(in crate::embedded) const ERASE_USAGE: &str = "DELETE FROM usage WHERE owner
 pub(in crate::embedded) const ERASE_COUNTERS: &str = "DELETE FROM counters WHERE owner_key = ?1";
 
 #[cfg(test)]
-pub(super) const REQUEST_PATH: [&str; 29] = [
+pub(super) const REQUEST_PATH: [&str; 33] = [
     SESSIONS,
     SESSION_DIGESTS,
     REVOKE_SESSION,
@@ -156,6 +167,10 @@ pub(super) const REQUEST_PATH: [&str; 29] = [
     USAGE,
     ADD_TO_COUNTER,
     FORGET_COUNTERS,
+    FORGET_RUNNING,
+    ADD_RUNNING,
+    RUNNING_ELSEWHERE,
+    ERASE_RUNNING,
     ERASE_API_KEYS,
     ERASE_USAGE,
     ERASE_COUNTERS,

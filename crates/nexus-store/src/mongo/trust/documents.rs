@@ -1,11 +1,13 @@
 //! From values to documents, and back.
 
+use std::fmt::Display;
+
 use chrono::NaiveDate;
 use mongodb::bson::raw::RawDocument;
 use mongodb::bson::{Document, doc};
 use nexus_core::auth::InstallationSecret;
 use nexus_core::{
-    ApiKey, ApiScope, AuditEntry, AuditHead, Label, NonceId, PublicKey, Timestamp, Usage,
+    ApiKey, ApiScope, AuditEntry, AuditHead, Label, NodeId, NonceId, PublicKey, Timestamp, Usage,
     UsageCount, UsageKey,
 };
 
@@ -196,4 +198,33 @@ pub(in crate::mongo) fn usage(
             estimated_runs: read.optional_count("estimated_runs")?.unwrap_or(0),
         },
     })
+}
+
+/// The runs of one person on all nodes but this one.
+pub(in crate::mongo) fn running_elsewhere(
+    document: &RawDocument,
+    node: &NodeId,
+) -> Result<u64, StoreError> {
+    let corrupt = |error: &dyn Display| StoreError::Corrupt {
+        what: "what is under way".to_owned(),
+        reason: error.to_string(),
+    };
+    let nodes = document
+        .get_array("nodes")
+        .map_err(|error| corrupt(&error))?;
+    let mut elsewhere = 0_u64;
+    for told in nodes {
+        let told = told.map_err(|error| corrupt(&error))?;
+        let Some(told) = told.as_document() else {
+            continue;
+        };
+        let read = Read {
+            document: told,
+            what: &"what is under way",
+        };
+        if read.text("node")? != node.as_str() {
+            elsewhere = elsewhere.saturating_add(read.count("runs")?);
+        }
+    }
+    Ok(elsewhere)
 }

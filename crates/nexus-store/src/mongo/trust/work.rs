@@ -7,19 +7,19 @@ use mongodb::bson::{Bson, Document, doc};
 use mongodb::{ClientSession, Collection, bson::RawDocumentBuf};
 use nexus_core::auth::InstallationSecret;
 use nexus_core::{
-    ApiKey, ApiKeyId, Identity, IdentityWrite, NonceId, PublicKey,
-    Session, SessionId, Standing, Timestamp, TokenDigest, Usage, UsageCount, UsageKey,
+    ApiKey, ApiKeyId, Identity, IdentityWrite, NonceId, PublicKey, Session, SessionId, Standing,
+    Timestamp, TokenDigest, Usage, UsageCount, UsageKey,
 };
 
 use super::documents as trusted;
 use crate::mongo::changes::Changes;
 use crate::mongo::data::{AS_IT_IS_NOW, Data};
 use crate::mongo::documents::{self, binary, moment, session_id};
+use crate::mongo::erase::remove;
 use crate::mongo::fault::{conflict, is_duplicate};
 use crate::mongo::read::{Query, one_more, page};
-use crate::mongo::erase::remove;
 use crate::mongo::write::{added_once, gone, number, raw, this_life};
-use crate::{Counter, IdentityPage, StandingCounts, StoreError};
+use crate::{Counter, IdentityPage, Running, StandingCounts, StoreError};
 
 impl Data {
     pub(in crate::mongo) async fn sessions(
@@ -321,6 +321,38 @@ impl Data {
         let after = upsert(&self.counters, &mut session, &place, doc! {"$set": set}).await?;
         documents::total(&after)
     }
+
+    /// Beside the counters, and forgotten as they are.
+    pub(super) async fn tell_running(&self, running: &Running) -> Result<u64, StoreError> {
+        let place = doc! {"_id": format!("running {}", running.owner)};
+        let mut session = self.client.start_session().await?;
+        let after = upsert(&self.counters, &mut session, &place, told(running)).await?;
+        trusted::running_elsewhere(&after, &running.node)
+    }
+}
+
+/// What is told of the runs of one person: one document for all nodes, by the clock of the database.
+fn told(running: &Running) -> Document {
+    let others = doc! {"$filter": {
+        "input": {"$ifNull": ["$nodes", []]},
+        "as": "it",
+        "cond": {"$and": [
+            {"$ne": ["$$it.node", running.node.as_str()]},
+            {"$gt": ["$$it.until", "$$NOW"]},
+        ]},
+    }};
+    let until = doc! {"$add": ["$$NOW", running.holds.num_milliseconds()]};
+    let mine = match running.runs {
+        0 => vec![],
+        runs => vec![doc! {
+            "node": running.node.as_str(), "runs": number(runs), "until": until.clone(),
+        }],
+    };
+    doc! {"$set": {
+        "owner_key": running.owner.to_string(),
+        "nodes": {"$concatArrays": [others, mine]},
+        "expires_at": until,
+    }}
 }
 
 /// Changes the one document at `place`, or adds it, and gives what it is then. Of several who add

@@ -97,7 +97,9 @@ pub(crate) async fn whoever_is_disabled_may_leave_and_does_not_come_back(place: 
     let late = store.append(&left, message(&left, Role::Ai, "late")).await;
     assert!(matches!(late, Err(StoreError::Conflict { .. })), "{late:?}");
 
-    let again = store.create_identity(key(1), Standing::Active, far(0)).await;
+    let again = store
+        .create_identity(key(1), Standing::Active, far(0))
+        .await;
     assert_eq!(again.unwrap().identity, locked);
     // Once more, with nothing left to take.
     let counts = store.leave(key(1), far(0)).await.unwrap();
@@ -106,14 +108,20 @@ pub(crate) async fn whoever_is_disabled_may_leave_and_does_not_come_back(place: 
     let active = IdentityWrite::Standing(Standing::Active);
     store.write_identity(&read(1).await, active).await.unwrap();
     let counts = store.leave(key(1), far(0)).await.unwrap();
-    assert!(!counts.stays_disabled && counts.identities == 1, "{counts:?}");
+    assert!(
+        !counts.stays_disabled && counts.identities == 1,
+        "{counts:?}"
+    );
     assert_eq!(holding(place, &key(1).to_string()).await, ["audit"]);
     let nobody = store.leave(key(1), far(0)).await.unwrap();
     assert_eq!(nobody, Erased::default());
 
     // What an administrator erases is gone, whatever it was.
     let disabled = IdentityWrite::Standing(Standing::Disabled);
-    store.write_identity(&read(2).await, disabled).await.unwrap();
+    store
+        .write_identity(&read(2).await, disabled)
+        .await
+        .unwrap();
     let counts = store.erase_identity(key(2)).await.unwrap();
     assert!(!counts.stays_disabled, "{counts:?}");
     assert_eq!(holding(place, &key(2).to_string()).await, ["audit"]);

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use futures_util::TryStreamExt;
 use mongodb::Database;
 use mongodb::bson::{DateTime, Document, doc};
-use nexus_core::{Environment, Identity, IdentityWrite, NonceId, Role, Standing, UsageCount};
-use nexus_store::{IdentityStore, MessageStore, SessionStore, Store};
+use nexus_core::{
+    Environment, Identity, IdentityWrite, NodeId, NonceId, Role, Standing, UsageCount,
+};
+use nexus_store::{IdentityStore, MessageStore, Running, SessionStore, Store};
 
 use super::Mongo;
 use crate::samples::{
@@ -217,6 +220,13 @@ async fn every_request_about_trust(store: &dyn Store, owner: &mut Identity) {
         store.add_usage(used, count).await.unwrap();
         let counted = counter(1, Some(me));
         store.add_to_counter(counted, 1, far(0)).await.unwrap();
+        let running = Running {
+            owner: me,
+            node: NodeId::new(far(number.cast_signed())),
+            runs: 1,
+            holds: TimeDelta::minutes(1),
+        };
+        store.tell_running(running, far(0)).await.unwrap();
     }
     let (from, to) = (day(3).parse().unwrap(), day(5).parse().unwrap());
     assert_eq!(store.usage(me, from, to).await.unwrap().len(), 3);
