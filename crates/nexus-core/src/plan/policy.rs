@@ -105,8 +105,8 @@ fn lock_change(before: &Genesis, after: &Genesis, field: Field) -> Option<Policy
 
 fn bounds_change(before: &Genesis, after: &Genesis, field: ConfigField) -> Option<PolicyChange> {
     let words = |genesis: &Genesis| match field {
-        ConfigField::Model => names(genesis.choosable_models()),
-        ConfigField::Tools => names(genesis.choosable_tools()),
+        ConfigField::Model => names(&genesis.choosable_models()),
+        ConfigField::Tools => names(&genesis.choosable_tools()),
         _ => policy::describe(field, &genesis.policy(field).bounds),
     };
     let (before, after) = (words(before), words(after));
@@ -117,7 +117,7 @@ fn bounds_change(before: &Genesis, after: &Genesis, field: ConfigField) -> Optio
     })
 }
 
-fn names(names: Vec<String>) -> String {
+fn names(names: &[String]) -> String {
     if names.is_empty() {
         "nothing".to_owned()
     } else {
