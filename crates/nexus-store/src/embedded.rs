@@ -86,6 +86,18 @@ impl EmbeddedStore {
             path,
         })
     }
+
+    async fn erase(
+        &self,
+        key: PublicKey,
+        left_at: Option<Timestamp>,
+    ) -> Result<Erased, StoreError> {
+        let erased = self.writer.erase(
+            move |file| write::erase_identity(file, key, left_at),
+            |(_, subjects)| subjects.iter().copied().map(Change::from).collect(),
+        );
+        Ok(erased.await?.0)
+    }
 }
 
 #[async_trait]
@@ -210,11 +222,11 @@ impl IdentityStore for EmbeddedStore {
     }
 
     async fn erase_identity(&self, key: PublicKey) -> Result<Erased, StoreError> {
-        let erased = self.writer.erase(
-            move |file| write::erase_identity(file, key),
-            |(_, subjects)| subjects.iter().copied().map(Change::from).collect(),
-        );
-        Ok(erased.await?.0)
+        self.erase(key, None).await
+    }
+
+    async fn leave(&self, key: PublicKey, at: Timestamp) -> Result<Erased, StoreError> {
+        self.erase(key, Some(at)).await
     }
 }
 

@@ -38,7 +38,7 @@ pub use mongo::{
 };
 pub use trust::{ApiKeyStore, AuditStore, CounterStore, InstallationStore, NonceStore, UsageStore};
 pub use types::{
-    AuditPage, Counter, Created, Cursor, Erased, IdentityPage, MessagePage, NewTemplate,
+    AuditPage, Counter, Created, Cursor, Erased, IdentityPage, MessagePage, NewTemplate, Running,
     StandingCounts, StoreFacts, StoredTemplate, TemplateVersion,
 };
 
@@ -135,6 +135,11 @@ pub trait IdentityStore: Send + Sync {
     /// Erases an identity and everything that belongs to it, and says how much that was. What is
     /// on record in the audit stays: it names the key and holds no contents.
     async fn erase_identity(&self, key: PublicKey) -> Result<Erased, StoreError>;
+
+    /// The same at the wish of its owner, who may be locked out. Then the key alone is kept, as
+    /// disabled as before and with nothing else, as if it had been registered at `at`: nobody comes
+    /// back by leaving. [`erase_identity`](Self::erase_identity) removes that too.
+    async fn leave(&self, key: PublicKey, at: Timestamp) -> Result<Erased, StoreError>;
 }
 
 /// Conversations. Every method takes the owner: nobody can ask for somebody else's message.

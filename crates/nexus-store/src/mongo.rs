@@ -8,6 +8,7 @@ mod changes;
 mod connect;
 mod data;
 mod documents;
+mod erase;
 mod fault;
 mod installation;
 mod json;
@@ -283,7 +284,13 @@ impl IdentityStore for MongoStore {
     }
 
     async fn erase_identity(&self, key: PublicKey) -> Result<Erased, StoreError> {
-        self.call(async move |data, changes| data.erase_identity(&changes, key).await)
+        self.call(async move |data, changes| data.erase_identity(&changes, key, None).await)
+            .await
+    }
+
+    async fn leave(&self, key: PublicKey, at: Timestamp) -> Result<Erased, StoreError> {
+        let at = Some(at);
+        self.call(async move |data, changes| data.erase_identity(&changes, key, at).await)
             .await
     }
 }

@@ -1,7 +1,10 @@
 //! What is asked of a store, and what it answers.
 
+use chrono::TimeDelta;
 use nexus_core::genesis::GenesisDoc;
-use nexus_core::{AuditEntry, CounterId, Environment, Identity, Message, PublicKey, Timestamp};
+use nexus_core::{
+    AuditEntry, CounterId, Environment, Identity, Message, NodeId, PublicKey, Timestamp,
+};
 use serde::Serialize;
 
 /// One accepted version of the template.
@@ -105,6 +108,9 @@ pub struct Erased {
     pub usage: u64,
     /// What was counted against its limits.
     pub counters: u64,
+    /// The identity was disabled, and its key stays so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stays_disabled: bool,
 }
 
 /// How many identities there are.
@@ -136,6 +142,19 @@ pub struct Counter {
     pub owner: Option<PublicKey>,
     /// From then on nobody asks for it.
     pub expires_at: Timestamp,
+}
+
+/// How many runs of somebody are under way on one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// Whose.
+    pub owner: PublicKey,
+    /// Where.
+    pub node: NodeId,
+    /// How many. 0 takes back what was told before.
+    pub runs: u64,
+    /// How long this holds if the node says nothing more.
+    pub holds: TimeDelta,
 }
 
 /// What a store is, for people.

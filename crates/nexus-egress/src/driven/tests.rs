@@ -1,7 +1,6 @@
 //! Connections in the hands of readers, with a server whose every word is given.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -296,6 +296,7 @@ pub(crate) struct Watch {
 pub(crate) enum Fault {
     Identity,
     Usage,
+    AddUsage,
     History,
     Panic,
 }
@@ -332,6 +333,10 @@ impl Watch {
     pub(crate) fn fail(&self, fault: Fault) {
         *self.failing.lock().unwrap() = Some(fault);
     }
+
+    pub(crate) fn heal(&self) {
+        *self.failing.lock().unwrap() = None;
+    }
 }
 
 impl Observer for Watch {
@@ -350,10 +355,11 @@ impl Observer for Watch {
                 self.api_key_reads.fetch_add(1, Ordering::SeqCst);
                 false
             }
-            "usage" | "add_to_counter" => {
+            "usage" | "add_to_counter" | "tell_running" => {
                 self.usage_reads.fetch_add(1, Ordering::SeqCst);
                 failing == Some(Fault::Usage)
             }
+            "add_usage" => failing == Some(Fault::AddUsage),
             "history" => {
                 assert_ne!(failing, Some(Fault::Panic), "told to panic");
                 failing == Some(Fault::History)

@@ -346,9 +346,11 @@ impl World {
         self.token_for(owner_key, Scope::Personal).await
     }
 
-    /// A token that reaches the installation.
-    pub(crate) async fn admin_token(&self) -> String {
-        self.token_for(ALICE, Scope::Admin).await
+    /// Somebody with a token that reaches the installation. They need not be registered.
+    pub(crate) async fn admin(&self) -> Person {
+        let key = key(0xad);
+        let token = self.token_for(key.public_key(), Scope::Admin).await;
+        Person { key, token }
     }
 
     async fn token_for(&self, owner_key: PublicKey, scope: Scope) -> String {

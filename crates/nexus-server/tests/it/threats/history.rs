@@ -104,7 +104,7 @@ async fn t33_a_model_is_shown_a_hundred_messages_and_not_one_more() {
     // Nor can the template say more.
     let body = json!({ "document": showing(json!(101)), "expected_version": 1 });
     let call = Call::put("/api/v1/admin/template", body.to_string());
-    let admin = world.admin_token().await;
-    let answer = world.send(call.token(&admin)).await;
+    let admin = world.admin().await;
+    let answer = world.send_signed(&admin, call).await;
     assert_eq!(answer.code(), "422 invalid_template", "{}", answer.body);
 }

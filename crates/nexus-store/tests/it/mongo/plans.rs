@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use futures_util::TryStreamExt;
 use mongodb::Database;
 use mongodb::bson::{DateTime, Document, Timestamp, doc};
 use mongodb::options::{Acknowledgment, WriteConcern};
-use nexus_core::{Environment, Identity, IdentityWrite, NonceId, Role, Standing, UsageCount};
-use nexus_store::{IdentityStore, MessageStore, SessionStore, Store};
+use nexus_core::{
+    Environment, Identity, IdentityWrite, NodeId, NonceId, Role, Standing, UsageCount,
+};
+use nexus_store::{IdentityStore, MessageStore, Running, SessionStore, Store};
 
 use super::Mongo;
 use crate::samples::{
@@ -83,6 +86,7 @@ async fn no_request_walks_through_a_collection_or_sorts() {
         "remove sessions",
         "remove usage",
         "update api_keys",
+        "update identities",
         "update sessions",
     ];
     assert_eq!(seen, expected.map(str::to_owned).into());
@@ -203,6 +207,7 @@ async fn every_request(store: &dyn Store) {
     store.facts().await.unwrap();
     store.ping().await.unwrap();
     store.erase_identity(key(7)).await.unwrap();
+    store.leave(key(7), at(1)).await.unwrap();
     let late = message(&owner, Role::Ai, "late");
     store.append(&owner, late).await.unwrap_err();
 }
@@ -250,6 +255,8 @@ async fn every_request_about_trust(store: &dyn Store, owner: &mut Identity) {
         store.append_audit(audit(me)).await.unwrap();
     }
     assert_eq!(store.audit(2, 3).await.unwrap().entries.len(), 3);
+    let page = store.audit_about(me, 2, 3).await.unwrap();
+    assert_eq!(page.entries.len(), 3);
     store.audit_head().await.unwrap();
 
     let day = |number: u64| format!("2026-01-{:02}", number + 1);
@@ -259,6 +266,13 @@ async fn every_request_about_trust(store: &dyn Store, owner: &mut Identity) {
         store.add_usage(used, count).await.unwrap();
         let counted = counter(1, Some(me));
         store.add_to_counter(counted, 1, far(0)).await.unwrap();
+        let running = Running {
+            owner: me,
+            node: NodeId::new(far(number.cast_signed())),
+            runs: 1,
+            holds: TimeDelta::minutes(1),
+        };
+        store.tell_running(running, far(0)).await.unwrap();
     }
     let (from, to) = (day(3).parse().unwrap(), day(5).parse().unwrap());
     assert_eq!(store.usage(me, from, to).await.unwrap().len(), 3);
