@@ -33,8 +33,12 @@ def user(content):
     return {"role": "user", "content": content}
 
 
+def create(**more):
+    return client.chat.completions.create(**{"model": MODEL, "messages": [user("hello")]} | more)
+
+
 def ask(question, **more):
-    return client.chat.completions.create(model=MODEL, messages=[user(question)], **more)
+    return create(messages=[user(question)], **more)
 
 
 def chat():
@@ -83,13 +87,13 @@ def stream_with_usage():
 
 def tools():
     messages = [user("What is the weather in Paris and in Rome?")]
-    first = client.chat.completions.create(model=MODEL, messages=messages, tools=[WEATHER])
+    first = create(messages=messages, tools=[WEATHER])
     [choice] = first.choices
     messages.append(choice.message)
     for call in choice.message.tool_calls:
         city = json.loads(call.function.arguments)["city"]
         messages.append({"role": "tool", "tool_call_id": call.id, "content": f"rain in {city}"})
-    last = client.chat.completions.create(model=MODEL, messages=messages, tools=[WEATHER])
+    last = create(messages=messages, tools=[WEATHER])
     return {
         "finish": choice.finish_reason,
         "names": [call.function.name for call in choice.message.tool_calls],
@@ -145,46 +149,56 @@ def image():
 
 def models():
     names = [model.id for model in client.models.list()]
-    return {"listed": MODEL in names, "id": client.models.retrieve(MODEL).id}
+    return {"listed": MODEL in names, "retrieved": client.models.retrieve(MODEL).id == MODEL}
 
 
-def refusal(attempt):
-    """Which exception it is, and that it says something to a person."""
+def caught(attempt, **more):
+    """The exception of a request, which must say something to a person."""
     try:
-        attempt()
+        attempt(**more)
     except openai.APIStatusError as error:
-        return {
-            "class": type(error).__name__,
-            "status": error.status_code,
-            "code": error.code,
-            "told": bool(error.body and error.body.get("message")),
-        }
-    return {"class": None}
+        assert error.body["message"], error
+        return error
+    raise AssertionError("it was not refused")
+
+
+def refused(attempt, **more):
+    error = caught(attempt, **more)
+    return {"class": type(error).__name__, "status": error.status_code}
+
+
+stranger = client.with_options(api_key="nxk_wrong")
 
 
 def wrong_key():
-    return refusal(client.with_options(api_key="nxk_wrong").models.list)
+    return refused(stranger.models.list)
 
 
 def wrong_key_chat():
-    stranger = client.with_options(api_key="nxk_wrong")
-    return refusal(
-        lambda: stranger.chat.completions.create(model=MODEL, messages=[user("hello")])
-    )
+    return refused(stranger.chat.completions.create, model=MODEL, messages=[user("hello")])
 
 
 def unknown_model():
-    return refusal(
-        lambda: client.chat.completions.create(model="no-such-model", messages=[user("hello")])
-    )
+    return refused(create, model="no-such-model")
 
 
 def no_messages():
-    return refusal(lambda: client.chat.completions.create(model=MODEL, messages=[]))
+    return refused(create, messages=[])
 
 
 def bad_parameter():
-    return refusal(lambda: ask("hello", temperature="hot"))
+    return refused(create, temperature="hot")
+
+
+def codes():
+    """What else an error says: its code, and the parameter that is wrong."""
+    errors = {
+        "wrong_key": caught(stranger.models.list),
+        "unknown_model": caught(create, model="no-such-model"),
+        "no_messages": caught(create, messages=[]),
+        "bad_parameter": caught(create, temperature="hot"),
+    }
+    return {name: [error.type, error.code, error.param] for name, error in errors.items()}
 
 
 def fails_once():
@@ -200,22 +214,33 @@ def busy_once():
 
 
 def down():
-    impatient = client.with_options(max_retries=0)
-    seen = refusal(
-        lambda: impatient.chat.completions.create(model=MODEL, messages=[user("be down")])
-    )
-    return {"class": seen["class"], "told": seen["told"]}
+    """A status of 500 or above; which one is not the same everywhere."""
+    impatient = client.with_options(max_retries=0).chat.completions
+    error = caught(impatient.create, model=MODEL, messages=[user("be down")])
+    return {"class": type(error).__name__}
 
 
-def breaks():
-    """The provider hangs up in the middle: that must not look like an end."""
+def broken():
+    """What was read until the provider hung up in the middle, and how that was told."""
     text = ""
     try:
         for chunk in ask("break off", stream=True):
             text += chunk.choices[0].delta.content or ""
     except Exception as error:
-        return {"text": text, "noticed": True, "class": type(error).__name__}
-    return {"text": text, "noticed": False}
+        return text, error
+    return text, None
+
+
+def breaks():
+    """It must not look like an end."""
+    text, error = broken()
+    return {"text": text, "noticed": error is not None}
+
+
+def breaks_told():
+    """An error that is sent in the stream comes out as the client's own kind of error."""
+    _, error = broken()
+    return {"class": type(error).__name__, "code": error.code, "told": bool(error.message)}
 
 
 def cancel():
@@ -233,8 +258,7 @@ def headers():
         model=MODEL, messages=[user("hello")], extra_headers={"x-nexus-explain": "1"}
     )
     ours = {name: raw.headers[name] for name in raw.headers if name.startswith("x-nexus-")}
-    answer = raw.parse()
-    return {"headers": ours, "text": answer.choices[0].message.content, "model": answer.model}
+    return {"text": raw.parse().choices[0].message.content, "ours": ours}
 
 
 def limited():
@@ -249,16 +273,13 @@ def limited():
             running.close()
 
     watched = OpenAI(http_client=openai.DefaultHttpxClient(event_hooks={"response": [note]}))
-    refused = refusal(
-        lambda: client.with_options(max_retries=0).chat.completions.create(
-            model=MODEL, messages=[user("hello")]
-        )
-    )
+    impatient = client.with_options(max_retries=0).chat.completions
+    seen = refused(impatient.create, model=MODEL, messages=[user("hello")])
     answer = watched.with_options(max_retries=5).chat.completions.create(
         model=MODEL, messages=[user("hello")]
     )
     return {
-        "refused": refused,
+        "refused": seen,
         "waited": bool(waits) and waits[0] >= 1,
         "text": answer.choices[0].message.content,
     }
