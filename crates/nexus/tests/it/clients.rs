@@ -139,7 +139,7 @@ impl Scripted {
 struct World {
     provider: Scripted,
     place: Place,
-    server: Server,
+    _server: Server,
     home: Home,
 }
 
@@ -169,7 +169,7 @@ impl World {
         Self {
             provider,
             place,
-            server,
+            _server: server,
             home,
         }
     }

@@ -121,8 +121,9 @@ fn send(
 ) -> io::Result<()> {
     const STREAM: &str =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    // Without `connection: close`: with it, Node takes any end for the end.
     const CHUNKED: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
-                           transfer-encoding: chunked\r\nconnection: close\r\n\r\n";
+                           transfer-encoding: chunked\r\n\r\n";
     match reply {
         Reply::Json(status, body) => write!(stream, "{}", whole(status, "", &body)),
         Reply::Busy(body) => write!(stream, "{}", whole(429, "retry-after: 1\r\n", &body)),
