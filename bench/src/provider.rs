@@ -25,7 +25,9 @@ const WORDS: [&str; 10] = [
     "The", " river", " bends", " twice", " before", " it", " reaches", " the", " old", " mill.",
 ];
 
+// Without a group, as two of the same name would meet in the options of a run.
 #[derive(clap::Args, Clone, Copy, Debug)]
+#[group(skip)]
 pub(crate) struct Options {
     /// How long to wait before each piece, in milliseconds. 0 sends the whole answer at once
     #[arg(long, value_name = "N", default_value_t = 2)]
