@@ -228,10 +228,15 @@ const scenes = {
   },
 
   async headers() {
-    const options = { headers: { "x-nexus-explain": "1" } };
-    const { data, response } = await ask("hello", {}, options).withResponse();
+    const { data, response } = await ask("hello").withResponse();
     const ours = [...response.headers].filter(([name]) => name.startsWith("x-nexus-"));
     return { text: data.choices[0].message.content, ours: Object.fromEntries(ours) };
+  },
+
+  // Where each setting of this answer came from.
+  async explained() {
+    const options = { headers: { "x-nexus-explain": "1" } };
+    return (await ask("hello", {}, options)).nexus;
   },
 
   // Refused with 429 while another answer runs, and answered by the client's own second try.

@@ -197,6 +197,7 @@ def codes():
         "unknown_model": caught(create, model="no-such-model"),
         "no_messages": caught(create, messages=[]),
         "bad_parameter": caught(create, temperature="hot"),
+        "unknown_field": caught(create, extra_body={"lab_mode": "deep"}),
     }
     return {name: [error.type, error.code, error.param] for name, error in errors.items()}
 
@@ -254,11 +255,14 @@ def cancel():
 
 
 def headers():
-    raw = client.chat.completions.with_raw_response.create(
-        model=MODEL, messages=[user("hello")], extra_headers={"x-nexus-explain": "1"}
-    )
+    raw = client.chat.completions.with_raw_response.create(model=MODEL, messages=[user("hello")])
     ours = {name: raw.headers[name] for name in raw.headers if name.startswith("x-nexus-")}
     return {"text": raw.parse().choices[0].message.content, "ours": ours}
+
+
+def explained():
+    """Where each setting of this answer came from."""
+    return create(extra_headers={"x-nexus-explain": "1"}).nexus
 
 
 def limited():

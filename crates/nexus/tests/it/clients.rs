@@ -1,17 +1,19 @@
 //! The clients that people use. Each plays its scenes at a provider alone, and then through Nexus:
 //! it must see the same.
 
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+mod play;
+
+use std::process::Command;
 
 use serde_json::{Map, Value, json};
 
-use crate::program::{Home, Server, finish, repository};
-use crate::scripted::{self, Scripted};
+use self::play::{Client, World, installed, run};
+use crate::program::repository;
+use crate::scripted::Scripted;
 
 /// The scenes of the official packages that look the same everywhere. The last one comes last, as
 /// Nexus leaves a provider alone that is down.
-const SCENES: [&str; 22] = [
+const SCENES: [&str; 21] = [
     "chat",
     "stream",
     "stream_with_usage",
@@ -19,7 +21,6 @@ const SCENES: [&str; 22] = [
     "tools_stream",
     "structured",
     "choices",
-    "unknown_field",
     "image",
     "models",
     "wrong_key",
@@ -35,165 +36,6 @@ const SCENES: [&str; 22] = [
     "headers",
     "down",
 ];
-
-/// A program that plays scenes.
-#[derive(Clone, Copy)]
-enum Client {
-    Python,
-    Node,
-    LangChain,
-    Llm,
-}
-
-impl Client {
-    fn command(self) -> Command {
-        let script = |name: &str| repository("crates/nexus/tests/clients").join(name);
-        let command = |program: &str, name: &str| {
-            let mut command = Command::new(program);
-            command.arg(script(name));
-            command
-        };
-        match self {
-            Self::Python => command("python3", "openai_python.py"),
-            Self::Node => command("node", "openai_node.mjs"),
-            Self::LangChain => command("python3", "langchain_chat.py"),
-            Self::Llm => command("sh", "llm_cli.sh"),
-        }
-    }
-
-    /// What it printed. It knows no other place and no other key than these.
-    #[track_caller]
-    fn run(self, place: &Place, scenes: &[&str]) -> String {
-        let folder = tempfile::tempdir().unwrap();
-        let mut command = self.command();
-        command
-            .args(scenes)
-            .env_clear()
-            .env("PATH", env!("PATH"))
-            .env("HOME", folder.path())
-            .env("LLM_USER_PATH", folder.path())
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("PYTHONPATH", installed("openai-clients-python"))
-            .env("PACKAGES", installed("openai-clients"))
-            .env("OPENAI_BASE_URL", &place.base_url)
-            .env("OPENAI_API_BASE", &place.base_url)
-            .env("OPENAI_API_KEY", &place.key)
-            .env("MODEL", place.model)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let Ok(child) = command.spawn() else {
-            panic!("{command:?} is not there: Python 3 and Node are needed, and `make tools`");
-        };
-        let done = finish(child);
-        assert_eq!(done.code, Some(0), "{}\n{}", done.out, done.err);
-        done.out
-    }
-
-    /// What it saw in each scene.
-    #[track_caller]
-    fn play(self, place: &Place, scenes: &[&str]) -> Map<String, Value> {
-        let printed = self.run(place, scenes);
-        let lines = printed.lines().map(serde_json::from_str::<Value>);
-        lines
-            .flat_map(|line| line.unwrap().as_object().unwrap().clone())
-            .collect()
-    }
-
-    /// What it saw in one scene.
-    #[track_caller]
-    fn see(self, place: &Place, scene: &str) -> Value {
-        self.play(place, &[scene])[scene].take()
-    }
-}
-
-/// A folder of packages.
-fn installed(name: &str) -> PathBuf {
-    let folder = repository(".tools").join(name);
-    assert!(
-        folder.join(".stamp").is_file(),
-        "{name} is not installed: run `make tools`"
-    );
-    folder
-}
-
-/// What a client needs to know.
-struct Place {
-    base_url: String,
-    key: String,
-    model: &'static str,
-}
-
-impl Scripted {
-    /// The provider alone.
-    fn place(&self) -> Place {
-        Place {
-            base_url: self.base_url.clone(),
-            key: scripted::KEY.to_owned(),
-            model: scripted::MODEL,
-        }
-    }
-}
-
-/// Nexus before a provider, and somebody with an API key.
-struct World {
-    provider: Scripted,
-    place: Place,
-    _server: Server,
-    home: Home,
-}
-
-impl World {
-    fn start() -> Self {
-        Self::with_limits("{}")
-    }
-
-    fn with_limits(limits: &str) -> Self {
-        let provider = Scripted::start();
-        let home = Home::new();
-        home.write("lab.yml", &template(&provider.base_url, limits));
-        let site = provider.base_url.replace("http://", "").replace("/v1", "");
-        home.write("nexus.yml", &format!("secrets:\n  LAB_KEY: [\"{site}\"]\n"));
-        home.ok(&["init", "--config", "lab.yml"]);
-        let server = home.serve_in(&[], &[("LAB_KEY", scripted::KEY)]);
-        let url = format!("http://{}", server.address);
-        home.ok(&["login", &url, "--new", "--no-passphrase"]);
-        home.ok(&["identity", "register"]);
-        home.ok(&["command", "prompt.set", "persona", "You are Ada."]);
-        let key = home.ok(&["key", "create", "clients"]).trim().to_owned();
-        let place = Place {
-            base_url: format!("{url}/v1"),
-            key,
-            model: "nexus",
-        };
-        Self {
-            provider,
-            place,
-            _server: server,
-            home,
-        }
-    }
-
-    /// What the provider was asked in a scene, the last request of it.
-    #[track_caller]
-    fn asked(&self, client: Client, scene: &str) -> Value {
-        self.provider.asked();
-        client.see(&self.place, scene);
-        self.provider.asked().pop().unwrap()
-    }
-}
-
-fn template(base_url: &str, limits: &str) -> String {
-    format!(
-        "system: {{ log_level: INFO, max_tool_iterations: 5, app_name: Test }}\n\
-         limits: {limits}\n\
-         llm:\n  providers:\n    lab: {{ base_url: \"{base_url}\", api_key: \"${{LAB_KEY}}\" }}\n  \
-         catalog:\n    lab: {{ provider: lab, id: lab-1 }}\n\
-         user_defaults:\n  config: {{ model: lab }}\n  prompts:\n    \
-         persona: {{ content: You are kind., editable: true, order: 1 }}\n\
-         ui:\n  editable_fields: [config.model, config.temperature, prompts.persona]\n"
-    )
-}
 
 /// What the provider answers to most questions, and after its tools were called.
 const HELLO: &str = "Hello from the lab.";
@@ -216,7 +58,6 @@ fn expected() -> Value {
         },
         "structured": {"city": "Paris", "degrees": 21},
         "choices": {"texts": [HELLO, HELLO], "tokens": ["Hello", "Hello"]},
-        "unknown_field": {"text": HELLO},
         "image": {"text": "An image: data:image/png;base64,iVBORw0KGgo="},
         "models": {"listed": true, "retrieved": true},
         "wrong_key": refused("AuthenticationError", 401),
@@ -348,7 +189,6 @@ fn what_a_client_sends_reaches_the_provider_unchanged_behind_the_persons_own_pro
             structured["json_schema"]["schema"]["required"],
             json!(["city", "degrees"])
         );
-        assert_eq!(world.asked(client, "unknown_field")["lab_mode"], "deep");
         let image = &world.asked(client, "image");
         let image = image["messages"].as_array().unwrap().last().unwrap();
         assert_eq!(
@@ -380,10 +220,11 @@ fn errors_say_in_openais_words_what_is_wrong() {
     assert_eq!(
         codes,
         json!({
-            "wrong_key": ["invalid_request_error", "invalid_api_key", null],
+            "wrong_key": ["authentication_error", "invalid_api_key", null],
             "unknown_model": ["invalid_request_error", "model_not_found", "model"],
-            "no_messages": ["invalid_request_error", "invalid_request", "messages"],
-            "bad_parameter": ["invalid_request_error", "invalid_request", "temperature"],
+            "no_messages": ["invalid_request_error", "wrong_type", "messages"],
+            "bad_parameter": ["invalid_request_error", "wrong_type", "temperature"],
+            "unknown_field": ["invalid_request_error", "unsupported_parameter", "lab_mode"],
         })
     );
     let told = Client::Python.see(&world.place, "breaks_told");
@@ -396,7 +237,7 @@ fn errors_say_in_openais_words_what_is_wrong() {
 #[test]
 fn whoever_is_refused_waits_as_long_as_told_and_is_answered_then() {
     for client in [Client::Python, Client::Node] {
-        let world = World::with_limits("{ identity: { concurrent_runs: 1 } }");
+        let world = World::with("limits: { identity: { concurrent_runs: 1 } }");
         let seen = client.see(&world.place, "limited");
         assert_eq!(
             seen,
@@ -409,16 +250,27 @@ fn whoever_is_refused_waits_as_long_as_told_and_is_answered_then() {
 }
 
 #[test]
-fn an_answer_names_its_run_its_model_and_its_template() {
+fn an_answer_names_its_run_its_model_and_its_template_and_explains_itself_when_asked() {
     for client in [Client::Python, Client::Node] {
         let world = World::start();
         let ours = client.see(&world.place, "headers")["ours"].take();
         assert_eq!(ours["x-nexus-model"], "lab", "{ours:#}");
-        for name in ["x-nexus-run", "x-nexus-template", "x-nexus-explain"] {
+        for name in ["x-nexus-run", "x-nexus-template"] {
             assert!(ours[name].is_string(), "{name}: {ours:#}");
         }
-        let done = world.home.json(&["command", "history", "5"]);
-        assert!(done.to_string().contains(HELLO), "stored: {done:#}");
+        let explained = client.see(&world.place, "explained");
+        assert_eq!(explained["model"], "lab", "{explained:#}");
+        assert!(explained.to_string().contains("identity"), "{explained:#}");
+        let stored = world.home.json(&["command", "history", "5"]);
+        assert!(stored.to_string().contains(HELLO), "{stored:#}");
+    }
+}
+
+#[test]
+fn a_field_that_the_template_lists_reaches_the_provider() {
+    let world = World::with("clients: { fields: [lab_mode] }");
+    for client in [Client::Python, Client::Node] {
+        assert_eq!(world.asked(client, "unknown_field")["lab_mode"], "deep");
     }
 }
 
@@ -438,4 +290,45 @@ fn the_responses_api_answers_too() {
             })
         );
     }
+}
+
+/// The blocks of the document in one language.
+fn snippets(language: &str) -> Vec<String> {
+    let document = std::fs::read_to_string(repository("docs/clients.md")).unwrap();
+    let blocks = document.split("\n```").skip(1).step_by(2);
+    let ours = blocks.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'));
+    ours.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_examples_of_the_document_work_as_they_stand_there() {
+    let world = World::start();
+    let twice = format!("{HELLO}\n{HELLO}\n");
+    let once = format!("{HELLO}\n");
+    let python = snippets("python");
+    assert_eq!(python.len(), 2);
+    for (snippet, expected) in python.iter().zip([&twice, &once]) {
+        let said = run(Command::new("python3").args(["-c", snippet]), &world.place);
+        assert_eq!(said, *expected, "{snippet}");
+    }
+
+    let node = snippets("js");
+    assert_eq!(node.len(), 1);
+    let folder = world.home.write("example.mjs", &node[0]);
+    let packages = installed("openai-clients").join("node_modules");
+    std::os::unix::fs::symlink(packages, folder.with_file_name("node_modules")).unwrap();
+    let said = run(Command::new("node").arg(&folder), &world.place);
+    assert_eq!(said, twice, "{}", node[0]);
+
+    let settings = snippets("yaml").swap_remove(0);
+    let settings = settings.replace("http://127.0.0.1:8000/v1", &world.place.base_url);
+    let llm = snippets("sh").into_iter().find(|it| it.starts_with("llm "));
+    let script = "llm() { python3 -m llm \"$@\"; }\n\
+                  printf %s \"$1\" >\"$LLM_USER_PATH/extra-openai-models.yaml\"\n";
+    let script = script.to_owned() + &llm.unwrap();
+    let mut command = Command::new("sh");
+    command
+        .args(["-eu", "-c", &script])
+        .env("SETTINGS", settings);
+    assert_eq!(run(&mut command, &world.place), once, "{script}");
 }
