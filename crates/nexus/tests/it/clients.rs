@@ -130,7 +130,7 @@ fn langchain_sees_through_nexus_what_it_sees_at_the_provider() {
         "structured": {"city": "Paris", "degrees": 21},
         "batch": {"texts": [HELLO, HELLO, HELLO]},
         "fails_once": {"text": HELLO},
-        "wrong_key": {"class": "AuthenticationError", "status": 401},
+        "wrong_key": {"is_authentication_error": true, "status": 401},
     });
     let (alone, world) = (Scripted::start(), World::start());
     for place in [alone.place(), world.place] {
@@ -327,8 +327,6 @@ fn the_examples_of_the_document_work_as_they_stand_there() {
                   printf %s \"$1\" >\"$LLM_USER_PATH/extra-openai-models.yaml\"\n";
     let script = script.to_owned() + &llm.unwrap();
     let mut command = Command::new("sh");
-    command
-        .args(["-eu", "-c", &script])
-        .env("SETTINGS", settings);
+    command.args(["-eu", "-c", &script, "sh", &settings]);
     assert_eq!(run(&mut command, &world.place), once, "{script}");
 }
