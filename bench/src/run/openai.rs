@@ -17,6 +17,9 @@ use crate::provider;
 /// For a gateway of others, one in so many turns is enough: the slowest takes a hundred times as long.
 const ONE_IN: usize = 5;
 
+const PASSING: &str = "Nexus, for 8 members with an API key, nothing stored";
+const STORING: &str = "Nexus, the same, question and answer stored";
+
 /// Who takes part.
 pub(crate) struct Field<'a> {
     pub(crate) cores: Cores,
@@ -61,9 +64,9 @@ impl Field<'_> {
     }
 
     fn rounds(&self, form: Form, options: &Options) -> anyhow::Result<Vec<Measured>> {
-        let body = |model| client_body(self.asked, model, form);
-        let ask = |model, headers: &str| -> anyhow::Result<String> {
-            Ok(post("/v1/chat/completions", headers, &body(model)?))
+        let ask = |model, headers: &str, store| -> anyhow::Result<String> {
+            let body = client_body(self.asked, model, form, store)?;
+            Ok(post("/v1/chat/completions", headers, &body))
         };
         let subject = |name, server, address, requests: Vec<String>| Subject {
             name,
@@ -73,7 +76,7 @@ impl Field<'_> {
             expected: expected(form),
             one_in: 1,
         };
-        let bare = vec![ask("bench-large", "")?];
+        let bare = vec![ask("bench-large", "", true)?];
         let mut all = Vec::new();
         if let Some(Nginx { server, address }) = self.nginx {
             all.push(subject(
@@ -89,16 +92,20 @@ impl Field<'_> {
             self.proxy.1,
             bare,
         ));
-        let keys = self.nexus.api_keys.iter();
-        let asked = keys.map(|key| ask("nexus", &format!("Authorization: Bearer {key}\r\n")));
-        all.push(subject(
-            "Nexus, for 8 members with an API key",
-            &self.nexus.server,
-            self.nexus.address,
-            asked.collect::<anyhow::Result<_>>()?,
-        ));
+        for (name, store) in [(PASSING, false), (STORING, true)] {
+            let keys = self.nexus.api_keys.iter();
+            let key = |key| format!("Authorization: Bearer {key}\r\n");
+            let requests = keys.map(|it| ask("nexus", &key(it), store));
+            let requests = requests.collect::<anyhow::Result<_>>()?;
+            all.push(subject(
+                name,
+                &self.nexus.server,
+                self.nexus.address,
+                requests,
+            ));
+        }
         for gateway in self.gateways {
-            let requests = vec![ask(gateway.model, &gateway.headers)?];
+            let requests = vec![ask(gateway.model, &gateway.headers, true)?];
             all.push(Subject {
                 one_in: ONE_IN,
                 ..subject(gateway.name, &gateway.server, gateway.address, requests)
@@ -113,15 +120,18 @@ impl Field<'_> {
 }
 
 /// What a client sends: the conversation of a turn, without what Nexus added to it.
-fn client_body(asked: &[u8], model: &str, form: Form) -> anyhow::Result<Vec<u8>> {
+fn client_body(asked: &[u8], model: &str, form: Form, store: bool) -> anyhow::Result<Vec<u8>> {
     let asked: Value = serde_json::from_slice(asked)?;
     let messages = asked["messages"].as_array().context("nobody was asked")?;
     let said = messages.iter().filter(|it| it["role"] != "system");
     let said: Vec<_> = said.collect();
     let stream = form == Form::Stream;
-    let body = json!({
-        "model": model, "messages": said, "temperature": 0.5, "max_tokens": 4096, "stream": stream
+    let mut body = json!({
+        "model": model, "messages": said, "temperature": 0.5, "stream": stream
     });
+    if !store {
+        body["store"] = false.into();
+    }
     Ok(body.to_string().into_bytes())
 }
 

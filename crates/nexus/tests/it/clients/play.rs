@@ -94,6 +94,7 @@ pub(super) fn installed(name: &str) -> PathBuf {
 }
 
 /// What a client needs to know.
+#[derive(Clone)]
 pub(super) struct Place {
     pub(super) base_url: String,
     pub(super) key: String,
@@ -124,6 +125,14 @@ impl World {
         Self::with("")
     }
 
+    /// Where another model is asked for.
+    pub(super) fn with_model(&self, model: &'static str) -> Place {
+        Place {
+            model,
+            ..self.place.clone()
+        }
+    }
+
     /// `more` is a line of the template.
     pub(super) fn with(more: &str) -> Self {
         let provider = Scripted::start();
@@ -151,12 +160,12 @@ impl World {
         }
     }
 
-    /// What the provider was asked in a scene, the last request of it.
+    /// What the provider was asked in these scenes.
     #[track_caller]
-    pub(super) fn asked(&self, client: Client, scene: &str) -> Value {
+    pub(super) fn asked<const N: usize>(&self, client: Client, scenes: &[&str]) -> [Value; N] {
         self.provider.asked();
-        client.see(&self.place, scene);
-        self.provider.asked().pop().unwrap()
+        client.play(&self.place, scenes);
+        self.provider.asked().try_into().unwrap()
     }
 }
 
@@ -164,8 +173,10 @@ fn template(base_url: &str, more: &str) -> String {
     format!(
         "system: {{ log_level: INFO, max_tool_iterations: 5, app_name: Test }}\n\
          {more}\n\
-         llm:\n  providers:\n    lab: {{ base_url: \"{base_url}\", api_key: \"${{LAB_KEY}}\" }}\n  \
-         catalog:\n    lab: {{ provider: lab, id: lab-1 }}\n\
+         llm:\n  providers:\n    lab: {{ base_url: \"{base_url}\", api_key: \"${{LAB_KEY}}\" }}\n    \
+         other: {{ base_url: \"{base_url}\", api_key: \"${{LAB_KEY}}\", protocol: anthropic }}\n  \
+         catalog:\n    lab: {{ provider: lab, id: lab-1 }}\n    \
+         other: {{ provider: other, id: lab-1 }}\n\
          user_defaults:\n  config: {{ model: lab }}\n  prompts:\n    \
          persona: {{ content: You are kind., editable: true, order: 1 }}\n\
          ui:\n  editable_fields: [config.model, config.temperature, prompts.persona]\n"
