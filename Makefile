@@ -64,7 +64,7 @@ deny: toolchain ## Check licences, sources and known faults of the dependencies
 
 .PHONY: test-rust
 test-rust: toolchain ## Run the Rust tests, but for those that need the model
-	@scripts/install-test-tools cargo-tools mongo mcp
+	@scripts/install-test-tools cargo-tools mongo mcp openai-clients
 	cargo nextest run $(everything)
 	cargo test $(everything) --doc
 

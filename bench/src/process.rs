@@ -10,8 +10,8 @@ use anyhow::{Context, bail, ensure};
 use nix::time::ClockId;
 use nix::unistd::Pid;
 
-/// How long a server may take until it accepts connections.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a server may take until it accepts connections. Large ones in Python take half a minute.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Which core a process runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,10 +91,14 @@ impl Server {
         Ok(Self { child })
     }
 
-    /// The CPU time of all its threads, those that have ended too, to the nanosecond.
+    /// The CPU time of all its threads, those that have ended too, to the nanosecond, and of all
+    /// processes below it that still run.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        let pid = Pid::from_raw(i32::try_from(self.child.id())?);
-        Ok(ClockId::pid_cpu_clock_id(pid)?.now()?.into())
+        let mut sum = cpu(self.child.id())?;
+        for process in below(self.child.id())? {
+            sum += cpu(process)?;
+        }
+        Ok(sum)
     }
 
     /// The most memory it ever had, in MiB.
@@ -110,6 +114,38 @@ impl Drop for Server {
         _ = self.child.kill();
         _ = self.child.wait();
     }
+}
+
+fn cpu(process: u32) -> anyhow::Result<Duration> {
+    let process = Pid::from_raw(i32::try_from(process)?);
+    Ok(ClockId::pid_cpu_clock_id(process)?.now()?.into())
+}
+
+/// The processes that it started, and those that they started.
+fn below(process: u32) -> anyhow::Result<Vec<u32>> {
+    let mut parents = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let Ok(id) = entry?.file_name().to_string_lossy().parse::<u32>() else {
+            continue;
+        };
+        // It may have ended since.
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        parents.extend(parent(&stat).map(|parent| (id, parent)));
+    }
+    let mut family = vec![process];
+    let mut grown = 0;
+    while let Some(older) = family.get(grown).copied() {
+        grown += 1;
+        let children = parents.iter().filter(|(_, parent)| *parent == older);
+        family.extend(children.map(|(id, _)| id));
+    }
+    Ok(family.split_off(1))
+}
+
+/// After the name, which may hold anything: the state, and the parent.
+fn parent(stat: &str) -> Option<u32> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn peak_kib(status: &str) -> Option<f64> {
@@ -185,6 +221,20 @@ mod tests {
         let status = "Name:\tnexus\nVmPeak:\t  999 kB\nVmHWM:\t   20480 kB\nVmRSS:\t 1 kB\n";
         assert_eq!(peak_kib(status), Some(20480.0));
         assert_eq!(peak_kib("Name:\tnexus\n"), None);
+    }
+
+    #[test]
+    fn what_a_process_starts_counts_for_it() {
+        assert_eq!(parent("7 (a) b) S 3 1 1"), Some(3));
+        let mut command = Command::new("sh");
+        // The loop runs in a process below, and ends with the one above.
+        command.args(["-c", "(while kill -0 $$ 2>/dev/null; do :; done) & wait"]);
+        let server = Server::spawn(&mut command).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while server.cpu().unwrap() < Duration::from_millis(50) {
+            assert!(Instant::now() < deadline, "it does not grow");
+        }
+        assert_eq!(below(server.child.id()).unwrap().len(), 1);
     }
 
     #[test]

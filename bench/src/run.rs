@@ -1,7 +1,9 @@
 //! The whole measurement: starts everything, lets the subjects take turns, prints the tables.
 
+mod gateways;
 mod measure;
 mod nexus;
+mod openai;
 mod subject;
 mod table;
 
@@ -13,6 +15,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
+use self::gateways::Gateway;
 use self::measure::Shape;
 use self::nexus::Nexus;
 use self::subject::{Nginx, Subject};
@@ -33,6 +36,9 @@ pub(crate) struct Options {
     /// How many streams run at a time to fill the core; 0 leaves this part out
     #[arg(long, value_name = "N", default_value_t = 256)]
     full_streams: usize,
+    /// Only the rows of the OpenAI-compatible API
+    #[arg(long)]
+    only_openai: bool,
     #[command(flatten)]
     provider: provider::Options,
     /// The program to measure [default: `nexus` beside this program]
@@ -82,6 +88,7 @@ struct Stage {
     nexus: Nexus,
     nginx: Option<Nginx>,
     proxy: (Server, SocketAddr),
+    gateways: Vec<Gateway>,
     /// What Nexus asks the provider.
     asked: Vec<u8>,
 }
@@ -106,6 +113,7 @@ impl Stage {
         if nginx.is_none() {
             say("nginx is not there (on Debian: apt install nginx-light): going on without it");
         }
+        let gateways = Gateway::start_all(cores, folder, provider)?;
         Ok(Self {
             cores,
             _provider: server,
@@ -113,13 +121,24 @@ impl Stage {
             nexus,
             nginx,
             proxy,
+            gateways,
             asked,
         })
     }
 
     /// Measures everything, and gives the tables.
     fn measure(self, options: &Options) -> anyhow::Result<String> {
-        let facts = facts(&self.asked)?;
+        let mut tables = vec![facts(&self.asked)?];
+        if !options.only_openai {
+            tables.extend(self.own(options)?);
+        }
+        tables.extend(self.openai().measure(options)?);
+        tables.push(self.memory()?);
+        Ok(tables.join("\n\n"))
+    }
+
+    /// The chat of Nexus itself.
+    fn own(&self, options: &Options) -> anyhow::Result<Vec<String>> {
         let turns = self.turns();
         let each = (options.turns / usize::from(options.rounds)).max(1);
         let measure = |subjects: &[Subject<'_>], streams, turns| {
@@ -127,15 +146,25 @@ impl Stage {
             measure::in_turns(self.cores, subjects, shape, options.rounds)
         };
         let calm = measure(&turns, options.streams, each)?;
-        let mut tables = vec![facts, table::turns(options, &calm)];
+        let mut tables = vec![table::turns(options, &calm)];
         if options.full_streams > 0 {
             let full = measure(&turns[1..], options.full_streams, each)?;
             tables.push(table::full(options.full_streams, &full));
         }
         let short = measure(&self.reads(), options.streams, each * 10)?;
         tables.push(table::short(options.streams, &short));
-        tables.push(self.memory()?);
-        Ok(tables.join("\n\n"))
+        Ok(tables)
+    }
+
+    fn openai(&self) -> openai::Field<'_> {
+        openai::Field {
+            cores: self.cores,
+            nexus: &self.nexus,
+            nginx: self.nginx.as_ref(),
+            proxy: (&self.proxy.0, self.proxy.1),
+            gateways: &self.gateways,
+            asked: &self.asked,
+        }
     }
 
     /// Streamed answers: the bare stream first, a turn of Nexus last.
@@ -166,6 +195,9 @@ impl Stage {
         }
         peaks.push((subject::PROXY, self.proxy.0.peak_memory()?));
         peaks.push((nexus::NAME, self.nexus.server.peak_memory()?));
+        for gateway in &self.gateways {
+            peaks.push((gateway.name, gateway.server.peak_memory()?));
+        }
         Ok(table::memory(&peaks))
     }
 }

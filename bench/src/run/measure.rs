@@ -95,11 +95,12 @@ pub(crate) fn window(
     subject: &Subject<'_>,
     shape: Shape,
 ) -> anyhow::Result<(Report, Option<Duration>)> {
+    let turns = (shape.turns / subject.one_in).max(1);
     let plan = Plan {
         address: subject.address,
         connections: shape.streams,
-        warm_up: (shape.turns / 5).max(2 * shape.streams),
-        turns: shape.turns,
+        warm_up: (turns / 5).max(2 * shape.streams),
+        turns,
         requests: subject.requests.clone(),
         expected: subject.expected.clone(),
     };

@@ -25,8 +25,10 @@ const VISITOR: &str = "0x00000000000000000000000000000000000000ff";
 /// A server with members.
 pub(crate) struct Nexus {
     pub(crate) server: Server,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     tokens: Vec<String>,
+    /// Those of the same members, for the OpenAI-compatible API.
+    pub(crate) api_keys: Vec<String>,
     /// Speaks for a key that nobody registered.
     visitor: String,
 }
@@ -46,22 +48,26 @@ impl Nexus {
             serde_json::to_string_pretty(&document(provider))?,
         )?;
         shell.run(&["init", "--config", &template.display().to_string()])?;
-        let tokens = (0..MEMBERS).map(|number| shell.member(number));
-        let tokens = tokens.collect::<anyhow::Result<_>>()?;
+        let members = (0..MEMBERS).map(|number| shell.member(number));
+        let members: Vec<Member> = members.collect::<anyhow::Result<_>>()?;
         let visitor = shell.token(&["identity", "token", VISITOR])?;
 
         let address = free_address()?;
         let mut command = shell.prepare(cores.command(Core::Measured, program));
         let log = File::create(folder.join("nexus.log"))?;
         command.args(["serve", "--listen", &address.to_string()]);
-        // The host that every request names.
-        command.args(["--public-origin", "http://bench"]);
+        // The host that every request names, and the one that people sign in at.
+        let here = format!("http://{address}");
+        command.args(["--public-origin", &format!("http://bench,{here}")]);
         command.stdout(Stdio::null()).stderr(log);
         let server = Server::start_at(command, address)?;
+        let api_keys = members.iter().map(|it| shell.api_key(it, &here));
+        let api_keys = api_keys.collect::<anyhow::Result<_>>()?;
         Ok(Self {
             server,
             address,
-            tokens,
+            tokens: members.into_iter().map(|it| it.token).collect(),
+            api_keys,
             visitor,
         })
     }
@@ -91,6 +97,7 @@ impl Nexus {
                 pieces: provider::PIECES,
                 last: r#""status":"completed""#.to_owned(),
             },
+            one_in: 1,
         }
     }
 
@@ -108,6 +115,7 @@ impl Nexus {
                 pieces: 1,
                 last: r#""status":"visitor_guidance_sent""#.to_owned(),
             },
+            one_in: 1,
         }
     }
 
@@ -120,6 +128,7 @@ impl Nexus {
             address: self.address,
             requests: self.tokens.iter().map(ask).collect(),
             expected: whole(r#""template_version":"#),
+            one_in: 1,
         }
     }
 
@@ -131,12 +140,19 @@ impl Nexus {
             address: self.address,
             requests: [request("GET", "/livez", "", b"")].into(),
             expected: whole(r#""status":"#),
+            one_in: 1,
         }
     }
 }
 
 fn bearer(token: &str) -> String {
     format!("Authorization: Bearer {token}\r\n")
+}
+
+/// Somebody who was registered.
+struct Member {
+    token: String,
+    key_file: String,
 }
 
 /// The command line of Nexus.
@@ -147,14 +163,20 @@ struct Shell<'a> {
 
 impl Shell<'_> {
     /// Registers somebody who has changed everything that people like to change.
-    fn member(&self, number: usize) -> anyhow::Result<String> {
+    fn member(&self, number: usize) -> anyhow::Result<Member> {
         let person: Value = serde_json::from_str(&self.run(&["--json", "identity", "new"])?)?;
-        let text = |key: &str| {
-            person[key]
-                .as_str()
-                .with_context(|| format!("there is no {key}"))
+        let text = |name: &str| {
+            let text = person[name].as_str();
+            anyhow::Ok(
+                text.with_context(|| format!("there is no {name}"))?
+                    .to_owned(),
+            )
         };
-        let (key, token) = (text("public_key")?, text("token")?);
+        let member = Member {
+            token: text("token")?,
+            key_file: text("key_file")?,
+        };
+        let key = &text("public_key")?;
         let model = if number.is_multiple_of(2) {
             "large"
         } else {
@@ -168,7 +190,13 @@ impl Shell<'_> {
         self.run(&["config", "set", key, "model", model])?;
         self.run(&["config", "set", key, "temperature", &temperature])?;
         self.run(&["prompt", "set", key, "persona", &persona])?;
-        Ok(token.to_owned())
+        Ok(member)
+    }
+
+    /// Signs in as a person does, and makes a key for a program.
+    fn api_key(&self, member: &Member, server: &str) -> anyhow::Result<String> {
+        self.run(&["login", server, "--key", &member.key_file])?;
+        Ok(self.run(&["key", "create", "bench"])?.trim().to_owned())
     }
 
     /// The token that a command prints.
@@ -194,6 +222,7 @@ impl Shell<'_> {
     fn prepare(&self, mut command: Command) -> Command {
         let data: PathBuf = self.folder.join("data");
         command.env_clear().envs(path()).env("NEXUS_DATA", data);
+        command.env("XDG_CONFIG_HOME", self.folder.join("config"));
         command.current_dir(self.folder);
         command
     }

@@ -25,6 +25,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) address: SocketAddr,
     pub(crate) requests: Arc<[String]>,
     pub(crate) expected: Expected,
+    /// It gets one in so many of the turns, where all of them would take too long.
+    pub(crate) one_in: usize,
 }
 
 impl<'a> Subject<'a> {
@@ -45,6 +47,7 @@ impl<'a> Subject<'a> {
                 pieces: provider::PIECES,
                 last: provider::LAST.to_owned(),
             },
+            one_in: 1,
         }
     }
 }
@@ -87,6 +90,7 @@ impl Nginx {
             address: self.address,
             requests: [request("GET", "/fixed", "", b"")].into(),
             expected: whole("ok"),
+            one_in: 1,
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use super::Options;
 use super::measure::{Measured, spread};
-use super::subject::{NGINX, PROXY};
 use crate::latencies::{Latencies, median};
 
 /// The cost of a turn while there is time to spare: each piece arrives by itself.
@@ -11,6 +10,15 @@ pub(crate) fn turns(options: &Options, all: &[Measured]) -> String {
         0 => "The whole answer at once".to_owned(),
         pace => format!("One piece every {pace} ms"),
     };
+    let title = format!(
+        "{pace}, {} streams at a time, {} turns each in {} rounds",
+        options.streams, options.turns, options.rounds
+    );
+    each(&title, all)
+}
+
+/// What each of them costs, and how long it takes.
+pub(crate) fn each(title: &str, all: &[Measured]) -> String {
     let (base, compared) = base(all);
     let rows = all.iter().map(|it| {
         let ratio = median(&it.cpu) / base;
@@ -26,18 +34,12 @@ pub(crate) fn turns(options: &Options, all: &[Measured]) -> String {
     let heading = [
         "",
         "CPU µs per turn (rounds)",
-        compared,
+        &compared,
         "first piece ms, p50 / p99",
         "whole turn ms, p50 / p99",
         "chunks sent",
     ];
-    format!(
-        "{pace}, {} streams at a time, {} turns each in {} rounds:\n\n{}",
-        options.streams,
-        options.turns,
-        options.rounds,
-        lines(heading, rows)
-    )
+    format!("{title}:\n\n{}", lines(heading, rows))
 }
 
 /// How much fits on one core.
@@ -60,7 +62,7 @@ pub(crate) fn full(streams: usize, all: &[Measured]) -> String {
         "turns per second (rounds)",
         "core busy",
         "CPU µs per turn (rounds)",
-        compared,
+        &compared,
         "first piece ms, p50 / p99",
         "whole turn ms, p50 / p99",
         "chunks sent",
@@ -105,18 +107,14 @@ pub(crate) fn memory(peaks: &[(&str, f64)]) -> String {
     )
 }
 
-/// What the others are compared with: nginx, or else the proxy of our own.
-fn base(all: &[Measured]) -> (f64, &'static str) {
-    let cpu_of = |name| {
-        all.iter()
-            .find(|it| it.name == name)
-            .map(|it| median(&it.cpu))
+/// What the others are compared with: the first that is a server in between, which is nginx, or else
+/// the proxy of our own.
+fn base(all: &[Measured]) -> (f64, String) {
+    let Some(first) = all.iter().find(|it| !it.cpu.is_empty()) else {
+        return (f64::NAN, "×".to_owned());
     };
-    match (cpu_of(NGINX), cpu_of(PROXY)) {
-        (Some(nginx), _) => (nginx, "× nginx"),
-        (None, Some(proxy)) => (proxy, "× hyper"),
-        (None, None) => (f64::NAN, "×"),
-    }
+    let name = first.name.split(',').next().unwrap_or(first.name);
+    (median(&first.cpu), format!("× {name}"))
 }
 
 fn with_spread(values: &[f64]) -> String {

@@ -8,6 +8,7 @@
 
 mod audit;
 mod chat;
+mod clients;
 mod crash;
 mod egress;
 mod http;
@@ -22,6 +23,7 @@ mod people;
 mod program;
 mod provider;
 mod real_model;
+mod scripted;
 mod serve;
 mod shared_trust;
 mod sign_in;
