@@ -15,4 +15,4 @@ mod connector;
 mod guard;
 
 pub use addresses::{AddressRefused, AddressRules};
-pub use client::{HttpClient, RequestError, SetupError, causes, describe, tls};
+pub use client::{Broken, HttpClient, RequestError, SetupError, causes, describe, tls};

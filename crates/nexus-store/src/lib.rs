@@ -38,7 +38,7 @@ pub use mongo::{
 };
 pub use trust::{ApiKeyStore, AuditStore, CounterStore, InstallationStore, NonceStore, UsageStore};
 pub use types::{
-    AuditPage, Counter, Created, Cursor, Erased, IdentityPage, MessagePage, NewTemplate,
+    AuditPage, Counter, Created, Cursor, Erased, IdentityPage, MessagePage, NewTemplate, Shape,
     StandingCounts, StoreFacts, StoredTemplate, TemplateVersion,
 };
 
