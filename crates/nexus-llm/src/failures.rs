@@ -167,6 +167,11 @@ impl Failures {
         self.provider.as_ref().to_owned()
     }
 
+    /// The key that must be in no word of the provider.
+    pub(crate) const fn key(&self) -> Option<&PinnedKey> {
+        self.key.as_ref()
+    }
+
     /// Without the key.
     pub(crate) fn redact(&self, text: &str) -> String {
         match &self.key {

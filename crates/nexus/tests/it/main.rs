@@ -9,6 +9,7 @@
 mod audit;
 mod chat;
 mod crash;
+mod doctor;
 mod egress;
 mod http;
 mod init;
