@@ -83,7 +83,7 @@ test("tools are boxes to tick, by server, with what they do, and what is away sa
   await page.setViewportSize({ width: 360, height: 740 });
   await card.getByRole("button", { name: "Change" }).click();
   await everything.getByRole("checkbox", { name: "echo" }).waitFor();
-  expect(await page.evaluate(() => document.activeElement?.getAttribute("type"))).toBe("checkbox");
+  await expect.poll(() => page.evaluate(() => document.activeElement?.getAttribute("type"))).toBe("checkbox");
   await visit.expectNoSidewaysScrolling();
   await visit.picture("tools-phone");
   await card.getByRole("button", { name: /^Back to/ }).click();

@@ -1,5 +1,5 @@
 //! Blots a key out of a text that comes in pieces, wherever the pieces were cut. Nothing is held
-//! back but an end that could be the beginning of the key.
+//! back but an end that is more of the key than what everybody knows of it.
 
 use std::borrow::Cow;
 
@@ -7,11 +7,15 @@ use memchr::memchr;
 
 use super::PinnedKey;
 
-/// What stands in the place of a key.
+/// What stands in the place of a key, after its first characters.
 pub const BLOT: &str = "…";
 
 /// Shorter keys are not searched, in bytes: the texts of people are full of them.
 pub const SHORTEST_SECRET: usize = 8;
+
+/// How many bytes of a key are shown, and never more than a quarter of it. They are no secret, such
+/// as `sk-`, and a piece of an ordinary text that ends with one of them does not have to wait.
+const OPEN: usize = 3;
 
 /// How much of a key may stand at the end of a text, in bytes, and never more than half of it. The
 /// keys of vendors begin with what everybody knows, such as `sk-ant-api03-`.
@@ -21,8 +25,9 @@ const LONGEST_REST: usize = 15;
 #[derive(Clone, Debug)]
 pub struct Blotter {
     key: PinnedKey,
-    /// How many bytes are held back. They are the first ones of the key, so only they are counted.
-    held: usize,
+    /// With how many bytes of the key the text ends. What is open of them was shown, the rest is
+    /// held back: it is known from the key, so only the number is kept.
+    matched: usize,
 }
 
 impl Blotter {
@@ -31,81 +36,94 @@ impl Blotter {
         let is_searched = key.exposed().len() >= SHORTEST_SECRET;
         is_searched.then(|| Self {
             key: key.clone(),
-            held: 0,
+            matched: 0,
         })
     }
 
-    /// Takes the next piece, and gives what may be shown now. A piece that has nothing of the key
-    /// in it comes back as it is: borrowed, and as long as it was.
+    /// Takes the next piece, and gives what may be shown now. What comes back borrowed and as long
+    /// as the piece is the piece: it can be handed on in whatever it came.
     pub fn push<'a>(&mut self, piece: &'a str) -> Cow<'a, str> {
         let key = self.key.exposed();
-        let text = match key.get(..self.held) {
-            Some("") | None => Cow::Borrowed(piece),
-            Some(before) => Cow::Owned([before, piece].concat()),
-        };
-        let Scan { shown, held } = scan(&text, key);
-        self.held = held;
-        let length = text.len() - held;
-        match (shown, text) {
-            (Some(shown), _) => Cow::Owned(shown),
-            (None, Cow::Borrowed(text)) => Cow::Borrowed(text.get(..length).unwrap_or_default()),
-            (None, Cow::Owned(mut text)) => {
-                text.truncate(length);
-                Cow::Owned(text)
-            }
+        if self.matched == 0 {
+            let Scan { shown, matched } = scan(piece, key);
+            self.matched = matched;
+            let whole = || Cow::Borrowed(visible(piece, key, matched));
+            return shown.map_or_else(whole, Cow::Owned);
+        }
+        let text = [key.get(..self.matched).unwrap_or_default(), piece].concat();
+        let known = self.matched.min(open(key));
+        let Scan { shown, matched } = scan(&text, key);
+        self.matched = matched;
+        let shown = shown.as_deref().unwrap_or(visible(&text, key, matched));
+        let news = shown.get(known..).unwrap_or_default();
+        if piece.starts_with(news) {
+            Cow::Borrowed(piece.get(..news.len()).unwrap_or_default())
+        } else {
+            Cow::Owned(news.to_owned())
         }
     }
 
     /// The text is over: gives what was held back. A long beginning of the key is a key that was
     /// cut off there, and is blotted out too.
     pub fn end(&mut self) -> Cow<'static, str> {
-        let held = std::mem::take(&mut self.held);
+        let matched = std::mem::take(&mut self.matched);
         let key = self.key.exposed();
-        if held > LONGEST_REST.min(key.len() / 2) {
+        if matched > LONGEST_REST.min(key.len() / 2) {
             return Cow::Borrowed(BLOT);
         }
-        match key.get(..held) {
+        match key.get(open(key)..matched) {
             Some("") | None => Cow::Borrowed(""),
             Some(rest) => Cow::Owned(rest.to_owned()),
         }
     }
 }
 
+fn open(key: &str) -> usize {
+    OPEN.min(key.len() / 4)
+}
+
+/// A text without what is held back of its end.
+fn visible<'a>(text: &'a str, key: &str, matched: usize) -> &'a str {
+    let held = matched.saturating_sub(open(key));
+    text.get(..text.len() - held).unwrap_or_default()
+}
+
 /// What a text has of a key.
 struct Scan {
-    /// The text with the key blotted out, if it was in it, and without what is held back.
+    /// What may be shown now, if the key was in the text; otherwise its visible part.
     shown: Option<String>,
-    /// How many bytes at its end may be the beginning of the key.
-    held: usize,
+    /// With how many bytes of the key the text ends.
+    matched: usize,
 }
 
 /// A key is of ASCII: where it begins and ends is never in the middle of a character.
 fn scan(text: &str, key: &str) -> Scan {
-    let (bytes, key) = (text.as_bytes(), key.as_bytes());
-    let first = key.first().copied().unwrap_or_default();
-    let (mut shown, mut held) = (None::<String>, 0);
+    let bytes = text.as_bytes();
+    let first = key.bytes().next().unwrap_or_default();
+    let (mut shown, mut matched) = (None::<String>, 0);
     // What is before `kept` is in `shown` already. No key begins before `at`.
     let (mut kept, mut at) = (0, 0);
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr(first, rest)) {
         let begin = at + found;
         let rest = bytes.get(begin..).unwrap_or_default();
-        if rest.starts_with(key) {
+        if rest.starts_with(key.as_bytes()) {
             let shown = shown.get_or_insert_default();
-            shown.push_str(text.get(kept..begin).unwrap_or_default());
+            shown.push_str(text.get(kept..begin + open(key)).unwrap_or_default());
             shown.push_str(BLOT);
             at = begin + key.len();
             kept = at;
-        } else if key.starts_with(rest) {
-            held = rest.len();
+        } else if key.as_bytes().starts_with(rest) {
+            matched = rest.len();
             break;
         } else {
             at = begin + 1;
         }
     }
     if let Some(shown) = &mut shown {
-        shown.push_str(text.get(kept..text.len() - held).unwrap_or_default());
+        let rest = text.get(kept..).unwrap_or_default();
+        shown.push_str(visible(rest, key, matched));
     }
-    Scan { shown, held }
+    Scan { shown, matched }
 }
 
 #[cfg(test)]
@@ -134,11 +152,14 @@ mod tests {
     fn t17_a_key_in_pieces_is_blotted_out() {
         let key = "sk-0123456789";
         let whole = ["the key is sk-0123456789, and sk-0123456789sk-0123456789."];
-        assert_eq!(shown(key, &whole).concat(), "the key is …, and …….");
+        assert_eq!(
+            shown(key, &whole).concat(),
+            "the key is sk-…, and sk-…sk-…."
+        );
         let pieces = ["is s", "", "k-01234", "56789 or sk", "-x", "sk-0123"];
         assert_eq!(
             shown(key, &pieces),
-            ["is ", "", "", "… or ", "sk-x", "", "…"]
+            ["is s", "", "k-", "… or sk", "-x", "sk-", "…"]
         );
     }
 
@@ -146,15 +167,15 @@ mod tests {
     fn only_what_could_be_the_key_waits() {
         let key = "sk-ant-api03-0123456789abcdef";
         let mut blotter = pinned(key).blotter().unwrap();
-        for piece in ["Grüße", "sss ", "a sky", " s-", "sk -ant", "🔑", ""] {
+        for piece in ["Grüße", "wants", " s", "ky", "ask-", "sk -ant", "🔑", ""] {
             assert!(matches!(blotter.push(piece), Cow::Borrowed(same) if same == piece));
         }
         assert_eq!(
-            blotter.push("Keys begin with sk-ant-api03-"),
-            "Keys begin with "
+            blotter.push("They begin with sk-ant-api03-"),
+            "They begin with sk-"
         );
-        assert_eq!(blotter.end(), "sk-ant-api03-");
-        assert_eq!(blotter.push("sk-ant-api03-0123"), "");
+        assert_eq!(blotter.end(), "ant-api03-");
+        assert_eq!(blotter.push("sk-ant-api03-0123"), "sk-");
         assert_eq!(blotter.end(), BLOT, "a key that was cut off");
         assert_eq!(blotter.end(), "");
     }
@@ -168,13 +189,14 @@ mod tests {
 
     /// What is shown of a whole text, found in the slowest way.
     fn expected(key: &str, text: &str) -> String {
-        let text = text.replace(key, BLOT);
+        let blotted = format!("{}{BLOT}", &key[..open(key)]);
+        let text = text.replace(key, &blotted);
         let rest = (1..key.len())
             .rev()
             .find(|length| text.ends_with(&key[..*length]));
         match rest {
             Some(length) if length > LONGEST_REST.min(key.len() / 2) => {
-                format!("{}{BLOT}", &text[..text.len() - length])
+                format!("{}{blotted}", &text[..text.len() - length])
             }
             _ => text,
         }
@@ -229,7 +251,7 @@ mod tests {
             for piece in &pieces {
                 text.push_str(piece);
                 let given = blotter.push(piece);
-                let could_begin = (1..key.len()).any(|length| text.ends_with(&key[..length]));
+                let could_begin = (open(&key) + 1..key.len()).any(|length| text.ends_with(&key[..length]));
                 if !could_begin && !text.contains(&key) && out.len() + piece.len() == text.len() {
                     prop_assert!(matches!(given, Cow::Borrowed(_)), "nothing is copied");
                 }

@@ -114,10 +114,10 @@ async fn t17_a_key_that_a_server_repeats_is_blotted_out() {
         session.call(tool, arguments).await
     };
     let said = call("echo", format!("<{KEY}> and <{KEY}>")).await;
-    assert_eq!(said, Ok("Echo: <…> and <…>".to_owned()));
+    assert_eq!(said, Ok("Echo: <sec…> and <sec…>".to_owned()));
     assert_eq!(
         call("echo", KEY[..20].to_owned()).await,
-        Ok("Echo: …".to_owned())
+        Ok("Echo: sec…".to_owned())
     );
     let refused = call(KEY, String::new()).await.unwrap_err();
     assert!(!refused.contains(KEY) && refused.contains('…'), "{refused}");

@@ -261,8 +261,8 @@ async fn f16_a_model_that_says_the_key_of_its_provider_is_not_heard() {
             "{:?}",
             outcome.events
         );
-        assert_eq!(outcome.text(), "It is ….");
-        assert_eq!(outcome.stored.expect("a stored answer").0, "It is ….");
+        assert_eq!(outcome.text(), "It is sk-….");
+        assert_eq!(outcome.stored.expect("a stored answer").0, "It is sk-….");
     }
 
     let escaped = KEY.replace('-', "\\u002d");
@@ -272,7 +272,7 @@ async fn f16_a_model_that_says_the_key_of_its_provider_is_not_heard() {
         asked.is_fine();
         assert_eq!(
             tool_results(&asked)[0],
-            (ToolStatus::Success, "1…".to_owned())
+            (ToolStatus::Success, "1sk-…".to_owned())
         );
     }
 }
