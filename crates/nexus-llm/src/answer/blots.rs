@@ -56,20 +56,20 @@ impl Blots {
         ToolCall {
             id: self.key.blot(&call.id).into_owned(),
             name: self.key.blot(&call.name).into_owned(),
-            arguments: self.arguments(call.arguments),
+            arguments: self.arguments(&call.arguments),
             extra: call.extra,
         }
     }
 
     /// In JSON a character can be written in several ways, and all of them begin with a backslash.
-    fn arguments(&self, arguments: String) -> String {
+    fn arguments(&self, arguments: &str) -> String {
         if arguments.contains('\\')
-            && let Ok(mut value) = serde_json::from_str(&arguments)
+            && let Ok(mut value) = serde_json::from_str(arguments)
             && self.key.blot_json(&mut value)
         {
             return value.to_string();
         }
-        self.key.blot(&arguments).into_owned()
+        self.key.blot(arguments).into_owned()
     }
 }
 

@@ -246,7 +246,8 @@ async fn f16_a_model_that_says_the_key_of_its_provider_is_not_heard() {
         streamed += &piece(&letter.to_string());
     }
     let stop = json!({"choices": [{"delta": {}, "finish_reason": KEY}], "model": KEY});
-    streamed += &format!("{}data: {stop}\n\ndata: [DONE]\n\n", piece("."));
+    let end = format!("{}data: {stop}\n\ndata: [DONE]\n\n", piece("."));
+    let streamed = streamed + &end;
     let message = json!({"content": format!("It is {KEY}."), "reasoning_content": KEY});
     let whole = json!({"choices": [{"message": message, "finish_reason": KEY}], "model": KEY});
     for (model, acts) in [
