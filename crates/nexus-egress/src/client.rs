@@ -95,6 +95,12 @@ impl RequestError {
         causes(&self.0).find_map(|cause| cause.downcast_ref())
     }
 
+    /// At which point the connection failed.
+    #[must_use]
+    pub fn broken(&self) -> Broken {
+        Broken::of(&self.0)
+    }
+
     /// Whether the server closed a connection that had answered before, without a byte of an answer
     /// to this request. Most likely it never read the request.
     #[must_use]
@@ -154,42 +160,84 @@ fn closed_when_reused(error: &ClientError) -> bool {
         })
 }
 
+/// At which point a connection failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// No name server knows it.
+    UnknownName,
+    /// The connection was refused.
+    NobodyListens,
+    /// The connection, or its TLS, was not made in time.
+    Unanswered,
+    /// The certificate is of somebody else, or of nobody known.
+    Untrusted,
+    /// The two have no TLS in common, or it is not TLS at all.
+    NoTls,
+    /// It was there, and was broken off.
+    Reset,
+    /// What came is not HTTP.
+    NotHttp,
+    /// It was closed, or something else went wrong.
+    Closed,
+}
+
+impl Broken {
+    /// What an error of a connection is about.
+    #[must_use]
+    pub fn of(error: &(dyn StdError + 'static)) -> Self {
+        for cause in causes(error) {
+            if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+                return match tls {
+                    rustls::Error::InvalidCertificate(_) => Self::Untrusted,
+                    _ => Self::NoTls,
+                };
+            }
+            if let Some(error) = cause.downcast_ref::<io::Error>() {
+                match error.kind() {
+                    io::ErrorKind::ConnectionRefused => return Self::NobodyListens,
+                    io::ErrorKind::TimedOut => return Self::Unanswered,
+                    io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                        return Self::Reset;
+                    }
+                    _ => {}
+                }
+            }
+            if cause
+                .downcast_ref::<hyper::Error>()
+                .is_some_and(hyper::Error::is_parse)
+            {
+                return Self::NotHttp;
+            }
+        }
+        let is_lookup = causes(error).any(|cause| cause.to_string() == "dns error");
+        if is_lookup {
+            Self::UnknownName
+        } else {
+            Self::Closed
+        }
+    }
+
+    /// The words for people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownName => "its name is not known",
+            Self::NobodyListens => "nothing listens at its address",
+            Self::Unanswered => "no connection could be made in time",
+            Self::Untrusted => "its TLS certificate is not trusted",
+            Self::NoTls => "no TLS connection could be made",
+            Self::Reset => "the connection was reset",
+            Self::NotHttp => "what came is not HTTP",
+            Self::Closed => "the connection was closed",
+        }
+    }
+}
+
 /// Why a connection failed, for people. The libraries' own words may hold addresses, so only what
 /// is known not to is repeated.
 #[must_use]
 pub fn describe(error: &(dyn StdError + 'static)) -> &'static str {
-    for cause in causes(error) {
-        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return match tls {
-                rustls::Error::InvalidCertificate(_) => "its TLS certificate is not trusted",
-                _ => "no TLS connection could be made",
-            };
-        }
-        if let Some(error) = cause.downcast_ref::<io::Error>() {
-            match error.kind() {
-                io::ErrorKind::ConnectionRefused => {
-                    return "nothing listens at its address";
-                }
-                io::ErrorKind::TimedOut => return "no connection could be made in time",
-                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-                    return "the connection was reset";
-                }
-                _ => {}
-            }
-        }
-        if cause
-            .downcast_ref::<hyper::Error>()
-            .is_some_and(hyper::Error::is_parse)
-        {
-            return "what came is not HTTP";
-        }
-    }
-    let is_lookup = causes(error).any(|cause| cause.to_string() == "dns error");
-    if is_lookup {
-        "its name is not known"
-    } else {
-        "the connection was closed"
-    }
+    Broken::of(error).as_str()
 }
 
 /// An error and what stands behind it, outermost first.

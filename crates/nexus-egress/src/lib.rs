@@ -17,5 +17,5 @@ mod driven;
 mod guard;
 
 pub use addresses::{AddressRefused, AddressRules};
-pub use client::{HttpClient, RequestError, SetupError, causes, describe, tls};
+pub use client::{Broken, HttpClient, RequestError, SetupError, causes, describe, tls};
 pub use driven::AnswerBody;

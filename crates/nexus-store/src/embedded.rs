@@ -34,7 +34,7 @@ use self::trust::work;
 use self::writer::Writer;
 use crate::{
     ConfigStore, Created, Cursor, Erased, Freshness, IdentityPage, IdentityStore, MessagePage,
-    MessageStore, NewTemplate, SessionStore, StandingCounts, Store, StoreError, StoreFacts,
+    MessageStore, NewTemplate, SessionStore, Shape, StandingCounts, Store, StoreError, StoreFacts,
     StoredTemplate, TemplateVersion,
 };
 
@@ -371,6 +371,8 @@ impl Store for EmbeddedStore {
             location: self.path.display().to_string(),
             identities,
             messages,
+            shape: Shape::File,
+            time: None,
         })
     }
 }

@@ -39,7 +39,7 @@ pub use mongo::{
 pub use trust::{ApiKeyStore, AuditStore, CounterStore, InstallationStore, NonceStore, UsageStore};
 pub use types::{
     AuditPage, Counter, Created, Cursor, Erased, IdentityPage, MessagePage, NewTemplate, Running,
-    StandingCounts, StoreFacts, StoredTemplate, TemplateVersion,
+    Shape, StandingCounts, StoreFacts, StoredTemplate, TemplateVersion,
 };
 
 /// The Genesis template, one current document per environment. Every version is kept.

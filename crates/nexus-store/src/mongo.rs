@@ -15,6 +15,7 @@ mod json;
 mod original;
 mod pulse;
 mod read;
+mod server;
 mod stream;
 mod trust;
 mod write;
@@ -384,10 +385,12 @@ impl Store for MongoStore {
         let read = async move |data: Arc<Data>, _| Ok((data.server().await?, data.counts().await?));
         let (server, (identities, messages)) = self.call(read).await?;
         Ok(StoreFacts {
-            kind: format!("MongoDB ({server})"),
+            kind: format!("MongoDB ({})", server.version),
             location: self.location.clone(),
             identities,
             messages,
+            shape: server.shape,
+            time: server.time,
         })
     }
 

@@ -168,4 +168,28 @@ pub struct StoreFacts {
     pub identities: u64,
     /// How many messages, as far as can be told quickly.
     pub messages: u64,
+    /// How it keeps what it was given.
+    pub shape: Shape,
+    /// What time the machine has that it runs on, if that may be another one.
+    pub time: Option<Timestamp>,
+}
+
+/// How a store keeps what it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// In a file of this machine.
+    File,
+    /// In one database that nobody copies.
+    Standalone,
+    /// In several databases that copy each other.
+    Replicas {
+        /// The name of the set.
+        set: String,
+        /// How many members have the data or will have it.
+        members: usize,
+        /// How many of them are up. `None`: the database does not tell this user.
+        up: Option<usize>,
+    },
+    /// Spread over several such sets.
+    Sharded,
 }

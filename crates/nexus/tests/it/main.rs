@@ -10,6 +10,7 @@ mod audit;
 mod chat;
 mod clients;
 mod crash;
+mod doctor;
 mod egress;
 mod http;
 mod init;
