@@ -174,6 +174,6 @@ async fn the_first_event_explains_the_profile_to_whoever_asks() {
     assert_eq!(first["explanation"][0]["layer"], "genesis");
     assert_eq!(
         world.send(call("maybe")).await.error(),
-        "422 invalid_header x-nexus-explain"
+        "422 invalid_header x-nexus-explain: the header x-nexus-explain must be 0 or 1"
     );
 }
