@@ -83,7 +83,7 @@ else ifeq ($(npm),)
 	@echo 'test-page: $(without_node)' >&2; exit 1
 else
 test-page: web/dist/index.html
-	@scripts/install-test-tools cargo-tools browser
+	@scripts/install-test-tools cargo-tools mcp browser
 	cd web && npm test
 	cargo nextest run $(everything) --no-run
 	cd web && npm run test:browser

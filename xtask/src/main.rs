@@ -7,6 +7,8 @@ mod headers;
 mod paths;
 mod repository;
 mod sizes;
+mod supply;
+mod threats;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -24,7 +26,7 @@ struct Check {
     run: fn(&Repository) -> Result<Vec<Finding>>,
 }
 
-const CHECKS: [Check; 4] = [
+const CHECKS: [Check; 6] = [
     Check {
         name: "sizes",
         purpose: "no source file is too long to read in one sitting",
@@ -44,6 +46,16 @@ const CHECKS: [Check; 4] = [
         name: "headers",
         purpose: "each Rust file opens with a line that says what it is",
         run: headers::check,
+    },
+    Check {
+        name: "supply",
+        purpose: "what is built comes from the lock files and from nowhere else",
+        run: supply::check,
+    },
+    Check {
+        name: "threats",
+        purpose: "each threat has a row in docs/threats.md, with tests that are there",
+        run: threats::check,
     },
 ];
 

@@ -98,6 +98,16 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// The word that a row has for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+        }
+    }
+
     /// What a provider speaks whose row does not say it: its own protocol at the address of a vendor
     /// that has one, else OpenAI's.
     #[must_use]
@@ -128,6 +138,15 @@ pub enum Credential {
 }
 
 impl Provider {
+    /// What it speaks, in the word that its row has for it.
+    #[must_use]
+    pub const fn protocol(&self) -> &'static str {
+        match &self.endpoint {
+            Endpoint::Builtin => "builtin",
+            Endpoint::Remote { protocol, .. } => protocol.as_str(),
+        }
+    }
+
     /// Why its models cannot be asked, when that is known without asking.
     #[must_use]
     pub fn unavailable(&self) -> Option<MissingKey<'_>> {

@@ -206,6 +206,10 @@ prefixed_id! {
     /// One stored message. `msg_` + an id.
     MessageId, "msg_"
 }
+prefixed_id! {
+    /// One process that shares limits with others, from its start to its end. `node_` + an id.
+    NodeId, "node_"
+}
 
 /// The public part of an API key: 12 letters and digits. It names the key and proves nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

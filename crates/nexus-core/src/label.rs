@@ -4,10 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text;
+
 /// The most characters that a [`Label`] has.
 const LONGEST: usize = 200;
 
-/// One line of at most 200 characters without control characters. It may be empty.
+/// One line of at most 200 characters without control or hidden characters. It may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Label(String);
@@ -22,19 +24,19 @@ pub enum LabelError {
         found: usize,
     },
     /// A character that people do not see, a line break among them.
-    #[error("control character U+{code:04X}: use one line of visible text")]
-    ControlCharacter {
+    #[error("invisible character U+{code:04X}: use one line of visible text")]
+    InvisibleCharacter {
         /// Its code point.
         code: u32,
     },
 }
 
 impl Label {
-    /// Makes a label of anything: control characters become spaces, and what is too long is cut.
+    /// Makes a label of anything: invisible characters become spaces, and what is too long is cut.
     /// For texts whose writer is not there to correct them, such as a `User-Agent` header.
     #[must_use]
     pub fn cut(text: &str) -> Self {
-        let shown = |c: char| if c.is_control() { ' ' } else { c };
+        let shown = |c: char| if is_invisible(c) { ' ' } else { c };
         Self(text.chars().take(LONGEST).map(shown).collect())
     }
 
@@ -45,6 +47,10 @@ impl Label {
     }
 }
 
+fn is_invisible(c: char) -> bool {
+    c.is_control() || text::is_hidden(c)
+}
+
 impl TryFrom<String> for Label {
     type Error = LabelError;
 
@@ -53,8 +59,8 @@ impl TryFrom<String> for Label {
         if found > LONGEST {
             return Err(LabelError::TooLong { found });
         }
-        match text.chars().find(|c| c.is_control()) {
-            Some(c) => Err(LabelError::ControlCharacter { code: c.into() }),
+        match text.chars().find(|c| is_invisible(*c)) {
+            Some(c) => Err(LabelError::InvisibleCharacter { code: c.into() }),
             None => Ok(Self(text)),
         }
     }
@@ -87,13 +93,17 @@ mod tests {
         );
         assert_eq!(
             read("two\nlines"),
-            Err(LabelError::ControlCharacter { code: 10 })
+            Err(LabelError::InvisibleCharacter { code: 10 })
+        );
+        assert_eq!(
+            read("lap\u{e0074}op"),
+            Err(LabelError::InvisibleCharacter { code: 0xe0074 })
         );
     }
 
     #[test]
     fn a_cut_label_is_always_one() {
-        let long = "ë\u{1b}[31m\r\n".repeat(100);
+        let long = "ë\u{1b}[31m\r\n\u{e0041}".repeat(100);
         let label = Label::cut(&long);
         assert_eq!(label.as_str().chars().count(), 200);
         assert_eq!(Label::try_from(label.to_string()), Ok(label));

@@ -66,7 +66,7 @@ pub use event::RunEvent;
 pub use field::{ConfigField, Field, PromptName};
 pub use genesis::{Environment, Genesis};
 pub use identity::{Admission, Identity, IdentityWrite, Member, Standing};
-pub use ids::{ApiKeyId, CounterId, MessageId, NonceId, PublicKey, RunId};
+pub use ids::{ApiKeyId, CounterId, MessageId, NodeId, NonceId, PublicKey, RunId};
 pub use label::Label;
 pub use limits::{Limit, LimitReached, Limits};
 pub use message::{Message, Metadata, Role};

@@ -58,7 +58,7 @@ impl Overrides {
                 Some(text) => _ = read.prompts.insert(name, text.into()),
                 None => read.unusable.push((
                     name.into(),
-                    "a text of at most 32 KiB without control characters",
+                    "a text of at most 32 KiB without control or hidden characters",
                 )),
             }
         }

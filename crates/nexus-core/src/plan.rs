@@ -4,6 +4,7 @@
 mod contrast;
 mod document;
 mod effective;
+mod policy;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use crate::{ConfigField, EffectiveProfile, Field, Genesis, Overrides, PublicKey}
 
 pub use document::{DocumentChange, document_changes};
 pub use effective::FieldChange;
+pub use policy::{PolicyChange, policy_changes};
 
 /// How many examples are given of each kind.
 pub const EXAMPLES: usize = 5;
@@ -25,6 +27,9 @@ pub const EXAMPLES: usize = 5;
 pub struct Plan {
     /// The places of the document.
     pub document: Vec<DocumentChange>,
+    /// What people may do and have to sign. Empty also when there is no usable template to compare
+    /// with.
+    pub policy: Vec<PolicyChange>,
     /// What changes for people. `None`: there is no usable template to compare with.
     pub people: Option<People>,
 }

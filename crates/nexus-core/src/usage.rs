@@ -43,6 +43,10 @@ pub struct UsageCount {
     pub reasoning_tokens: u64,
     /// What it cost, in millionths of the currency that the prices of the catalog are in.
     pub cost_micros: u64,
+    /// Runs of which the provider did not tell all of that: the rest is an estimate from the length
+    /// of the texts.
+    #[serde(default)]
+    pub estimated_runs: u64,
 }
 
 impl UsageCount {
@@ -58,6 +62,7 @@ impl UsageCount {
                 .saturating_add(other.cached_input_tokens),
             reasoning_tokens: self.reasoning_tokens.saturating_add(other.reasoning_tokens),
             cost_micros: self.cost_micros.saturating_add(other.cost_micros),
+            estimated_runs: self.estimated_runs.saturating_add(other.estimated_runs),
         }
     }
 }
@@ -86,11 +91,13 @@ mod tests {
             cached_input_tokens: 4,
             reasoning_tokens: 5,
             cost_micros: 6,
+            estimated_runs: 7,
         };
         let two = one.saturating_add(one);
         assert_eq!((two.runs, two.input_tokens), (2, u64::MAX));
         assert_eq!((two.output_tokens, two.cached_input_tokens), (6, 8));
         assert_eq!((two.reasoning_tokens, two.cost_micros), (10, 12));
+        assert_eq!(two.estimated_runs, 14);
     }
 
     #[test]

@@ -11,16 +11,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client, Error as ClientError};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::addresses::{AddressRefused, AddressRules};
 use crate::connector::{Connector, Reuse};
+use crate::driven::{AnswerBody, Drivers};
 use crate::guard::{Guard, Lookup, SystemLookup};
 
 /// Many servers close idle connections after 30 s or more. Ours go first.
@@ -58,7 +58,7 @@ impl HttpClient {
             .https_or_http()
             .enable_all_versions()
             .wrap_connector(Guard::new(rules, lookup));
-        let client = Client::builder(TokioExecutor::new())
+        let client = Client::builder(Drivers)
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .http1_max_buf_size(HEAD_LIMIT)
@@ -73,12 +73,14 @@ impl HttpClient {
     pub async fn request(
         &self,
         request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, RequestError> {
+    ) -> Result<Response<AnswerBody>, RequestError> {
         let response = self.client.request(request).await.map_err(RequestError)?;
-        if let Some(reuse) = response.extensions().get::<Reuse>() {
-            reuse.note_an_answer();
-        }
-        Ok(response)
+        let reuse = response.extensions().get::<Reuse>();
+        reuse.inspect(|reuse| reuse.note_an_answer());
+        // A connection of HTTP/2 may carry more than this answer.
+        let is_alone = response.version() <= Version::HTTP_11;
+        let driven = reuse.filter(|_| is_alone).and_then(Reuse::driven);
+        Ok(response.map(|body| AnswerBody::new(body, driven)))
     }
 }
 
@@ -91,6 +93,12 @@ impl RequestError {
     #[must_use]
     pub fn refused_address(&self) -> Option<&AddressRefused> {
         causes(&self.0).find_map(|cause| cause.downcast_ref())
+    }
+
+    /// At which point the connection failed.
+    #[must_use]
+    pub fn broken(&self) -> Broken {
+        Broken::of(&self.0)
     }
 
     /// Whether the server closed a connection that had answered before, without a byte of an answer
@@ -152,42 +160,84 @@ fn closed_when_reused(error: &ClientError) -> bool {
         })
 }
 
+/// At which point a connection failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// No name server knows it.
+    UnknownName,
+    /// The connection was refused.
+    NobodyListens,
+    /// The connection, or its TLS, was not made in time.
+    Unanswered,
+    /// The certificate is of somebody else, or of nobody known.
+    Untrusted,
+    /// The two have no TLS in common, or it is not TLS at all.
+    NoTls,
+    /// It was there, and was broken off.
+    Reset,
+    /// What came is not HTTP.
+    NotHttp,
+    /// It was closed, or something else went wrong.
+    Closed,
+}
+
+impl Broken {
+    /// What an error of a connection is about.
+    #[must_use]
+    pub fn of(error: &(dyn StdError + 'static)) -> Self {
+        for cause in causes(error) {
+            if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+                return match tls {
+                    rustls::Error::InvalidCertificate(_) => Self::Untrusted,
+                    _ => Self::NoTls,
+                };
+            }
+            if let Some(error) = cause.downcast_ref::<io::Error>() {
+                match error.kind() {
+                    io::ErrorKind::ConnectionRefused => return Self::NobodyListens,
+                    io::ErrorKind::TimedOut => return Self::Unanswered,
+                    io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                        return Self::Reset;
+                    }
+                    _ => {}
+                }
+            }
+            if cause
+                .downcast_ref::<hyper::Error>()
+                .is_some_and(hyper::Error::is_parse)
+            {
+                return Self::NotHttp;
+            }
+        }
+        let is_lookup = causes(error).any(|cause| cause.to_string() == "dns error");
+        if is_lookup {
+            Self::UnknownName
+        } else {
+            Self::Closed
+        }
+    }
+
+    /// The words for people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownName => "its name is not known",
+            Self::NobodyListens => "nothing listens at its address",
+            Self::Unanswered => "no connection could be made in time",
+            Self::Untrusted => "its TLS certificate is not trusted",
+            Self::NoTls => "no TLS connection could be made",
+            Self::Reset => "the connection was reset",
+            Self::NotHttp => "what came is not HTTP",
+            Self::Closed => "the connection was closed",
+        }
+    }
+}
+
 /// Why a connection failed, for people. The libraries' own words may hold addresses, so only what
 /// is known not to is repeated.
 #[must_use]
 pub fn describe(error: &(dyn StdError + 'static)) -> &'static str {
-    for cause in causes(error) {
-        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return match tls {
-                rustls::Error::InvalidCertificate(_) => "its TLS certificate is not trusted",
-                _ => "no TLS connection could be made",
-            };
-        }
-        if let Some(error) = cause.downcast_ref::<io::Error>() {
-            match error.kind() {
-                io::ErrorKind::ConnectionRefused => {
-                    return "nothing listens at its address";
-                }
-                io::ErrorKind::TimedOut => return "no connection could be made in time",
-                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-                    return "the connection was reset";
-                }
-                _ => {}
-            }
-        }
-        if cause
-            .downcast_ref::<hyper::Error>()
-            .is_some_and(hyper::Error::is_parse)
-        {
-            return "what came is not HTTP";
-        }
-    }
-    let is_lookup = causes(error).any(|cause| cause.to_string() == "dns error");
-    if is_lookup {
-        "its name is not known"
-    } else {
-        "the connection was closed"
-    }
+    Broken::of(error).as_str()
 }
 
 /// An error and what stands behind it, outermost first.

@@ -1,9 +1,10 @@
-//! Connects within a time limit, and remembers of each connection whether it has answered before.
+//! Connects within a time limit, and remembers of each connection whether it has answered before,
+//! and who moves it.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,20 +15,42 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use crate::driven::Driven;
+
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Whether a connection has answered a request before. It travels with the answers and the errors
-/// of its connection.
+/// Whether a connection has answered a request before, and what moves it. It travels with the
+/// answers and the errors of its connection.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Reuse(Arc<AtomicBool>);
+pub(crate) struct Reuse(Arc<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    has_answered: AtomicBool,
+    driven: OnceLock<Weak<Driven>>,
+}
 
 impl Reuse {
     pub(crate) fn note_an_answer(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.has_answered.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn has_answered(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.has_answered.load(Ordering::Relaxed)
+    }
+
+    /// What moves the connection, as long as it is open.
+    pub(crate) fn driven(&self) -> Option<Arc<Driven>> {
+        self.0.driven.get()?.upgrade()
+    }
+
+    /// Whoever reads and writes first will go on to: the client hands a new connection to one task.
+    fn note_who_moves_it(&self) {
+        if self.0.driven.get().is_none()
+            && let Some(driven) = Driven::current()
+        {
+            _ = self.0.driven.set(driven);
+        }
     }
 }
 
@@ -93,6 +116,7 @@ impl<T: Read> Read for Tracked<T> {
         cx: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
+        self.reuse.note_who_moves_it();
         self.project().inner.poll_read(cx, buffer)
     }
 }

@@ -6,13 +6,16 @@
 //! | `addresses` | [`AddressRules`]: where it connects to, and where never |
 //! | `guard` | looks a name up once, and connects to what was judged |
 //! | `connector` | a time limit, and whether a connection has answered before |
+//! | `driven` | [`AnswerBody`]: whoever reads an answer moves its connection |
 //!
 //! Nothing else in Nexus connects to an address that a template names.
 
 mod addresses;
 mod client;
 mod connector;
+mod driven;
 mod guard;
 
 pub use addresses::{AddressRefused, AddressRules};
-pub use client::{HttpClient, RequestError, SetupError, causes, describe, tls};
+pub use client::{Broken, HttpClient, RequestError, SetupError, causes, describe, tls};
+pub use driven::AnswerBody;

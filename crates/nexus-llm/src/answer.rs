@@ -1,6 +1,7 @@
 //! A body that arrives → a stream of [`Delta`]s, within limits of time and size. Generic over the
 //! body, so that it can be tested without a network and with a clock that stands still.
 
+mod blots;
 mod pace;
 
 use std::collections::VecDeque;
@@ -14,6 +15,7 @@ use hyper::body::Body;
 use nexus_egress::describe;
 use tokio::time::Instant;
 
+use self::blots::Blots;
 use self::pace::{Limit, Pace};
 use crate::failures::Failures;
 use crate::protocol::{Reader, Step};
@@ -31,6 +33,8 @@ pub(crate) struct Answer<B> {
     content: Content,
     reader: Reader,
     failures: Failures,
+    /// Keeps the key out of it. `None`: there is none to be searched.
+    blots: Option<Blots>,
     pace: Pace,
     /// What has been read and not been handed out.
     ready: VecDeque<Delta>,
@@ -89,6 +93,7 @@ where
             body: Some(body),
             content,
             reader,
+            blots: failures.key().and_then(Blots::new),
             failures,
             pace,
             ready: VecDeque::new(),
@@ -261,21 +266,32 @@ where
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        if this.ready.is_empty()
-            && let Err(error) = ready!(this.poll_more(cx))
-        {
-            this.body = None;
-            this.failure = Some(error);
+        loop {
+            if this.ready.is_empty()
+                && let Err(error) = ready!(this.poll_more(cx))
+            {
+                this.body = None;
+                this.failure = Some(error);
+            }
+            let Some(piece) = this.ready.pop_front() else {
+                let rest = this.blots.as_mut().and_then(Blots::end);
+                let last = rest.map(Ok).or_else(|| this.failure.take().map(Err));
+                return Poll::Ready(last);
+            };
+            let piece = match &mut this.blots {
+                Some(blots) => blots.pass(piece, &mut this.ready),
+                None => Some(piece),
+            };
+            if let Some(piece) = piece {
+                return Poll::Ready(Some(Ok(match piece {
+                    // What it says of itself is stored and shown beside the answer.
+                    Delta::Finished(finish) => Delta::Finished(this.failures.redact_finish(finish)),
+                    piece => piece,
+                })));
+            }
         }
-        let piece = this.ready.pop_front().map(|piece| match piece {
-            // What it says of itself is stored and shown beside the answer.
-            Delta::Finished(finish) => Delta::Finished(this.failures.redact_finish(finish)),
-            Delta::Verbatim(frame) => Delta::Verbatim(this.failures.redact_whole(frame)),
-            piece => piece,
-        });
-        Poll::Ready(piece.map(Ok).or_else(|| this.failure.take().map(Err)))
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,13 +1,14 @@
 //! The [`LanguageModel`] that Nexus runs with: it asks the provider that a request's model names.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use nexus_core::Provider;
 use nexus_egress::{AddressRules, SetupError};
 
-use crate::remote::{Reachability, Remote, Wire};
+use crate::remote::{Diagnosis, Reachability, Remote, Wire};
 use crate::transport::Transport;
 use crate::{ChatRequest, Delta, LanguageModel, LlmError, Timers, builtin};
 
@@ -31,6 +32,19 @@ impl LlmClient {
         match Remote::of(provider) {
             None => Reachability::Builtin,
             Some(remote) => self.wire.probe(&remote).await,
+        }
+    }
+
+    /// The same, with everything that asking shows. It takes at most `patience`.
+    pub async fn diagnose(&self, provider: &Provider, patience: Duration) -> Diagnosis {
+        match Remote::of(provider) {
+            None => Diagnosis {
+                reach: Reachability::Builtin,
+                obstacle: None,
+                took: Duration::ZERO,
+                server_time: None,
+            },
+            Some(remote) => self.wire.diagnose(&remote, patience).await,
         }
     }
 }

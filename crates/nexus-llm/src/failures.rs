@@ -167,19 +167,16 @@ impl Failures {
         self.provider.as_ref().to_owned()
     }
 
+    /// The key that must be in no word of the provider.
+    pub(crate) const fn key(&self) -> Option<&PinnedKey> {
+        self.key.as_ref()
+    }
+
     /// Without the key.
     pub(crate) fn redact(&self, text: &str) -> String {
         match &self.key {
             Some(key) => key.redact(text),
             None => text.to_owned(),
-        }
-    }
-
-    /// The same for a text that is whole, and usually passes as it is.
-    pub(crate) fn redact_whole(&self, text: String) -> String {
-        match &self.key {
-            Some(key) => key.redact_whole(text),
-            None => text,
         }
     }
 

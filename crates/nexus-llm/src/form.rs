@@ -22,6 +22,8 @@ const CARRIED_BY_ALL: [&str; 5] = [
 pub struct ClientForm {
     /// How it wants the answer.
     pub delivery: Delivery,
+    /// Whether it understands the frames of chat completions.
+    pub hears_frames: bool,
     /// The fields as they came. None of them is one that Nexus writes itself.
     pub fields: Map<String, Value>,
     /// The share of likely words that is drawn from.
@@ -102,6 +104,7 @@ impl ClientForm {
         }
         Ok(Self {
             delivery: Delivery::Whole,
+            hears_frames: false,
             top_p: number(&fields, "top_p")?,
             stop: stop(fields.get("stop"))?,
             tool_choice,

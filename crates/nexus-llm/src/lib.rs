@@ -50,13 +50,13 @@ use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
 use nexus_core::Model;
-pub use nexus_egress::{AddressRules, SetupError};
+pub use nexus_egress::{AddressRules, Broken, SetupError};
 
 pub use client::LlmClient;
 pub use delta::{Delta, Finish, FinishReason};
 pub use error::{LlmError, RetryHint};
 pub use form::{ClientForm, Delivery, FormError, ToolChoice};
-pub use remote::Reachability;
+pub use remote::{Diagnosis, Obstacle, Reachability};
 pub use request::{ChatMessage, ChatRequest, Image, ToolCall, ToolSpec, UserPart};
 pub use resilient::{Jitter, Resilient, Trouble};
 pub use timers::Timers;

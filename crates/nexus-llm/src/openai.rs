@@ -2,6 +2,7 @@
 //! DeepSeek, OpenRouter, Gemini's compatible endpoint, Ollama, llama.cpp, vLLM and many more serve
 //! it. Requests are written strictly; answers are read leniently, because no two servers agree.
 
+mod alike;
 mod body;
 mod calls;
 mod reader;

@@ -6,14 +6,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{Response, StatusCode, header};
-use hyper::body::Incoming;
 use nexus_core::catalog::{Credential, Endpoint, Protocol, Provider};
 use nexus_core::egress::PinnedKey;
+use nexus_egress::{AnswerBody, RequestError};
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
-pub use self::reachability::Reachability;
 pub(crate) use self::reachability::is_near;
+pub use self::reachability::{Diagnosis, Obstacle, Reachability};
 use crate::answer::{ANSWER_LIMIT, Answer, Clock};
 use crate::failures::Failures;
 use crate::protocol::{self, Outgoing, Reader};
@@ -76,6 +76,20 @@ impl<'a> Remote<'a> {
         }
     }
 
+    /// The request for the list of its models.
+    fn listing(&self) -> Result<Call, LlmError> {
+        let url = protocol::models_address(self.protocol, self.base_url);
+        Call::get(&url, self.protocol, self.key()?).map_err(|why| self.unsendable(why))
+    }
+
+    /// No answer came.
+    fn unsent(&self, error: &RequestError) -> LlmError {
+        match error.refused_address() {
+            Some(refused) => self.failures.address_refused(refused.to_string()),
+            None => self.failures.unreachable(&error.to_string()),
+        }
+    }
+
     fn unsendable(&self, why: Unsendable) -> LlmError {
         match why {
             Unsendable::NotHttp => self
@@ -102,7 +116,7 @@ impl Wire {
         &self,
         remote: &Remote<'_>,
         request: &ChatRequest,
-    ) -> Result<Answer<Incoming>, LlmError> {
+    ) -> Result<Answer<AnswerBody>, LlmError> {
         let clock = Clock {
             timers: self.timers.of(&request.model),
             started: Instant::now(),
@@ -122,7 +136,7 @@ impl Wire {
         remote: &Remote<'_>,
         request: &ChatRequest,
         clock: Clock,
-    ) -> Result<Answer<Incoming>, LlmError> {
+    ) -> Result<Answer<AnswerBody>, LlmError> {
         let key = remote.key()?;
         let is_automatic = &*request.model.id == AUTOMATIC;
         let model_id = if is_automatic {
@@ -159,35 +173,27 @@ impl Wire {
 
     /// The ids of the models that a provider lists.
     async fn list(&self, remote: &Remote<'_>) -> Result<Vec<String>, LlmError> {
-        let url = protocol::models_address(remote.protocol, remote.base_url);
-        let call = Call::get(&url, remote.protocol, remote.key()?)
-            .map_err(|why| remote.unsendable(why))?;
-        let response = self.send(remote, &call).await?;
-        let body = read_whole(response.into_body(), ANSWER_LIMIT)
-            .await
-            .map_err(|error| remote.failures.unreachable(error.0))?
-            .ok_or_else(|| {
-                remote
-                    .failures
-                    .malformed("its list of models is too long", false)
-            })?;
-        let listed = protocol::listed_models(remote.protocol, remote.base_url, &body);
-        let listed = listed.ok_or_else(|| {
-            remote
-                .failures
-                .malformed("it does not list its models", false)
-        })?;
-        let redacted = listed.iter().map(|id| remote.failures.redact(id));
-        Ok(redacted.collect())
+        let response = self.send(remote, &remote.listing()?).await?;
+        read_list(remote, response).await
     }
 
     /// Sends a request; an answer that is not a success is an error.
-    async fn send(&self, remote: &Remote<'_>, call: &Call) -> Result<Response<Incoming>, LlmError> {
+    async fn send(
+        &self,
+        remote: &Remote<'_>,
+        call: &Call,
+    ) -> Result<Response<AnswerBody>, LlmError> {
         let sent = self.transport.send(call).await;
-        let response = sent.map_err(|error| match error.refused_address() {
-            Some(refused) => remote.failures.address_refused(refused.to_string()),
-            None => remote.failures.unreachable(&error.to_string()),
-        })?;
+        self.accept(remote, sent.map_err(|error| remote.unsent(&error))?)
+            .await
+    }
+
+    /// Takes a success.
+    async fn accept(
+        &self,
+        remote: &Remote<'_>,
+        response: Response<AnswerBody>,
+    ) -> Result<Response<AnswerBody>, LlmError> {
         if response.status().is_success() {
             return Ok(response);
         }
@@ -205,14 +211,36 @@ impl Wire {
     }
 }
 
+async fn read_list(
+    remote: &Remote<'_>,
+    response: Response<AnswerBody>,
+) -> Result<Vec<String>, LlmError> {
+    let body = read_whole(response.into_body(), ANSWER_LIMIT)
+        .await
+        .map_err(|error| remote.failures.unreachable(error.0))?
+        .ok_or_else(|| {
+            remote
+                .failures
+                .malformed("its list of models is too long", false)
+        })?;
+    let listed = protocol::listed_models(remote.protocol, remote.base_url, &body);
+    let listed = listed.ok_or_else(|| {
+        remote
+            .failures
+            .malformed("it does not list its models", false)
+    })?;
+    let redacted = listed.iter().map(|id| remote.failures.redact(id));
+    Ok(redacted.collect())
+}
+
 /// Reads an answer as what it says it is, whatever was asked for: some servers cannot stream, and
 /// some always do. Where it does not say, it is taken for what was asked for.
 fn answer(
     remote: &Remote<'_>,
     request: &ChatRequest,
     clock: Clock,
-    response: Response<Incoming>,
-) -> Result<Answer<Incoming>, LlmError> {
+    response: Response<AnswerBody>,
+) -> Result<Answer<AnswerBody>, LlmError> {
     let (head, body) = response.into_parts();
     let failures = remote.failures.clone();
     let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());

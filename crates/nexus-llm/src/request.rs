@@ -48,8 +48,12 @@ impl ChatRequest {
     /// in the way in which the program wants to hear it.
     #[must_use]
     pub fn passes_frames(&self) -> bool {
-        let wanted = self.client.as_ref().map(|client| client.delivery.streams());
-        self.is_for_client_only && wanted == Some(self.streams()) && speaks_openai(&self.model)
+        let hears = |client: &Arc<ClientForm>| {
+            client.hears_frames && client.delivery.streams() == self.streams()
+        };
+        self.is_for_client_only
+            && self.client.as_ref().is_some_and(hears)
+            && speaks_openai(&self.model)
     }
 
     /// The same turn with the fallback of this catalog name. The ones before it are not asked again.

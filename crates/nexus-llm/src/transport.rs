@@ -5,10 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use nexus_core::catalog::Protocol;
 use nexus_core::egress::PinnedKey;
-use nexus_egress::{AddressRules, HttpClient, RequestError, SetupError, describe};
+use nexus_egress::{AddressRules, AnswerBody, HttpClient, RequestError, SetupError, describe};
 use url::Url;
 
 use crate::protocol;
@@ -115,7 +114,7 @@ impl Transport {
     /// A server may close an idle connection in the moment in which it is used again. Then no byte
     /// comes back, and the request is sent once more. It is never repeated after a byte of an
     /// answer, nor on a new connection: the model may already be working on it.
-    pub(crate) async fn send(&self, call: &Call) -> Result<Response<Incoming>, RequestError> {
+    pub(crate) async fn send(&self, call: &Call) -> Result<Response<AnswerBody>, RequestError> {
         match self.client.request(call.to_request()).await {
             Err(error) if error.is_closed_reuse() => {
                 tracing::debug!("a server closed an idle connection in use; sending once more");
@@ -127,7 +126,7 @@ impl Transport {
 }
 
 /// Reads a body to its end. `None` when it is longer than `limit`.
-pub(crate) async fn read_whole(body: Incoming, limit: usize) -> Result<Option<Bytes>, ReadError> {
+pub(crate) async fn read_whole(body: AnswerBody, limit: usize) -> Result<Option<Bytes>, ReadError> {
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(Some(collected.to_bytes())),
         Err(error) if error.is::<LengthLimitError>() => Ok(None),
@@ -136,7 +135,7 @@ pub(crate) async fn read_whole(body: Incoming, limit: usize) -> Result<Option<By
 }
 
 /// Reads the beginning of a body. What cannot be read is left out.
-pub(crate) async fn read_beginning(mut body: Incoming, limit: usize) -> Vec<u8> {
+pub(crate) async fn read_beginning(mut body: AnswerBody, limit: usize) -> Vec<u8> {
     let mut beginning = Vec::new();
     while beginning.len() < limit
         && let Some(Ok(frame)) = body.frame().await

@@ -11,10 +11,9 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use nexus_core::catalog::Credential;
 use nexus_core::egress::PinnedKey;
-use nexus_egress::{HttpClient, causes, describe};
+use nexus_egress::{AnswerBody, HttpClient, causes, describe};
 use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::common::client_side_sse::SseRetryPolicy;
@@ -104,7 +103,7 @@ impl Key {
 
 impl ServerClient {
     /// Address and key come together here, and nowhere else.
-    async fn send(&self, asked: Asked) -> Result<Response<Incoming>, Failed> {
+    async fn send(&self, asked: Asked) -> Result<Response<AnswerBody>, Failed> {
         let url = Url::parse(&asked.uri).map_err(|_| failed("its url is no address"))?;
         let key = self.key.as_ref().map(|key| {
             key.reveal_to(&url)
@@ -271,13 +270,13 @@ impl StreamableHttpClient for ServerClient {
     }
 }
 
-fn events(body: Incoming) -> BoxStream<'static, Result<Sse, SseError>> {
+fn events(body: AnswerBody) -> BoxStream<'static, Result<Sse, SseError>> {
     let body = Limited::new(body, MAX_ANSWER);
     let body = body.map_err(|error| down(error.as_ref()));
     SseStream::new(body).boxed()
 }
 
-async fn whole(body: Incoming) -> Result<Bytes, Failed> {
+async fn whole(body: AnswerBody) -> Result<Bytes, Failed> {
     match Limited::new(body, MAX_ANSWER).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) => Err(StreamableHttpError::Client(down(error.as_ref()))),

@@ -5,6 +5,8 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use nexus_core::catalog::Credential;
+use nexus_core::egress::PinnedKey;
 use nexus_core::tools::{Reach, ToolServer};
 use rmcp::ClientHandler;
 use rmcp::model::{
@@ -46,6 +48,8 @@ pub struct RemoteTool {
 pub struct Session {
     tools: Vec<RemoteTool>,
     peer: Peer<RoleClient>,
+    /// What the server was shown, and must not repeat to anybody.
+    key: Option<PinnedKey>,
     broken: CancellationToken,
 }
 
@@ -93,9 +97,17 @@ pub(crate) async fn open(shared: &Shared, server: &ToolServer) -> Result<Opened,
     };
     let service = service.map_err(|error| refused(&error))?;
     let peer = service.peer().clone();
+    let key = match &server.reach {
+        Reach::Http {
+            credential: Credential::Key(key),
+            ..
+        } => Some(key.clone()),
+        Reach::Http { .. } | Reach::Stdio { .. } => None,
+    };
     let session = Session {
-        tools: list(&peer).await?,
+        tools: list(&peer, key.as_ref()).await?,
         peer,
+        key,
         broken: CancellationToken::new(),
     };
     Ok(Opened {
@@ -112,13 +124,20 @@ impl Session {
         &self.tools
     }
 
-    /// Calls a tool. What it says and what goes wrong are texts for a model; neither is limited in
-    /// length here, beyond what the transport takes. Limiting the time is up to the caller: whoever
+    /// Calls a tool. What it says and what goes wrong are texts for a model, without the key that the
+    /// server was shown; neither is limited in length here, beyond what the transport takes. Limiting the time is up to the caller: whoever
     /// stops waiting tells the server so.
     ///
     /// # Errors
     /// When the tool says that it failed, or the connection broke.
     pub async fn call(&self, tool: &str, arguments: Map<String, Value>) -> Result<String, String> {
+        let said = self.ask(tool, arguments).await;
+        let Some(key) = &self.key else { return said };
+        let clean = |text: String| key.blot(&text).into_owned();
+        said.map(clean).map_err(clean)
+    }
+
+    async fn ask(&self, tool: &str, arguments: Map<String, Value>) -> Result<String, String> {
         let request = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
         match self.peer.call_tool(request).await {
             Ok(result) => said(result),
@@ -142,8 +161,9 @@ impl Session {
     /// The same connection, with the tools that the server has now.
     pub(crate) async fn listed_again(&self) -> Result<Arc<Self>, Down> {
         Ok(Arc::new(Self {
-            tools: list(&self.peer).await?,
+            tools: list(&self.peer, self.key.as_ref()).await?,
             peer: self.peer.clone(),
+            key: self.key.clone(),
             broken: self.broken.clone(),
         }))
     }
@@ -165,7 +185,7 @@ impl ClientHandler for Listener {
     }
 }
 
-async fn list(peer: &Peer<RoleClient>) -> Result<Vec<RemoteTool>, Down> {
+async fn list(peer: &Peer<RoleClient>, key: Option<&PinnedKey>) -> Result<Vec<RemoteTool>, Down> {
     let mut tools = HashMap::new();
     let mut order = Vec::new();
     let mut cursor = None;
@@ -173,7 +193,15 @@ async fn list(peer: &Peer<RoleClient>) -> Result<Vec<RemoteTool>, Down> {
         let page = PaginatedRequestParams::default().with_cursor(cursor);
         let page = peer.list_tools(Some(page)).await;
         let page = page.map_err(|error| broken(&error).during("it does not list its tools"))?;
-        for tool in page.tools.into_iter().filter_map(remote) {
+        for mut tool in page.tools.into_iter().filter_map(remote) {
+            if let Some(key) = key {
+                if key.blot(&tool.name) != *tool.name {
+                    tracing::warn!("a tool is left out: its name has the key of its server in it");
+                    continue;
+                }
+                tool.description = key.blot(&tool.description).into_owned();
+                key.blot_json(&mut tool.parameters);
+            }
             if order.len() < MAX_TOOLS && !tools.contains_key(&tool.name) {
                 order.push(Arc::clone(&tool.name));
                 tools.insert(Arc::clone(&tool.name), tool);

@@ -33,6 +33,8 @@ pub struct ClientTurn {
     pub may_be_stored: bool,
     /// How it wants the answer.
     pub delivery: Delivery,
+    /// Whether it understands the frames of chat completions.
+    pub hears_frames: bool,
     /// The fields of the request that Nexus does not read or write itself.
     pub fields: Map<String, Value>,
 }
@@ -128,6 +130,7 @@ impl ClientTurn {
         }
         let form = Arc::new(ClientForm {
             delivery: self.delivery,
+            hears_frames: self.hears_frames,
             ..ClientForm::read(self.fields)?
         });
         Ok(ClientPart {

@@ -181,6 +181,12 @@ impl RunContext {
         client.is_some_and(|client| client.form.has_tools())
     }
 
+    /// Whether the server has to call tools before the model goes on.
+    #[must_use]
+    pub fn calls_tools_of(&self, reply: &Reply) -> bool {
+        reply.wants_tools() && !self.client_has_tools()
+    }
+
     /// How many stored messages are shown.
     #[must_use]
     pub fn history_size(&self) -> u32 {

@@ -1,7 +1,8 @@
 //! Everything that is stored about one person, as lines of JSON that anybody can check.
 //!
 //! Each line is `{"kind": …, "data": …}`. The first names the format, the person and the moment;
-//! then come `identity`, `session`, `api_key`, `usage` and `message` lines, messages newest first.
+//! then come `identity`, `session`, `api_key`, `usage`, `audit` and `message` lines; `audit` is what
+//! is on record by or about the person, oldest first, and messages are newest first.
 //! The last is `{"kind": "end", "records": n, "sha256": …, "signer": …, "signature": …}`: the hash is
 //! of every byte before that line, and the signature (EIP-191, by the key of this installation) is
 //! over the hash as 64 hexadecimal digits. A bundle without its last line is not whole.
@@ -18,7 +19,7 @@ use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-/// How many messages are read at a time.
+/// How many messages or entries are read at a time.
 const PAGE: u32 = 200;
 
 /// Stores compare days as text, which needs years of four digits.
@@ -46,6 +47,8 @@ pub struct Export {
 /// What is read next.
 enum Place {
     Start,
+    /// After this entry.
+    Audit(u64),
     Messages(Option<Cursor>),
     End,
     Over,
@@ -83,8 +86,18 @@ impl State {
     async fn next(&mut self) -> Result<Option<Vec<String>>, StoreError> {
         match self.place {
             Place::Start => {
-                self.place = Place::Messages(None);
+                self.place = Place::Audit(0);
                 self.start().await.map(Some)
+            }
+            Place::Audit(after) => {
+                let (store, key) = (&self.export.store, self.member.public_key);
+                let page = store.audit_about(key, after, PAGE).await?;
+                self.place = match page.entries.last() {
+                    Some(last) if page.has_more => Place::Audit(last.seq),
+                    _ => Place::Messages(None),
+                };
+                let entries = page.entries.iter();
+                Ok(Some(entries.map(|it| self.line("audit", it)).collect()))
             }
             Place::Messages(before) => {
                 let store = &self.export.store;

@@ -150,6 +150,12 @@ impl Reply {
         self.text.is_empty() && self.reasoning.is_empty() && self.tool_calls.is_empty()
     }
 
+    /// Whether the model has not finished: it waits for what its tools say.
+    #[must_use]
+    pub const fn wants_tools(&self) -> bool {
+        matches!(self.ending, Ending::Finished(_)) && !self.tool_calls.is_empty()
+    }
+
     /// Who answered, with the id that the provider says answered, if it does.
     #[must_use]
     pub fn answered_by(&self) -> AnsweredBy {

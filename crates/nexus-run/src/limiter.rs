@@ -6,14 +6,21 @@
 
 mod exchange;
 mod permit;
+mod running;
+mod unsettled;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{NaiveDate, TimeDelta};
 use nexus_core::limits::{AddressBlock, Ledger, Period, Spending, Windows};
-use nexus_core::{Clock, Limit, LimitReached, Limits, PublicKey, Timestamp, UsageCount, UsageKey};
+use nexus_core::{
+    Clock, Limit, LimitReached, Limits, NodeId, PublicKey, Timestamp, UsageCount, UsageKey,
+};
 use nexus_store::{Store, StoreError};
+
+use self::running::Told;
+use self::unsettled::Unsettled;
 
 pub use permit::Permit;
 
@@ -39,14 +46,19 @@ pub struct Limiter {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     sharing: Sharing,
+    /// What the others know this one by.
+    node: NodeId,
     identities: Mutex<Windows<PublicKey>>,
     addresses: Mutex<Windows<AddressBlock>>,
     people: Mutex<HashMap<PublicKey, Person>>,
+    unsettled: Unsettled,
 }
 
 /// Somebody who runs something, or did so lately.
 struct Person {
     running: u64,
+    /// `None`: the other nodes were not told of this person, and did not tell.
+    told: Option<Told>,
     ledger: Ledger,
     last_used: Timestamp,
     /// Since the ledger was last read again.
@@ -69,12 +81,14 @@ impl Limiter {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, sharing: Sharing) -> Self {
         Self {
+            node: NodeId::new(clock.now()),
             store,
             clock,
             sharing,
             identities: Mutex::new(Windows::new(MOST_IDENTITIES)),
             addresses: Mutex::new(Windows::new(MOST_ADDRESSES)),
             people: Mutex::default(),
+            unsettled: Unsettled::default(),
         }
     }
 
@@ -140,10 +154,14 @@ impl Limiter {
         if let Some(quota) = limits.get(Limit::Tokens) {
             lock(&self.identities).look(Limit::Tokens, owner, quota, now)?;
         }
+        let most = limits.get(Limit::ConcurrentRuns);
+        if let Some(most) = most {
+            self.make_sure(owner, most, now).await;
+        }
         let mut people = lock(&self.people);
         let person = Person::of(&mut people, owner, now);
-        if let Some(most) = limits.get(Limit::ConcurrentRuns)
-            && person.running >= most
+        if let Some(most) = most
+            && person.running_anywhere(now) >= most
         {
             let limit = Limit::ConcurrentRuns;
             return Err(LimitReached::until_something_ends(limit, most));
@@ -164,6 +182,10 @@ impl Limiter {
     /// Reads what a person who is in memory has spent on this day. What cannot be read is counted
     /// from here on.
     async fn read_ledger(&self, owner: PublicKey, day: NaiveDate) {
+        // The store does not know all of it yet.
+        if self.unsettled.is_of(owner) {
+            return;
+        }
         let begun = {
             let people = lock(&self.people);
             let ledger = people.get(&owner).map(|person| &person.ledger);
@@ -190,7 +212,8 @@ impl Limiter {
         }
     }
 
-    /// Stores what a run used, and counts it. A person who was erased meanwhile leaves no count.
+    /// Stores what a run used, now or as soon as the store can, and counts it. A person who was
+    /// erased meanwhile leaves no count.
     async fn settle(&self, permit: &Permit, model: &str, count: UsageCount) {
         let spent = Spending::from(count);
         self.with_ledger(permit, |person| person.ledger.begin_settling());
@@ -199,17 +222,9 @@ impl Limiter {
             day: permit.day,
             model: model.to_owned(),
         };
-        match self.store.add_usage(key, count).await {
+        match self.store.add_usage(key.clone(), count).await {
             Ok(()) | Err(StoreError::Conflict { .. }) => {}
-            Err(error) => tracing::error!(
-                %error,
-                owner = %permit.owner,
-                model,
-                input_tokens = count.input_tokens,
-                output_tokens = count.output_tokens,
-                cost_micros = count.cost_micros,
-                "what a run used could not be stored"
-            ),
+            Err(error) => self.keep(key, count, &error),
         }
         self.with_ledger(permit, |person| person.ledger.settle(spent));
         let now = self.clock.now();
@@ -244,6 +259,7 @@ impl Person {
         let day: NaiveDate = now.date_naive();
         let person = people.entry(key).or_insert_with(|| Self {
             running: 0,
+            told: None,
             ledger: Ledger::new(day),
             last_used: now,
             is_touched: true,

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use nexus_core::audit::Actor;
 use nexus_core::egress::Secrets;
 use nexus_core::genesis::{Checked, GenesisDoc};
+use nexus_core::plan::policy_changes;
 use nexus_core::{Clock, Environment, Genesis};
 use nexus_store::{ConfigStore, NewTemplate, Store, StoreError, StoredTemplate};
 use tokio::sync::{Mutex, watch};
@@ -145,7 +146,7 @@ impl LiveTemplate {
                 let in_force = before.genesis.as_ref().map(|genesis| genesis.version());
                 let is_news = in_force != Some(stored.version) || before.hash != hash;
                 if is_news || !before.problems.is_empty() {
-                    self.put_in_force(&stored, checked, hash);
+                    self.put_in_force(&before, &stored, checked, hash);
                 }
             }
             Ok(None) => self.keep_or_fall_back(
@@ -199,7 +200,13 @@ impl LiveTemplate {
         }
     }
 
-    fn put_in_force(&self, stored: &StoredTemplate, checked: Checked, hash: Option<String>) {
+    fn put_in_force(
+        &self,
+        before: &State,
+        stored: &StoredTemplate,
+        checked: Checked,
+        hash: Option<String>,
+    ) {
         for warning in &checked.warnings {
             tracing::warn!(%warning, "the template has an oddity");
         }
@@ -217,6 +224,11 @@ impl LiveTemplate {
             hash,
             "template in force"
         );
+        if let (Some(genesis), false) = (&before.genesis, before.is_emergency) {
+            for change in policy_changes(genesis, &checked.genesis) {
+                tracing::info!(version = stored.version, %change, "a rule for people changed");
+            }
+        }
         self.state.store(Arc::new(State {
             genesis: Some(Arc::new(checked.genesis)),
             is_emergency: false,

@@ -9,6 +9,7 @@ use nexus_core::event::{Channel, RunEvent, RunStarted, RunStatus};
 use nexus_core::{Admission, Clock, Message, Model, Overrides, PublicKey, RunId};
 use nexus_llm::LanguageModel;
 use nexus_store::Store;
+use tokio::join;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -86,8 +87,8 @@ impl Orchestrator {
             new.on_disconnect,
             new.cancel.clone(),
             &self.tasks,
-            |sender| {
-                let events = Emitter::new(run_id.clone(), sender);
+            |outlet| {
+                let events = Emitter::new(run_id.clone(), outlet);
                 finish_once(events, move |events| {
                     async move { this.run(run_id, new, events).await }.boxed()
                 })
@@ -127,32 +128,50 @@ impl Orchestrator {
         let permit = permit.await?;
 
         // No model is asked before the question is safe on disk.
-        let ((), history) =
-            tokio::try_join!(self.append_question(&run, events), self.history(&run))?;
+        let history = self.append_and_recall(&run, events).await?;
         events.emit(RunEvent::RunStarted(run.started())).await;
 
         let mut spent = Spent::default();
         let talk = self.converse(&run, history, &mut spent, events);
         let outcome = AssertUnwindSafe(talk).catch_unwind().await;
         // What was used is on record however the run ended.
-        for (model, count) in spent.by_model() {
-            permit.settle(&model.name, count).await;
+        let settle = async {
+            for (model, count) in spent.by_model() {
+                permit.settle(&model.name, count).await;
+            }
+        };
+        match outcome {
+            // Both at once: the store may write them in one go.
+            Ok(Ok(reply)) => {
+                let ((), stored) = join!(settle, self.append_reply(&run, &reply, events));
+                stored?;
+                conclude(&run, reply, events).await
+            }
+            Ok(Err(error)) => {
+                settle.await;
+                Err(error)
+            }
+            Err(panic) => {
+                settle.await;
+                resume_unwind(panic)
+            }
         }
-        outcome.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// Asks the model, and carries out what it asks for, until it has said everything.
+    /// Asks the model, and carries out what it asks for, until it has said everything. Gives its
+    /// last reply, which is not stored yet.
     async fn converse(
         &self,
         run: &RunContext,
         history: Vec<Message>,
         spent: &mut Spent,
         events: &mut Emitter,
-    ) -> Result<RunStatus, RunError> {
+    ) -> Result<Reply, RunError> {
         let mut tools = self.tools_of(run).await;
         let mut chat = Arc::new(context::build(run, history, tools.specs()));
         let rounds = run.genesis.system().max_tool_iterations;
-        for round in 0..=rounds {
+        let mut round = 0;
+        loop {
             let span = tracing::debug_span!("llm.requests", round, model = %chat.model.name);
             let reply = generate(&*self.model, run, &chat, tools.deadline(), events)
                 .instrument(span)
@@ -161,45 +180,34 @@ impl Orchestrator {
                 spent.add(&reply.model, turn);
                 events.used(turn);
             }
+            if round == rounds || !run.calls_tools_of(&reply) {
+                return Ok(reply);
+            }
             self.append_reply(run, &reply, events).await?;
-            match reply.ending {
-                Ending::Finished(_) if reply.tool_calls.is_empty() || run.client_has_tools() => {
-                    return Ok(RunStatus::Completed);
-                }
-                Ending::Finished(_) => {}
-                Ending::Cancelled => return Ok(RunStatus::Interrupted),
-                Ending::OutOfTime => return Ok(RunStatus::ToolLimit),
-                Ending::Broken(error) if reply.is_empty() => return Err(error.into()),
-                Ending::Broken(error) => {
-                    events.emit(RunError::from(error).to_event()).await;
-                    return Ok(RunStatus::Interrupted);
-                }
-            }
-            if round < rounds {
-                let results = tools.call_all(run, &reply.tool_calls, events).await;
-                self.append_results(run, &results, events).await?;
-                context::add_round(Arc::make_mut(&mut chat), reply, results);
-            }
+            let results = tools.call_all(run, &reply.tool_calls, events).await;
+            self.append_results(run, &results, events).await?;
+            context::add_round(Arc::make_mut(&mut chat), reply, results);
+            round += 1;
         }
-        Ok(RunStatus::ToolLimit)
     }
 
-    async fn append_question(
+    /// Stores the question, and reads what came before it.
+    async fn append_and_recall(
         &self,
         run: &RunContext,
         events: &mut Emitter,
-    ) -> Result<(), RunError> {
-        match &run.human {
-            Some(human) => self.append(run, human.clone(), events).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn history(&self, run: &RunContext) -> Result<Vec<Message>, RunError> {
-        match run.history_size() {
-            0 => Ok(Vec::new()),
-            size => Ok(self.store.history(&run.identity, size, &run.run_id).await?),
-        }
+    ) -> Result<Vec<Message>, RunError> {
+        let (owner, size) = (&run.identity, run.history_size());
+        let Some(human) = &run.human else {
+            return match size {
+                0 => Ok(Vec::new()),
+                size => Ok(self.store.history(owner, size, &run.run_id).await?),
+            };
+        };
+        let asked = self.store.append_and_recall(owner, human.clone(), size);
+        let history = asked.await?;
+        events.stored(human.id.clone());
+        Ok(history)
     }
 
     /// A program that brings tools along carries them out itself: then there are no others.
@@ -255,6 +263,26 @@ impl Orchestrator {
         self.store.append(&run.identity, message).await?;
         events.stored(id);
         Ok(())
+    }
+}
+
+/// How a run ended whose last reply this was.
+async fn conclude(
+    run: &RunContext,
+    reply: Reply,
+    events: &mut Emitter,
+) -> Result<RunStatus, RunError> {
+    let (is_empty, wants_tools) = (reply.is_empty(), run.calls_tools_of(&reply));
+    match reply.ending {
+        Ending::Finished(_) if wants_tools => Ok(RunStatus::ToolLimit),
+        Ending::Finished(_) => Ok(RunStatus::Completed),
+        Ending::Cancelled => Ok(RunStatus::Interrupted),
+        Ending::OutOfTime => Ok(RunStatus::ToolLimit),
+        Ending::Broken(error) if is_empty => Err(error.into()),
+        Ending::Broken(error) => {
+            events.emit(RunError::from(error).to_event()).await;
+            Ok(RunStatus::Interrupted)
+        }
     }
 }
 

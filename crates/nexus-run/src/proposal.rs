@@ -3,7 +3,7 @@
 
 use nexus_core::egress::Secrets;
 use nexus_core::genesis::{GenesisDoc, Problem, Problems};
-use nexus_core::plan::{People, Plan, Planner, document_changes};
+use nexus_core::plan::{People, Plan, Planner, document_changes, policy_changes};
 use nexus_core::{Environment, Genesis};
 use nexus_store::{NewTemplate, Store, StoreError, StoredTemplate};
 
@@ -91,9 +91,13 @@ impl Proposal {
         let before = stored
             .as_ref()
             .and_then(|stored| Genesis::check(stored, secrets).ok());
-        let people = match before {
-            Some(before) => Some(people(destination, &before.genesis, &checked.genesis).await?),
-            None => None,
+        let (policy, people) = match before {
+            Some(before) => {
+                let (before, after) = (&before.genesis, &checked.genesis);
+                let people = people(destination, before, after).await?;
+                (policy_changes(before, after), Some(people))
+            }
+            None => (Vec::new(), None),
         };
         let nothing = GenesisDoc::new(serde_json::Map::new());
         Ok(Self {
@@ -102,6 +106,7 @@ impl Proposal {
             warnings: checked.warnings,
             plan: Plan {
                 document: document_changes(stored.as_ref().unwrap_or(&nothing), &doc),
+                policy,
                 people,
             },
             stored,

@@ -44,6 +44,7 @@ impl Spent {
             cached_input_tokens,
             reasoning_tokens,
         } = turn.usage;
+        let is_estimate = turn.is_estimate;
         let turn = UsageCount {
             runs: 0,
             input_tokens,
@@ -51,6 +52,7 @@ impl Spent {
             cached_input_tokens: cached_input_tokens.unwrap_or(0),
             reasoning_tokens: reasoning_tokens.unwrap_or(0),
             cost_micros: 0,
+            estimated_runs: u64::from(is_estimate),
         };
         let mut models = self.models.iter_mut().enumerate();
         match models.find(|(_, (known, _))| known.name == model.name) {
@@ -71,6 +73,8 @@ impl Spent {
         models.map(|(place, (model, count))| {
             let count = UsageCount {
                 runs: u64::from(place == self.last),
+                // However many of its turns were estimated.
+                estimated_runs: count.estimated_runs.min(1),
                 cost_micros: model.price.map_or(0, |price| price.of(count)),
                 ..*count
             };

@@ -4,27 +4,28 @@
 //! with one wake-up for each piece that a provider sends. When the reader goes away, the rest of
 //! the run moves to a task of its own, so that an answer that was paid for is stored all the same.
 
+mod bell;
+mod queue;
+
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, Stream};
 use nexus_core::event::{AnsweredBy, Channel, RunEvent, RunFinished, RunStatus, Usage};
 use nexus_core::{MessageId, RunId};
 use nexus_llm::FinishReason;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use self::bell::Bell;
+use self::queue::Queue;
 use crate::error::RunError;
 use crate::spent::TurnUsage;
-
-/// Events that may wait for a slow reader. When it is full, the run waits too, and with it the
-/// provider: a slow reader costs no memory.
-const CAPACITY: usize = 64;
 
 /// What becomes of a run when its reader goes away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +39,10 @@ pub enum OnDisconnect {
 /// The events of one run, in order. The last one is `run_finished`, whatever happens.
 pub struct RunStream {
     run: Option<BoxFuture<'static, ()>>,
-    events: mpsc::Receiver<RunEvent>,
+    events: Arc<Queue>,
+    bell: Arc<Bell>,
+    /// Rings the bell.
+    waker: Waker,
     on_disconnect: OnDisconnect,
     cancel: CancellationToken,
     tasks: TaskTracker,
@@ -55,12 +59,15 @@ impl RunStream {
         run: R,
     ) -> Self
     where
-        R: FnOnce(mpsc::Sender<RunEvent>) -> BoxFuture<'static, ()>,
+        R: FnOnce(Outlet) -> BoxFuture<'static, ()>,
     {
-        let (sender, events) = mpsc::channel(CAPACITY);
+        let events = Arc::<Queue>::default();
+        let bell = Bell::new();
         Self {
-            run: Some(run(sender)),
+            run: Some(run(Outlet(Arc::clone(&events)))),
             events,
+            waker: Waker::from(Arc::clone(&bell)),
+            bell,
             on_disconnect,
             cancel,
             tasks: tasks.clone(),
@@ -74,20 +81,24 @@ impl Stream for RunStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<RunEvent>> {
         let this = &mut *self;
-        loop {
-            match this.events.poll_recv(cx) {
-                Poll::Ready(event) => return Poll::Ready(event),
-                Poll::Pending => {
-                    let Some(run) = &mut this.run else {
-                        return Poll::Pending;
-                    };
-                    match run.poll_unpin(cx) {
-                        // Its sender is gone with it: what is left in the channel is the end.
-                        Poll::Ready(()) => this.run = None,
-                        Poll::Pending => return this.events.poll_recv(cx),
-                    }
-                }
-            }
+        if let Some(event) = this.events.take() {
+            return Poll::Ready(Some(event));
+        }
+        let Some(run) = &mut this.run else {
+            return Poll::Ready(None);
+        };
+        if !this.bell.has_rung(cx) {
+            return Poll::Pending;
+        }
+        if run
+            .poll_unpin(&mut Context::from_waker(&this.waker))
+            .is_ready()
+        {
+            this.run = None;
+        }
+        match this.events.take() {
+            None if this.run.is_some() => Poll::Pending,
+            event => Poll::Ready(event),
         }
     }
 }
@@ -95,6 +106,7 @@ impl Stream for RunStream {
 impl Drop for RunStream {
     fn drop(&mut self) {
         let Some(run) = self.run.take() else { return };
+        self.events.close();
         if self.on_disconnect == OnDisconnect::Cancel {
             self.cancel.cancel();
         }
@@ -105,9 +117,12 @@ impl Drop for RunStream {
     }
 }
 
-/// The run's end of the channel, and what its last event will say.
+/// Where a run puts its events.
+pub(crate) struct Outlet(Arc<Queue>);
+
+/// The run's end of the stream, and what its last event will say.
 pub struct Emitter {
-    sender: mpsc::Sender<RunEvent>,
+    outlet: Outlet,
     run_id: RunId,
     message_ids: Vec<MessageId>,
     model: Option<AnsweredBy>,
@@ -117,9 +132,9 @@ pub struct Emitter {
 }
 
 impl Emitter {
-    pub(crate) const fn new(run_id: RunId, sender: mpsc::Sender<RunEvent>) -> Self {
+    pub(crate) const fn new(run_id: RunId, outlet: Outlet) -> Self {
         Self {
-            sender,
+            outlet,
             run_id,
             message_ids: Vec::new(),
             model: None,
@@ -131,7 +146,7 @@ impl Emitter {
 
     /// Tells the client. Nobody listening is no reason to stop.
     pub async fn emit(&mut self, event: RunEvent) {
-        _ = self.sender.send(event).await;
+        self.outlet.0.put(event).await;
     }
 
     /// Tells the client a piece of the answer.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use nexus_core::event::{RunEvent, ToolStatus};
-use nexus_core::{Message, MessageId, Metadata, Role, Timestamp};
+use nexus_core::{Message, MessageId, Metadata, Role, Timestamp, text};
 use nexus_llm::{ToolCall, ToolSpec};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -195,6 +195,15 @@ async fn outcome(
     }
 }
 
+/// Takes out what the model would read and nobody would see, and says so.
+fn uncover(content: &mut String) {
+    let count = text::strip_hidden(content);
+    if count > 0 {
+        let note = format!("\n[{count} hidden characters were left out]");
+        content.push_str(&note);
+    }
+}
+
 fn shorten(content: &mut String) {
     if content.len() > MAX_RESULT_BYTES {
         content.truncate(content.floor_char_boundary(MAX_RESULT_BYTES));
@@ -221,6 +230,7 @@ impl ToolResult {
             Ok(content) => (ToolStatus::Success, content),
             Err(reason) => (ToolStatus::Error, format!("error: {reason}")),
         };
+        uncover(&mut content);
         shorten(&mut content);
         Self {
             call_id: call.id.clone(),

@@ -17,9 +17,6 @@ use crate::{ApiError, AppState};
 /// The longest body, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// How long a body may take to arrive.
-const ARRIVAL: Duration = Duration::from_secs(30);
-
 /// A body of JSON.
 pub(crate) struct JsonBody<T>(pub(crate) T);
 
@@ -63,13 +60,13 @@ pub(crate) async fn arrive(
     most: usize,
 ) -> Result<Bytes, ApiError> {
     let arriving = Bytes::from_request(request, state);
-    let arrived = tokio::time::timeout(ARRIVAL, arriving).await;
-    let body = arrived.map_err(|_| too_slow())?.map_err(|rejection| {
-        match rejection.into_response().status() {
+    let arrived = tokio::time::timeout(state.body_timeout, arriving).await;
+    let body = arrived
+        .map_err(|_| too_slow(state.body_timeout))?
+        .map_err(|rejection| match rejection.into_response().status() {
             StatusCode::PAYLOAD_TOO_LARGE => too_large(most),
             _ => broken_off(),
-        }
-    })?;
+        })?;
     if body.len() > most {
         return Err(too_large(most));
     }
@@ -85,14 +82,11 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-fn too_slow() -> ApiError {
+fn too_slow(limit: Duration) -> ApiError {
     ApiError::new(
         StatusCode::REQUEST_TIMEOUT,
         "body_timeout",
-        format!(
-            "the body did not arrive within {} seconds",
-            ARRIVAL.as_secs()
-        ),
+        format!("the body did not arrive within {} seconds", limit.as_secs()),
     )
 }
 

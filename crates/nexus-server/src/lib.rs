@@ -14,7 +14,7 @@
 //! | `observe` | what every answer carries, and the one log line of each request |
 //! | `routes` | the handlers |
 //! | `openai` | the same runs for programs that speak OpenAI's protocol |
-//! | `run_headers` | what the headers of an answer say about its run |
+//! | `run_headers` | what headers ask of a run, and say about it |
 //! | `revocation` | stops a stream whose credential was revoked |
 //! | `sse` | the events of a run, as bytes |
 //! | `web` | the page |
@@ -49,7 +49,7 @@ pub use error::ApiError;
 pub use origins::Origins;
 pub use peer::TrustedProxies;
 pub use router::{Access, Route, router, routes};
-pub use serve::serve;
+pub use serve::{ConnectionLimits, serve};
 
 /// What every request can reach.
 #[derive(Clone)]
@@ -70,7 +70,12 @@ pub struct AppState {
     pub shutdown: CancellationToken,
     /// How long a stream may go on after that.
     pub grace: Duration,
+    /// How long the body of a request may take to arrive.
+    pub body_timeout: Duration,
 }
 
 /// How long open streams may usually go on when the server stops.
 pub const GRACE: Duration = Duration::from_secs(20);
+
+/// How long a body may usually take to arrive.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);

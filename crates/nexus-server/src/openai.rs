@@ -7,6 +7,7 @@
 //! | `messages` | the messages in it |
 //! | `chunks` | the events of a run as the chunks of a stream |
 //! | `completion` | the events of a run as one answer |
+//! | `responses` | the same, in the words of the newer interface of the same name |
 //! | `begin` | what has to be known before the first byte of an answer leaves |
 //! | `usage` | tokens, as the protocol counts them |
 //! | `error` | failures, as the protocol words them |
@@ -19,6 +20,7 @@ pub(crate) mod error;
 mod messages;
 pub(crate) mod models;
 mod request;
+pub(crate) mod responses;
 mod usage;
 
 use std::sync::Arc;
@@ -26,16 +28,17 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use futures_util::{StreamExt as _, stream};
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use nexus_run::client::Delivery;
-use nexus_run::{Ask, NewRun, OnDisconnect};
+use nexus_run::{Ask, NewRun, OnDisconnect, RunStream};
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use self::begin::Begun;
 use self::chunks::Chunks;
 use self::request::Asked;
+use crate::object::Object;
 use crate::revocation::WhileAccepted;
 use crate::sse::EventStream;
 use crate::{ApiError, AppState, Caller, body, run_headers};
@@ -49,15 +52,47 @@ pub(crate) async fn complete_chat(
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let (body, wishes) = arrive(request, &state).await?;
+    let asked = request::read(body)?;
+    let delivery = asked.turn.delivery;
+    let created = state.orchestrator.clock.now().timestamp();
+    let begun = begin_run(&state, caller, asked, wishes).await?;
+    let mut headers = begun.headers(&state);
+    let events = begun.into_events();
+    if let Delivery::Stream { with_usage } = delivery {
+        run_headers::mark_stream(&mut headers);
+        let view = Chunks::new(with_usage, created);
+        let chunks = EventStream::new(events, view, state.shutdown, state.grace);
+        return Ok((headers, Body::new(chunks)).into_response());
+    }
+    let answer = completion::collect(events, created).await?;
+    headers.insert(CONTENT_TYPE, JSON);
+    Ok((headers, answer).into_response())
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The body of a request, as JSON, and what its headers ask for.
+async fn arrive(
+    request: Request,
+    state: &AppState,
+) -> Result<(Map<String, Value>, Wishes), ApiError> {
     body::check_kind(request.headers())?;
     let wishes = Wishes::read(request.headers())?;
-    let bytes = body::arrive(request, &state, MAX_BODY_BYTES).await?;
-    let Asked { mut turn, request } = request::read(&bytes)?;
-    drop(bytes);
-    turn.uses_stored_history = wishes.uses_stored_history;
-    let delivery = turn.delivery;
+    let bytes = body::arrive(request, state, MAX_BODY_BYTES).await?;
+    let Object(fields) = body::parse(&bytes)?;
+    Ok((fields, wishes))
+}
 
-    let created = state.orchestrator.clock.now().timestamp();
+/// Starts a run, and waits until its answer has begun. It stops when its program leaves.
+async fn begin_run(
+    state: &AppState,
+    caller: Caller,
+    asked: Asked,
+    wishes: Wishes,
+) -> Result<Begun<WhileAccepted<RunStream>>, ApiError> {
+    let Asked { mut turn, request } = asked;
+    turn.uses_stored_history = wishes.uses_stored_history;
     let cancel = CancellationToken::new();
     let run = state.orchestrator.start(NewRun {
         owner: caller.key,
@@ -69,19 +104,8 @@ pub(crate) async fn complete_chat(
         cancel: cancel.clone(),
     });
     let gate = Arc::clone(&state.orchestrator.gate);
-    let run = WhileAccepted::new(run, gate, caller.credential.clone(), cancel);
-    let begun = Begun::wait(run, &state, caller.key).await?;
-    let mut headers = begun.headers(&state);
-    let events = stream::iter(begun.events).chain(begun.rest);
-    if let Delivery::Stream { with_usage } = delivery {
-        run_headers::mark_stream(&mut headers);
-        let view = Chunks::new(with_usage, created);
-        let chunks = EventStream::new(events, view, state.shutdown, state.grace);
-        return Ok((headers, Body::new(chunks)).into_response());
-    }
-    let answer = completion::collect(events, created).await?;
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok((headers, answer).into_response())
+    let run = WhileAccepted::new(run, gate, caller.credential, cancel);
+    Begun::wait(run, state, caller.key).await
 }
 
 /// What the headers of a request ask for.
@@ -93,22 +117,13 @@ struct Wishes {
 
 impl Wishes {
     fn read(headers: &HeaderMap) -> Result<Self, ApiError> {
-        let choice = |name: &'static str, [no, yes]: [&'static str; 2]| {
-            let Some(value) = headers.get(name) else {
-                return Ok(false);
-            };
-            match value.as_bytes() {
-                value if value == no.as_bytes() => Ok(false),
-                value if value == yes.as_bytes() => Ok(true),
-                _ => {
-                    let message = format!("the header {name} must be {no} or {yes}");
-                    Err(ApiError::unprocessable("invalid_header", message).field(name))
-                }
-            }
-        };
         Ok(Self {
-            uses_stored_history: choice("x-nexus-history", ["client", "server"])?,
-            explains: choice("x-nexus-explain", ["0", "1"])?,
+            uses_stored_history: run_headers::choice(
+                headers,
+                "x-nexus-history",
+                ["client", "server"],
+            )?,
+            explains: run_headers::wants_explanation(headers)?,
         })
     }
 }

@@ -28,12 +28,11 @@ pub(crate) struct Provable {
     pub(crate) address: ClientAddress,
 }
 
-/// A change to what belongs to the installation, by somebody who may make it. Whoever signed in with
-/// their key signs each one. A token for administration was made on the machine, where a signature
-/// would add nothing.
+/// A change to what belongs to the installation, by somebody who may make it. Each one is signed
+/// anew with their key, whatever token they show: a token that leaks changes nothing.
 pub(crate) struct AdminChange {
     pub(crate) actor: Actor,
-    pub(crate) signature: Option<String>,
+    pub(crate) signature: String,
     pub(crate) body: Bytes,
 }
 
@@ -44,7 +43,7 @@ impl AdminChange {
             store: &*state.orchestrator.store,
             at: state.orchestrator.clock.now(),
             actor: self.actor.clone(),
-            signature: self.signature.clone(),
+            signature: Some(self.signature.clone()),
         }
     }
 }
@@ -57,16 +56,16 @@ impl FromRequest<AppState> for AdminChange {
         let Admin(key) = Admin::from_request_parts(&mut parts, state).await?;
         let request = Request::from_parts(parts, body);
         let provable = Provable::arrive(request, state, MAX_BODY_BYTES).await?;
-        if provable.proof.is_none() && !provable.caller.is_token_for_administration() {
-            return Err(ApiError::new(
+        let proof = provable.proof.ok_or_else(|| {
+            ApiError::new(
                 StatusCode::UNAUTHORIZED,
                 "signature_required",
                 "this change needs a fresh signature with your key: sign this request, and send it again",
-            ));
-        }
+            )
+        })?;
         Ok(Self {
             actor: Actor::Key(key),
-            signature: provable.proof.map(|proof| proof.signature),
+            signature: proof.signature,
             body: provable.body,
         })
     }

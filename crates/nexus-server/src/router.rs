@@ -57,6 +57,7 @@ pub fn routes() -> Vec<Route> {
         get(   "/api/v1/profile",                 Scope(ProfileRead),  profile::show_profile),
         get(   "/api/v1/usage",                   Scope(ProfileRead),  usage::show_usage),
         post(  "/v1/chat/completions",            Scope(Chat),         openai::complete_chat),
+        post(  "/v1/responses",                   Scope(Chat),         openai::responses::respond),
         get(   "/v1/models",                      Scope(ModelsRead),   openai::models::list_models),
         get(   "/v1/models/{*id}",                Scope(ModelsRead),   openai::models::show_model),
         get(   "/api/v1/admin/template",          Admin,               template::show_template),
@@ -120,7 +121,9 @@ pub fn router(state: AppState) -> Router {
         };
         let handler = match route.path {
             // Conversations with images are long. An inner limit counts.
-            "/v1/chat/completions" => handler.layer(DefaultBodyLimit::max(openai::MAX_BODY_BYTES)),
+            "/v1/chat/completions" | "/v1/responses" => {
+                handler.layer(DefaultBodyLimit::max(openai::MAX_BODY_BYTES))
+            }
             _ => handler,
         };
         router = router.route(route.path, handler);

@@ -1,11 +1,11 @@
-//! What the headers of an answer say about its run.
+//! What headers ask of a run, and say about it.
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use nexus_core::PublicKey;
 use nexus_core::event::RunStarted;
 
-use crate::AppState;
+use crate::{ApiError, AppState};
 
 /// What makes an answer a stream. A proxy that collected the events first would undo it.
 const STREAM: [(HeaderName, &str); 3] = [
@@ -41,6 +41,36 @@ pub(crate) fn of_run(state: &AppState, started: &RunStarted) -> HeaderMap {
     }
     tell_what_is_left(state, started.owner_key, &mut headers);
     headers
+}
+
+/// Whether a request asks where each value in force came from.
+///
+/// # Errors
+/// When the header says something else than yes or no.
+pub(crate) fn wants_explanation(headers: &HeaderMap) -> Result<bool, ApiError> {
+    choice(headers, "x-nexus-explain", ["0", "1"])
+}
+
+/// Reads a header that says one of two things; without it, the first.
+///
+/// # Errors
+/// When it says something else.
+pub(crate) fn choice(
+    headers: &HeaderMap,
+    name: &'static str,
+    [no, yes]: [&'static str; 2],
+) -> Result<bool, ApiError> {
+    let Some(value) = headers.get(name) else {
+        return Ok(false);
+    };
+    if value == yes {
+        Ok(true)
+    } else if value == no {
+        Ok(false)
+    } else {
+        let message = format!("the header {name} must be {no} or {yes}");
+        Err(ApiError::unprocessable("invalid_header", message).field(name))
+    }
 }
 
 fn tell_what_is_left(state: &AppState, key: PublicKey, headers: &mut HeaderMap) {

@@ -25,24 +25,46 @@ use tokio_util::sync::CancellationToken;
 use self::stall::StallGuard;
 use crate::peer::Peer;
 
-/// More connections than this wait until another one ends.
-const MAX_CONNECTIONS: usize = 10_000;
-/// How long a client may take to send the head of a request, and to begin the next one on the same
-/// connection.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest head of a request, and the most that waits in memory for a slow reader.
 const BUFFER_BYTES: usize = 64 * 1024;
-/// How long a reader may take nothing while there is something to take.
-const STALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long open connections may go on after the shutdown began. Streams end by themselves before.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long to wait when no connection can be accepted, for want of file handles for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 
+/// How much of a server strangers can take, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionLimits {
+    /// More connections than this wait until another one ends.
+    pub connections: usize,
+    /// How long a client may take to send the head of a request, and to begin the next one on the
+    /// same connection.
+    pub head: Duration,
+    /// How long a reader may take nothing while there is something to take.
+    pub stall: Duration,
+    /// How long open connections may go on after the shutdown began. Streams end by themselves
+    /// before.
+    pub shutdown: Duration,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            head: Duration::from_secs(10),
+            stall: Duration::from_secs(30),
+            shutdown: Duration::from_secs(25),
+        }
+    }
+}
+
 /// Serves until `shutdown` is cancelled. Then nothing new is accepted, and what is open may finish
 /// within a limit. Runs whose reader is cut off go on as tasks of the orchestrator.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: ConnectionLimits,
+    shutdown: CancellationToken,
+) {
+    let free = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -52,7 +74,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
             (stream, peer, permit) = accept(&listener, &free) => {
                 let (router, shutdown) = (router.clone(), shutdown.clone());
                 connections.spawn(async move {
-                    converse(stream, peer, router, shutdown).await;
+                    converse(stream, peer, router, limits, shutdown).await;
                     drop(permit);
                 });
             }
@@ -60,7 +82,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
     }
     drop(listener);
     let finished = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(SHUTDOWN_TIMEOUT, finished)
+    if tokio::time::timeout(limits.shutdown, finished)
         .await
         .is_err()
     {
@@ -107,11 +129,16 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// All requests of one connection.
-async fn converse<S>(stream: S, peer: IpAddr, router: Router, shutdown: CancellationToken)
-where
+async fn converse<S>(
+    stream: S,
+    peer: IpAddr,
+    router: Router,
+    limits: ConnectionLimits,
+    shutdown: CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let stream = TokioIo::new(StallGuard::new(stream, STALL_TIMEOUT));
+    let stream = TokioIo::new(StallGuard::new(stream, limits.stall));
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
@@ -119,7 +146,7 @@ where
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(limits.head)
         .max_buf_size(BUFFER_BYTES)
         .serve_connection(stream, service);
     let mut connection = pin!(connection);
@@ -154,13 +181,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_does_not_finish_its_head_is_sent_away() {
+    async fn t24_a_client_that_does_not_finish_its_head_is_sent_away() {
         for said in [b"".as_slice(), b"GET / HTTP/1.1\r\nhost:", REQUEST] {
             let (server, mut client) = duplex(1024);
             let began = Instant::now();
             client.write_all(said).await.unwrap();
-            converse(server, NOBODY, hello(), CancellationToken::new()).await;
-            assert_eq!(began.elapsed().as_secs(), HEAD_TIMEOUT.as_secs());
+            converse(
+                server,
+                NOBODY,
+                hello(),
+                ConnectionLimits::default(),
+                CancellationToken::new(),
+            )
+            .await;
+            assert_eq!(
+                began.elapsed().as_secs(),
+                ConnectionLimits::default().head.as_secs()
+            );
             let mut answer = String::new();
             client.read_to_string(&mut answer).await.unwrap();
             assert_eq!(answer.ends_with("hello"), said == REQUEST, "{answer}");
@@ -168,15 +205,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_nothing_is_sent_away() {
+    async fn t24_a_client_that_takes_nothing_is_sent_away() {
         let endless =
             || stream::repeat_with(|| Ok::<_, io::Error>(Bytes::from_static(&[b'x'; 1024])));
         let router = Router::new().route("/", get(async move || Body::from_stream(endless())));
         let (server, mut client) = duplex(1024);
         let began = Instant::now();
         client.write_all(REQUEST).await.unwrap();
-        converse(server, NOBODY, router, CancellationToken::new()).await;
-        assert_eq!(began.elapsed().as_secs(), STALL_TIMEOUT.as_secs());
+        converse(
+            server,
+            NOBODY,
+            router,
+            ConnectionLimits::default(),
+            CancellationToken::new(),
+        )
+        .await;
+        assert_eq!(
+            began.elapsed().as_secs(),
+            ConnectionLimits::default().stall.as_secs()
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -189,7 +236,16 @@ mod tests {
             client.read_u8().await.unwrap();
             shutdown.cancel();
         };
-        tokio::join!(converse(server, NOBODY, hello(), shutdown.clone()), reading);
+        tokio::join!(
+            converse(
+                server,
+                NOBODY,
+                hello(),
+                ConnectionLimits::default(),
+                shutdown.clone()
+            ),
+            reading
+        );
         assert_eq!(began.elapsed(), Duration::ZERO);
     }
 

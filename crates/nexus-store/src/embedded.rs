@@ -34,11 +34,14 @@ use self::trust::work;
 use self::writer::Writer;
 use crate::{
     ConfigStore, Created, Cursor, Erased, Freshness, IdentityPage, IdentityStore, MessagePage,
-    MessageStore, NewTemplate, SessionStore, StandingCounts, Store, StoreError, StoreFacts,
+    MessageStore, NewTemplate, SessionStore, Shape, StandingCounts, Store, StoreError, StoreFacts,
     StoredTemplate, TemplateVersion,
 };
 
 pub use self::open::OpenError;
+
+/// The longest history, in messages, that the thread that writes reads itself.
+const SHORT_HISTORY: u32 = 64;
 
 /// A store in one file, `nexus.db`, in a data folder.
 ///
@@ -82,6 +85,18 @@ impl EmbeddedStore {
             changes,
             path,
         })
+    }
+
+    async fn erase(
+        &self,
+        key: PublicKey,
+        left_at: Option<Timestamp>,
+    ) -> Result<Erased, StoreError> {
+        let erased = self.writer.erase(
+            move |file| write::erase_identity(file, key, left_at),
+            |(_, subjects)| subjects.iter().copied().map(Change::from).collect(),
+        );
+        Ok(erased.await?.0)
     }
 }
 
@@ -207,21 +222,18 @@ impl IdentityStore for EmbeddedStore {
     }
 
     async fn erase_identity(&self, key: PublicKey) -> Result<Erased, StoreError> {
-        let erased = self.writer.erase(
-            move |file| write::erase_identity(file, key),
-            |(_, subjects)| subjects.iter().copied().map(Change::from).collect(),
-        );
-        Ok(erased.await?.0)
+        self.erase(key, None).await
+    }
+
+    async fn leave(&self, key: PublicKey, at: Timestamp) -> Result<Erased, StoreError> {
+        self.erase(key, Some(at)).await
     }
 }
 
 #[async_trait]
 impl MessageStore for EmbeddedStore {
     async fn append(&self, owner: &Identity, message: Message) -> Result<(), StoreError> {
-        if message.owner_key != owner.public_key {
-            return Err(conflict(format!("the owner of message {}", message.id)));
-        }
-        let owner = (owner.public_key, owner.created_at);
+        let owner = whose(owner, &message)?;
         self.writer
             .write(move |file| write::append(file, owner, &message))
             .await
@@ -239,6 +251,30 @@ impl MessageStore for EmbeddedStore {
             .await
     }
 
+    /// In one job of the thread that writes: a reader would have to be woken, and to read again all
+    /// pages that were written since it read them last. A long history is left to the readers, so
+    /// that other writes need not wait for it.
+    async fn append_and_recall(
+        &self,
+        owner: &Identity,
+        message: Message,
+        limit: u32,
+    ) -> Result<Vec<Message>, StoreError> {
+        if limit > SHORT_HISTORY {
+            let run = message.run_id.clone();
+            let append = self.append(owner, message);
+            let ((), history) = tokio::try_join!(append, self.history(owner, limit, &run))?;
+            return Ok(history);
+        }
+        let owner = whose(owner, &message)?;
+        self.writer
+            .write(move |file| {
+                write::append(file, owner, &message)?;
+                read::history(file, owner.0, limit, &message.run_id)
+            })
+            .await
+    }
+
     async fn messages(
         &self,
         owner: &Identity,
@@ -250,6 +286,14 @@ impl MessageStore for EmbeddedStore {
             .read(move |file| read::messages(file, owner, limit, before))
             .await
     }
+}
+
+/// Whose message this is: the key, and when it was registered.
+fn whose(owner: &Identity, message: &Message) -> Result<(PublicKey, Timestamp), StoreError> {
+    if message.owner_key != owner.public_key {
+        return Err(conflict(format!("the owner of message {}", message.id)));
+    }
+    Ok((owner.public_key, owner.created_at))
 }
 
 #[async_trait]
@@ -327,6 +371,8 @@ impl Store for EmbeddedStore {
             location: self.path.display().to_string(),
             identities,
             messages,
+            shape: Shape::File,
+            time: None,
         })
     }
 }

@@ -38,8 +38,8 @@ pub use mongo::{
 };
 pub use trust::{ApiKeyStore, AuditStore, CounterStore, InstallationStore, NonceStore, UsageStore};
 pub use types::{
-    AuditPage, Counter, Created, Cursor, Erased, IdentityPage, MessagePage, NewTemplate,
-    StandingCounts, StoreFacts, StoredTemplate, TemplateVersion,
+    AuditPage, Counter, Created, Cursor, Erased, IdentityPage, MessagePage, NewTemplate, Running,
+    Shape, StandingCounts, StoreFacts, StoredTemplate, TemplateVersion,
 };
 
 /// The Genesis template, one current document per environment. Every version is kept.
@@ -135,6 +135,11 @@ pub trait IdentityStore: Send + Sync {
     /// Erases an identity and everything that belongs to it, and says how much that was. What is
     /// on record in the audit stays: it names the key and holds no contents.
     async fn erase_identity(&self, key: PublicKey) -> Result<Erased, StoreError>;
+
+    /// The same at the wish of its owner, who may be locked out. Then the key alone is kept, as
+    /// disabled as before and with nothing else, as if it had been registered at `at`: nobody comes
+    /// back by leaving. [`erase_identity`](Self::erase_identity) removes that too.
+    async fn leave(&self, key: PublicKey, at: Timestamp) -> Result<Erased, StoreError>;
 }
 
 /// Conversations. Every method takes the owner: nobody can ask for somebody else's message.
@@ -155,6 +160,22 @@ pub trait MessageStore: Send + Sync {
         limit: u32,
         except: &RunId,
     ) -> Result<Vec<Message>, StoreError>;
+
+    /// Stores a message of `owner` and gives the [history](Self::history) outside its run, as the
+    /// two of them would. Where one fails, so does this, and the message may be stored.
+    async fn append_and_recall(
+        &self,
+        owner: &Identity,
+        message: Message,
+        limit: u32,
+    ) -> Result<Vec<Message>, StoreError> {
+        let run = message.run_id.clone();
+        let ((), history) = tokio::try_join!(
+            self.append(owner, message),
+            self.history(owner, limit, &run)
+        )?;
+        Ok(history)
+    }
 
     /// A page of all messages, newest first, older than `before`. Pages are stable: a message that
     /// arrives meanwhile moves none. A `limit` of 0 counts as 1.

@@ -8,12 +8,14 @@ mod changes;
 mod connect;
 mod data;
 mod documents;
+mod erase;
 mod fault;
 mod installation;
 mod json;
 mod original;
 mod pulse;
 mod read;
+mod server;
 mod stream;
 mod trust;
 mod write;
@@ -283,7 +285,13 @@ impl IdentityStore for MongoStore {
     }
 
     async fn erase_identity(&self, key: PublicKey) -> Result<Erased, StoreError> {
-        self.call(async move |data, changes| data.erase_identity(&changes, key).await)
+        self.call(async move |data, changes| data.erase_identity(&changes, key, None).await)
+            .await
+    }
+
+    async fn leave(&self, key: PublicKey, at: Timestamp) -> Result<Erased, StoreError> {
+        let at = Some(at);
+        self.call(async move |data, changes| data.erase_identity(&changes, key, at).await)
             .await
     }
 }
@@ -377,10 +385,12 @@ impl Store for MongoStore {
         let read = async move |data: Arc<Data>, _| Ok((data.server().await?, data.counts().await?));
         let (server, (identities, messages)) = self.call(read).await?;
         Ok(StoreFacts {
-            kind: format!("MongoDB ({server})"),
+            kind: format!("MongoDB ({})", server.version),
             location: self.location.clone(),
             identities,
             messages,
+            shape: server.shape,
+            time: server.time,
         })
     }
 

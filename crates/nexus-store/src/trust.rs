@@ -8,7 +8,7 @@ use nexus_core::{
     Usage, UsageCount, UsageKey,
 };
 
-use crate::{AuditPage, Counter, StoreError};
+use crate::{AuditPage, Counter, Running, StoreError};
 
 /// Keys for programs.
 #[async_trait]
@@ -78,6 +78,14 @@ pub trait AuditStore: Send + Sync {
     /// `limit` of 0 counts as 1.
     async fn audit(&self, after: u64, limit: u32) -> Result<AuditPage, StoreError>;
 
+    /// A page of those entries whose actor or target is `key`, as [`audit`](Self::audit) gives it.
+    async fn audit_about(
+        &self,
+        key: PublicKey,
+        after: u64,
+        limit: u32,
+    ) -> Result<AuditPage, StoreError>;
+
     /// Where the chain ends. `None`: it is empty.
     async fn audit_head(&self) -> Result<Option<AuditHead>, StoreError>;
 }
@@ -112,4 +120,8 @@ pub trait CounterStore: Send + Sync {
         by: u64,
         at: Timestamp,
     ) -> Result<u64, StoreError>;
+
+    /// Tells how many runs of somebody are under way on a node, and gives how many are on all other
+    /// nodes whose word still holds.
+    async fn tell_running(&self, running: Running, at: Timestamp) -> Result<u64, StoreError>;
 }

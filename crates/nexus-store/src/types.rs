@@ -1,7 +1,10 @@
 //! What is asked of a store, and what it answers.
 
+use chrono::TimeDelta;
 use nexus_core::genesis::GenesisDoc;
-use nexus_core::{AuditEntry, CounterId, Environment, Identity, Message, PublicKey, Timestamp};
+use nexus_core::{
+    AuditEntry, CounterId, Environment, Identity, Message, NodeId, PublicKey, Timestamp,
+};
 use serde::Serialize;
 
 /// One accepted version of the template.
@@ -105,6 +108,9 @@ pub struct Erased {
     pub usage: u64,
     /// What was counted against its limits.
     pub counters: u64,
+    /// The identity was disabled, and its key stays so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stays_disabled: bool,
 }
 
 /// How many identities there are.
@@ -138,6 +144,19 @@ pub struct Counter {
     pub expires_at: Timestamp,
 }
 
+/// How many runs of somebody are under way on one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// Whose.
+    pub owner: PublicKey,
+    /// Where.
+    pub node: NodeId,
+    /// How many. 0 takes back what was told before.
+    pub runs: u64,
+    /// How long this holds if the node says nothing more.
+    pub holds: TimeDelta,
+}
+
 /// What a store is, for people.
 #[derive(Clone, Debug)]
 pub struct StoreFacts {
@@ -149,4 +168,28 @@ pub struct StoreFacts {
     pub identities: u64,
     /// How many messages, as far as can be told quickly.
     pub messages: u64,
+    /// How it keeps what it was given.
+    pub shape: Shape,
+    /// What time the machine has that it runs on, if that may be another one.
+    pub time: Option<Timestamp>,
+}
+
+/// How a store keeps what it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// In a file of this machine.
+    File,
+    /// In one database that nobody copies.
+    Standalone,
+    /// In several databases that copy each other.
+    Replicas {
+        /// The name of the set.
+        set: String,
+        /// How many members have the data or will have it.
+        members: usize,
+        /// How many of them are up. `None`: the database does not tell this user.
+        up: Option<usize>,
+    },
+    /// Spread over several such sets.
+    Sharded,
 }

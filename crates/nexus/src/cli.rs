@@ -12,7 +12,7 @@ use nexus_core::{Environment, Field, PromptName, PublicKey};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-pub(crate) use machine::{Admin, Audit, Usage};
+pub(crate) use machine::{Admin, Audit, Doctor, Usage};
 pub(crate) use migrate::{Migrate, Place};
 pub(crate) use remote::{Execute, Export, Key, KeyCommand, Login, Remote, Session, SessionCommand};
 
@@ -123,6 +123,12 @@ pub(crate) enum Command {
     Models,
     /// List the tools that models may call, and whether they can be reached now
     Tools,
+    /// Check this installation, and tell what to fix: settings, data, template, keys, providers,
+    /// tools, clock, people
+    ///
+    /// Each provider is asked for the list of its models, with its key, which costs nothing. Nothing
+    /// is changed, and a server may run meanwhile. The exit code is 1 if something does not work.
+    Doctor(Doctor),
     /// Name the administrators of this server
     #[command(subcommand)]
     Admin(Admin),

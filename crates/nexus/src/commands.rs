@@ -4,6 +4,7 @@ mod admin;
 mod audit;
 mod chat;
 mod config;
+pub(crate) mod doctor;
 mod execute;
 mod export;
 mod identity;
@@ -38,6 +39,7 @@ pub(crate) async fn run(shell: &Shell, command: Command) -> Result<(), Failure> 
         Command::Prompt(command) => prompt::run(shell, command).await,
         Command::Migrate(arguments) => migrate::run(shell, arguments).await,
         Command::Models => models::run(shell).await,
+        Command::Doctor(arguments) => doctor::run(shell, arguments).await,
         Command::Tools => tools::run(shell).await,
         Command::Admin(command) => admin::run(shell, command).await,
         Command::Audit(command) => audit::run(shell, command).await,

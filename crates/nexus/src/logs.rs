@@ -1,10 +1,17 @@
 //! The log: to standard error, for people or for programs.
 
+use std::fmt::{self, Debug, Write as _};
 use std::io::{self, IsTerminal};
 
 use nexus_core::genesis::LogLevel;
+use tracing::Dispatch;
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::Shell;
 use crate::cli::LogFormat;
@@ -25,20 +32,130 @@ pub(crate) fn start(shell: &Shell, level: LogLevel) -> Result<(), Failure> {
         // What libraries say interests when it is wrong.
         None => EnvFilter::new(format!("warn,nexus={level}")),
     };
+    let colours = io::stderr().is_terminal() && !settings::colours_are_unwanted();
+    let started = dispatch(filter, settings.log_format, colours, io::stderr).try_init();
+    started.map_err(|error| Failure::new(format!("the log cannot be started: {error}")))
+}
+
+/// What turns events into lines. What others wrote is escaped: it can neither steer a terminal nor
+/// begin a line of its own.
+fn dispatch(
+    filter: EnvFilter,
+    format: LogFormat,
+    colours: bool,
+    writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
+) -> Dispatch {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr);
-    let started = match settings.log_format {
+        .with_writer(writer);
+    match format {
         LogFormat::Text => {
-            let colours = io::stderr().is_terminal() && !settings::colours_are_unwanted();
-            builder.with_ansi(colours).try_init()
+            let fields = debug_fn(write_field).delimited(" ");
+            builder.with_ansi(colours).fmt_fields(fields).into()
         }
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-    };
-    started.map_err(|error| Failure::new(format!("the log cannot be started: {error}")))
+        LogFormat::Json => builder.json().flatten_event(true).into(),
+    }
+}
+
+/// One field of a line of text. The usual way escapes only the message.
+fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
+    let mut writer = Escaping(writer);
+    match field.name() {
+        "message" => write!(writer, "{value:?}"),
+        // What the `log` crate adds is in the line already.
+        name if name.starts_with("log.") => Ok(()),
+        name => write!(writer, "{}={value:?}", name.trim_start_matches("r#")),
+    }
+}
+
+/// Writes `\u{1b}` for the character that it names, and so on.
+struct Escaping<W>(W);
+
+impl<W: fmt::Write> fmt::Write for Escaping<W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for part in text.split_inclusive(char::is_control) {
+            let mut plain = part.chars();
+            match plain.next_back().filter(|last| last.is_control()) {
+                Some(last) => write!(self.0, "{}{}", plain.as_str(), last.escape_default())?,
+                None => self.0.write_str(part)?,
+            }
+        }
+        Ok(())
+    }
 }
 
 fn refuse(filter: &str, error: &ParseError) -> Failure {
     Failure::new(format!("{filter:?} is not a filter for the log: {error}"))
         .hint("such as --log debug, or --log warn,nexus_run=debug")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::Value;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is written when somebody called themselves this.
+    fn written(format: LogFormat, said: &str) -> String {
+        let log = Log::default();
+        let writer = log.clone();
+        let dispatch = dispatch(EnvFilter::new("warn"), format, false, move || {
+            writer.clone()
+        });
+        tracing::dispatcher::with_default(&dispatch, || {
+            let error = io::Error::other(said.to_owned());
+            tracing::warn!(%error, name = said, told = ?said, "a provider said: {said}");
+        });
+        let bytes = log.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    const HOSTILE: &str = "a\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{8}\u{7f}b\r\n2026 ERROR forged";
+
+    #[test]
+    fn t36_what_others_say_does_not_steer_a_terminal() {
+        let line = written(LogFormat::Text, HOSTILE);
+        let controls: Vec<_> = line.chars().filter(|c| c.is_control()).collect();
+        assert_eq!(controls, ['\n'], "{line:?}");
+        assert_eq!(line.matches("\\u{1b}]0;owned\\u{7}").count(), 4, "{line}");
+        assert!(line.contains(r"error=a\u{1b}[2J"), "{line}");
+    }
+
+    #[test]
+    fn a_line_reads_well_where_nothing_is_hostile() {
+        let line = written(LogFormat::Text, "Zoë's model");
+        let (_, line) = line.split_once("WARN ").unwrap();
+        assert_eq!(
+            line,
+            "nexus::logs::tests: a provider said: Zoë's model error=Zoë's model \
+             name=\"Zoë's model\" told=\"Zoë's model\"\n"
+        );
+    }
+
+    #[test]
+    fn t36_a_line_of_json_keeps_every_character() {
+        let line = written(LogFormat::Json, HOSTILE);
+        // Those that JSON lets through mean nothing to most terminals, and a program wants them.
+        let is_bad = |c: &char| c.is_ascii_control() && *c != '\u{7f}';
+        let controls: Vec<_> = line.chars().filter(is_bad).collect();
+        assert_eq!(controls, ['\n'], "{line:?}");
+        let line: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line["name"], HOSTILE);
+    }
 }

@@ -40,6 +40,9 @@ fn main() -> ExitCode {
     let output = Output::new(cli.global.json, cli.global.no_color);
     let shell = match Settings::read(cli.global) {
         Ok(settings) => Shell { settings, output },
+        Err(failure) if matches!(cli.command, cli::Command::Doctor(_)) => {
+            return failed(&output, &commands::doctor::cannot_begin(&output, &failure));
+        }
         Err(failure) => return failed(&output, &failure),
     };
     match run(&shell, cli.command) {

@@ -31,7 +31,7 @@ impl Probed {
             (Arc::clone(&provider.name), client.probe(provider).await)
         };
         let answers = join_all(genesis.providers().iter().map(ask)).await;
-        Self(answers.into_iter().collect())
+        answers.into_iter().collect()
     }
 
     pub(crate) fn provider(&self, provider: &Provider) -> Status {
@@ -70,6 +70,12 @@ impl Probed {
     pub(crate) fn first_reachable<'a>(&self, genesis: &'a Genesis) -> Option<&'a Arc<Model>> {
         let mut catalog = genesis.catalog().iter();
         catalog.find(|model| matches!(self.model(model), Status::Ready(_)))
+    }
+}
+
+impl FromIterator<(Arc<str>, Reachability)> for Probed {
+    fn from_iter<T: IntoIterator<Item = (Arc<str>, Reachability)>>(answers: T) -> Self {
+        Self(answers.into_iter().collect())
     }
 }
 

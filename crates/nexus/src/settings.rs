@@ -28,6 +28,8 @@ const DEFAULT_LISTEN: &str = "127.0.0.1:8000";
 /// What holds for this run of the program.
 #[derive(Debug)]
 pub(crate) struct Settings {
+    /// The settings file that was read, if there is one.
+    pub(crate) file: Option<PathBuf>,
     /// The data folder, absolute.
     pub(crate) data: PathBuf,
     /// The address of a MongoDB database. It may hold a password. `None`: the embedded store.
@@ -100,9 +102,14 @@ impl OneOrMore {
 
 impl Settings {
     pub(crate) fn read(flags: Global) -> Result<Self, Failure> {
-        let file = match &flags.settings {
+        let usual = || {
+            Path::new(DEFAULT_FILE)
+                .is_file()
+                .then(|| DEFAULT_FILE.into())
+        };
+        let path = flags.settings.or_else(usual);
+        let file = match &path {
             Some(path) => File::read(path)?,
-            None if Path::new(DEFAULT_FILE).is_file() => File::read(Path::new(DEFAULT_FILE))?,
             None => File::default(),
         };
         let data = flags
@@ -114,6 +121,7 @@ impl Settings {
             Failure::new(message).hint("name one with --data DIR")
         })?;
         Ok(Self {
+            file: path,
             data: absolute,
             database: flags.database.or(file.database),
             environment: flags
@@ -138,6 +146,16 @@ impl Settings {
             return Origins::loopback(listens_on.port());
         }
         Origins::new(self.public_origins.clone())
+    }
+
+    /// Whether nobody but this machine can reach a server that listens at `listen`.
+    pub(crate) fn is_private(&self, listen: &str) -> bool {
+        self.public_origins.is_empty() && egress::is_loopback(listen)
+    }
+
+    /// Whether a server knows where people reach it.
+    pub(crate) fn has_public_origin(&self) -> bool {
+        !self.public_origins.is_empty()
     }
 
     /// Who may register at a server that listens here. What only this machine can reach is open;

@@ -201,6 +201,7 @@ pub(crate) fn app(
         admins: settings.admins.clone().into(),
         trusted_proxies: settings.trusted_proxies.clone(),
         grace: nexus_server::GRACE,
+        body_timeout: nexus_server::BODY_TIMEOUT,
         orchestrator,
         shutdown,
     }

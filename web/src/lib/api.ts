@@ -11,6 +11,7 @@ import type {
   Profile,
   RunEvent,
   SignedIn,
+  ToolServer,
 } from "./types";
 
 /** What requests show. */
@@ -55,6 +56,8 @@ export interface Api {
   signOut(): Promise<void>;
   profile(): Promise<Profile>;
   models(): Promise<ModelList>;
+  /** Servers that are not connected yet are connected for this, which may take some seconds. */
+  tools(): Promise<ToolServer[]>;
   messages(cursor?: string): Promise<MessagePage>;
   chat(question: Question, signal: AbortSignal): AsyncGenerator<RunEvent>;
   /** `body` is sent as it is: it is what the signature is about. */
@@ -102,6 +105,7 @@ export function connect(credential: Credential): Api {
     signOut: async () => void (await call("/api/v1/auth/session", { ...shown, method: "DELETE" })),
     profile: () => get("/api/v1/profile"),
     models: () => get("/api/v1/models"),
+    tools: async () => (await get<{ servers: ToolServer[] }>("/api/v1/tools")).servers,
     messages: (cursor) => {
       const query = new URLSearchParams({ limit: String(PAGE_SIZE) });
       if (cursor) query.set("cursor", cursor);

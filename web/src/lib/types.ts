@@ -157,6 +157,24 @@ export interface ModelList {
   models: Model[];
 }
 
+/** One tool of a server. */
+export interface Tool {
+  /** The name for `config.tools`. */
+  name: string;
+  model_name: string;
+  description: string;
+  /** Whether the person has it. */
+  on: boolean;
+}
+
+export interface ToolServer {
+  name: string;
+  kind: "builtin" | "stdio" | "http";
+  reachable: boolean;
+  reason?: string;
+  tools: Tool[];
+}
+
 export interface RunFinished {
   run_id: string;
   status: "completed" | "visitor_guidance_sent" | "tool_limit" | "interrupted" | "failed";

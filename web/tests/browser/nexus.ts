@@ -26,16 +26,21 @@ export class Nexus {
   ) {}
 
   /** The template that comes with the program, with `provider` as the model on this machine. Who may
-   * register is a setting. */
-  static async start(provider: string, registration = "open"): Promise<Nexus> {
+   * register is a setting. `more` stands at the ends of template and settings. */
+  static async start(
+    provider: string,
+    registration = "open",
+    more: { template?: string; settings?: string } = {},
+  ): Promise<Nexus> {
     const data = await mkdtemp(join(tmpdir(), "nexus-page-"));
     const template = await readFile(join(root, "config.example.yml"), "utf8");
     const config = join(data, "template.yml");
-    await writeFile(config, template.replace("http://127.0.0.1:11434/v1", provider));
+    const own = template.replace("http://127.0.0.1:11434/v1", provider);
+    await writeFile(config, own + (more.template ?? ""));
     const prompts = join(root, "prompts");
     await nexus(data, "init", "--config", config, "--prompts", prompts, "--default-model", "echo");
     const settings = join(data, "nexus.yml");
-    await writeFile(settings, `registration: ${registration}\n`);
+    await writeFile(settings, `registration: ${registration}\n${more.settings ?? ""}`);
     const words = ["--data", data, "--settings", settings, "serve", "--listen", "127.0.0.1:0"];
     const server = spawn(program, words, {
       stdio: ["ignore", "pipe", "pipe"],

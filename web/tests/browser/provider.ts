@@ -6,6 +6,8 @@ import type { AddressInfo } from "node:net";
 export interface Script {
   reasoning?: string;
   answer: string;
+  /** Calls these first; the answer comes when their results are there. */
+  tools?: { name: string; arguments: string }[];
   /** Waits here, after this many pieces, until the test lets it go on. */
   holdAfter?: number;
   /** Cuts the connection instead of ending properly. */
@@ -13,6 +15,7 @@ export interface Script {
 }
 
 export class Provider {
+  private hasCalled = false;
   private script: Script = { answer: "Nothing was scripted." };
   private release: () => void = () => undefined;
   private released: Promise<void> = Promise.resolve();
@@ -42,6 +45,7 @@ export class Provider {
   /** What the next answers are. */
   says(script: Script): void {
     this.script = script;
+    this.hasCalled = false;
     this.released = new Promise((resolve) => (this.release = resolve));
   }
 
@@ -62,6 +66,15 @@ export class Provider {
       const choices = [{ index: 0, delta, finish_reason: null, ...rest }];
       response.write(`data: ${JSON.stringify({ ...chunk, choices })}\n\n`);
     };
+    if (script.tools && !this.hasCalled) {
+      this.hasCalled = true;
+      for (const [index, { name, arguments: given }] of script.tools.entries()) {
+        send({ tool_calls: [{ index, id: `call_${index}`, type: "function", function: { name, arguments: given } }] });
+      }
+      send({}, { finish_reason: "tool_calls" });
+      response.end("data: [DONE]\n\n");
+      return;
+    }
     if (script.reasoning) send({ reasoning_content: script.reasoning });
     for (const [index, piece] of script.answer.split(/(?<=\s)/).entries()) {
       if (index === script.holdAfter) await released;

@@ -275,7 +275,7 @@ fn check_kind(
     let (fits, expected) = match argument.kind {
         ArgumentKind::Text => (
             is_text(value),
-            "a text of at most 32 KiB without control characters",
+            "a text of at most 32 KiB without control or hidden characters",
         ),
         ArgumentKind::Count => (whole(value).is_some(), "a whole number, 0 or more"),
         ArgumentKind::List => (is_list(value), "a list of at most 100 texts"),

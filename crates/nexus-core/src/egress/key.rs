@@ -1,16 +1,20 @@
 //! The key of a provider or of a tool server that knows where it may go.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 use url::{Origin, Url};
+
+use super::blot::{BLOT, Blotter, SHORTEST_SECRET};
 
 /// The shortest beginning of a key that is blotted out where a text was cut.
 const SHORTEST_REST: usize = 4;
 
-/// A key, and the one server that may receive it. There is no other way to read it than
-/// [`PinnedKey::reveal_to`]; it is made by [`Secrets`](super::Secrets) and by the check of a
+/// A key, and the one server that may receive it. Outside of this module there is no other way to
+/// read it than [`PinnedKey::reveal_to`]; it is made by [`Secrets`](super::Secrets) and by the check of a
 /// template, and never changes.
 #[derive(Clone)]
 pub struct PinnedKey(Arc<Pinned>);
@@ -40,38 +44,85 @@ impl PinnedKey {
         (url.origin() == self.0.origin).then(|| self.0.key.expose_secret())
     }
 
-    /// A text without the key in it. A beginning of the key at the end of the text goes too, as the
-    /// text may have been cut there.
+    /// The key, to look for it.
+    pub(super) fn exposed(&self) -> &str {
+        self.0.key.expose_secret()
+    }
+
+    /// Blots the key out of a text that comes in pieces. `None`: it is shorter than
+    /// [`SHORTEST_SECRET`], and not searched.
+    #[must_use]
+    pub fn blotter(&self) -> Option<Blotter> {
+        Blotter::new(self)
+    }
+
+    /// A whole text, without the key in it; the same as its pieces come out of a [`Blotter`].
+    #[must_use]
+    pub fn blot<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let Some(mut blotter) = self.blotter() else {
+            return Cow::Borrowed(text);
+        };
+        let shown = blotter.push(text);
+        match (&*blotter.end(), shown) {
+            ("", shown) => shown,
+            (BLOT, shown) => Cow::Owned(shown.into_owned() + BLOT),
+            // What was held back is harmless.
+            (_, Cow::Borrowed(_)) => Cow::Borrowed(text),
+            (rest, Cow::Owned(shown)) => Cow::Owned(shown + rest),
+        }
+    }
+
+    /// The same for every text and every name in a JSON value. Says whether the key was in it.
+    pub fn blot_json(&self, value: &mut Value) -> bool {
+        match value {
+            Value::String(text) => {
+                let shown = self.blot(text).into_owned();
+                let was_in = shown != *text;
+                *text = shown;
+                was_in
+            }
+            Value::Array(items) => items
+                .iter_mut()
+                .fold(false, |any, item| self.blot_json(item) | any),
+            Value::Object(map) => {
+                let mut any = false;
+                for (name, mut member) in std::mem::take(map) {
+                    any |= self.blot_json(&mut member);
+                    let shown = self.blot(&name);
+                    any |= shown != name;
+                    map.insert(shown.into_owned(), member);
+                }
+                any
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+
+    /// The words of a server that went wrong, without the key in them. They may have been cut
+    /// anywhere, so even a short beginning of the key at the end goes too. A key shorter than
+    /// [`SHORTEST_SECRET`] is not searched.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
-        let key = self.0.key.expose_secret();
-        let mut text = text.replace(key, "…");
+        let key = self.exposed();
+        if key.len() < SHORTEST_SECRET {
+            return text.to_owned();
+        }
+        let mut text = text.replace(key, BLOT);
         let rest = (SHORTEST_REST..key.len())
             .rev()
             .filter_map(|length| key.get(..length))
             .find(|beginning| text.ends_with(beginning));
         if let Some(rest) = rest {
             text.truncate(text.len() - rest.len());
-            text.push('…');
+            text.push_str(BLOT);
         }
         text
-    }
-
-    /// The same for a text that is whole, and usually passes as it is.
-    #[must_use]
-    pub fn redact_whole(&self, text: String) -> String {
-        let key = self.0.key.expose_secret();
-        if text.contains(key) {
-            text.replace(key, "…")
-        } else {
-            text
-        }
     }
 }
 
 impl PartialEq for PinnedKey {
     fn eq(&self, other: &Self) -> bool {
-        self.0.origin == other.0.origin && self.0.key.expose_secret() == other.0.key.expose_secret()
+        self.0.origin == other.0.origin && self.exposed() == other.exposed()
     }
 }
 

@@ -92,6 +92,12 @@ impl Secrets {
         }
     }
 
+    /// The servers that may receive the key in a variable. None, if it is not listed.
+    #[must_use]
+    pub fn sites(&self, name: &str) -> &[Site] {
+        self.pins.get(name).map_or(&[], Vec::as_slice)
+    }
+
     /// Whether a template may name this variable as a key, for whichever server.
     pub(crate) fn lists(&self, name: &str) -> bool {
         self.pins.contains_key(name)

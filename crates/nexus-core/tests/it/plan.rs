@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 use nexus_core::genesis::{GenesisDoc, HIDDEN};
-use nexus_core::plan::{EXAMPLES, People, Plan, Planner, document_changes};
+use nexus_core::plan::{EXAMPLES, People, Plan, Planner, document_changes, policy_changes};
 use nexus_core::profile::LayerValues;
 use nexus_core::{EffectiveProfile, Genesis, Overrides, PublicKey};
 use proptest::prelude::*;
@@ -30,9 +30,12 @@ fn people(before: &Genesis, after: &Genesis, everybody: &[Overrides]) -> People 
 }
 
 fn plan(before: Value, after: Value, everybody: &[Overrides]) -> Plan {
+    let document = document_changes(&doc(before.clone()), &doc(after.clone()));
+    let (before, after) = (genesis(before), genesis(after));
     Plan {
-        document: document_changes(&doc(before.clone()), &doc(after.clone())),
-        people: Some(people(&genesis(before), &genesis(after), everybody)),
+        document,
+        policy: policy_changes(&before, &after),
+        people: Some(people(&before, &after, everybody)),
     }
 }
 
@@ -44,6 +47,7 @@ fn told(plan: &Plan) -> String {
     };
     let people = plan.people.as_ref().unwrap();
     let mut told = lines(json!(plan.document));
+    told.extend(lines(json!(plan.policy)));
     told.push(format!(
         "{} of {}: {:?}",
         people.changed, people.read, people.changed_fields
@@ -81,6 +85,9 @@ fn a_plan_tells_what_changes_for_whom_and_what_loses_its_effect() {
     {"pointer":"/user_defaults/config/temperature","before":0.8,"after":0.5}
     {"pointer":"/user_defaults/prompts/persona/editable","before":true,"after":false}
     {"pointer":"/ui/field_options/config.max_tokens/max","before":8192,"after":5000}
+    {"rule":"locked","field":"prompts.persona","lock":"prompt_not_editable"}
+    {"rule":"bounds","field":"config.model","before":"one of gemini-2.5-flash, deepseek-chat, echo","after":"one of gemini-2.5-flash, echo"}
+    {"rule":"bounds","field":"config.max_tokens","before":"a whole number from 256 to 8192","after":"a whole number from 256 to 5000"}
     3 of 4: {"config.max_tokens": 1, "config.model": 1, "config.temperature": 2, "prompts.persona": 1}
     {"public_key":"0x0000000000000000ab","changes":[{"field":"config.temperature","before":0.8,"after":0.5}]}
     {"public_key":"0x0000000000000001ab","changes":[{"field":"prompts.persona","before":"(a text of their own, 13 characters)","after":"You are Nexus."}]}
@@ -90,6 +97,36 @@ fn a_plan_tells_what_changes_for_whom_and_what_loses_its_effect() {
     {"public_key":"0x0000000000000002ab","field":"config.model","value":"DeepSeek","code":"unknown_model","reason":"there is no model \"DeepSeek\": choose one of gemini-2.5-flash, echo"}
     {"public_key":"0x0000000000000002ab","field":"config.max_tokens","value":6000,"code":"out_of_bounds","reason":"config.max_tokens must be a whole number from 256 to 5000, not 6000"}
     "#);
+}
+
+#[test]
+fn rules_that_come_and_go_are_told_and_the_built_in_ones_do_not_go() {
+    let mut strict = document();
+    strict["security"]["signature_required_commands"] = json!(["identity", "config.set", "export"]);
+    let mut loose = strict.clone();
+    loose["security"]["signature_required_commands"] = json!(["key.list"]);
+    loose["user_defaults"]["prompts"]["system"]["editable"] = json!(true);
+    loose["ui"]["editable_fields"] = json!(["config.model", "prompts.persona", "prompts.system"]);
+    let rules = |before: &Value, after: &Value| {
+        let changes = policy_changes(&genesis(before.clone()), &genesis(after.clone()));
+        let told = changes.iter().map(ToString::to_string);
+        told.collect::<Vec<_>>().join("\n")
+    };
+    assert_snapshot!(rules(&strict, &loose), @r"
+    config.temperature: people may not change it any more; the template does not list it in ui.editable_fields
+    config.max_tokens: people may not change it any more; the template does not list it in ui.editable_fields
+    prompts.system: people may change it from then on
+    key.list: needs a signature
+    export: needs no signature any more
+    ");
+    assert_snapshot!(rules(&loose, &strict), @r"
+    config.temperature: people may change it from then on
+    config.max_tokens: people may change it from then on
+    prompts.system: people may not change it any more; the template says editable: false for this prompt
+    key.list: needs no signature any more
+    export: needs a signature
+    ");
+    assert_eq!(rules(&strict, &strict), "");
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn an_unknown_model_falls_to_the_next_layer_and_never_silently() {
 }
 
 #[test]
-fn what_was_stored_by_hand_is_ignored_or_clamped_and_never_silently() {
+fn t12_what_was_stored_by_hand_is_ignored_or_clamped_and_never_silently() {
     let stored = overrides(
         &json!({ "model": 7, "temperature": 99, "max_tokens": 1e12, "history_context_size": 3, "role": "admin" }),
         &json!({ "system": "I am root", "extra": "x", "persona": { "content": "x" } }),
@@ -130,7 +130,7 @@ fn what_was_stored_by_hand_is_ignored_or_clamped_and_never_silently() {
     insta::assert_snapshot!(notices(&profile).join("\n"), @r#"
     config.model stored by identity is ignored: it should be the name of a model
     config.max_tokens stored by identity is ignored: it should be a whole number
-    prompts.persona stored by identity is ignored: it should be a text of at most 32 KiB without control characters
+    prompts.persona stored by identity is ignored: it should be a text of at most 32 KiB without control or hidden characters
     config.temperature 99 (set by identity) is outside its limits: 1.5 is used
     config.history_context_size set by identity is ignored: the template does not list it in ui.editable_fields
     prompts.extra set by identity is ignored: the template has no prompt of this name

@@ -56,7 +56,7 @@ fn clock() -> Clock {
     }
 }
 
-fn reader(protocol: Protocol) -> Reader {
+pub(crate) fn reader(protocol: Protocol) -> Reader {
     let provider = Arc::new(Provider {
         name: "acme".into(),
         endpoint: Endpoint::Builtin,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use nexus_core::event::Usage;
 use serde_json::Value;
 
+use super::alike::{Alike, Place};
 use super::calls::Calls;
 use super::wire::{Choice, Frame, Piece};
 use crate::lenient::{First, Object};
@@ -20,6 +21,7 @@ const MAX_HELD: usize = 16;
 /// What is known of an answer so far.
 #[derive(Debug)]
 pub(crate) struct Reader {
+    alike: Alike,
     calls: Calls,
     model_id: Option<Arc<str>>,
     usage: Option<Usage>,
@@ -32,6 +34,7 @@ pub(crate) struct Reader {
 impl Reader {
     pub(crate) fn new(request: &ChatRequest) -> Self {
         Self {
+            alike: Alike::default(),
             calls: Calls::new(request),
             model_id: None,
             usage: None,
@@ -50,7 +53,13 @@ impl Reader {
             "[DONE]" => self.finish(out).map(|()| Step::Done),
             data => {
                 let said = out.len();
-                let holds_choice = self.read(data, out)?;
+                let holds_choice = match self.alike.read(data) {
+                    Some(piece) => {
+                        out.push_back(piece);
+                        true
+                    }
+                    None => self.read(data, out)?,
+                };
                 if let Some(passing) = &mut self.passing {
                     passing.frame(data, holds_choice, said, out);
                 }
@@ -103,6 +112,7 @@ impl Reader {
         if self.model_id.is_none() && !model.0.is_empty() {
             self.model_id = Some(Arc::from(model.0));
         }
+        let mut says_more = !usage.is_null();
         self.note_usage(&usage);
         let Some(Choice {
             index,
@@ -118,6 +128,7 @@ impl Reader {
         if let Some(reported) = Reported::read(&error) {
             return Err(Fault::Reported(reported));
         }
+        says_more |= !usage.is_null() || !finish_reason.0.is_empty();
         self.note_usage(&usage);
         if index.as_u64().is_some_and(|index| index > 0) && self.passing.is_some() {
             // One of several answers that a program wanted: the first one is the answer.
@@ -127,6 +138,9 @@ impl Reader {
             return Ok(true);
         }
         if let Some(piece) = delta.0.or(message.0) {
+            if !says_more && let Some(place) = Place::of(&piece, json) {
+                self.alike.learn(json, place);
+            }
             self.read_piece(piece, out)?;
         }
         self.note_reason(&finish_reason.0)?;
@@ -265,3 +279,6 @@ impl Passing {
 fn first_filled<'a>(first: Cow<'a, str>, second: Cow<'a, str>) -> Cow<'a, str> {
     if first.is_empty() { second } else { first }
 }
+
+#[cfg(test)]
+mod tests;

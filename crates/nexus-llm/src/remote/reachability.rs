@@ -1,13 +1,15 @@
 //! Whether a provider can be asked now.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use http::header;
 use nexus_core::catalog::Credential;
-use tokio::time::timeout;
+use nexus_egress::Broken;
+use tokio::time::{Instant, timeout};
 use url::{Host, Url};
 
-use super::{Remote, Wire};
+use super::{Remote, Wire, read_list};
 use crate::LlmError;
 
 /// A server of one's own answers at once or not at all.
@@ -41,38 +43,126 @@ pub enum Reachability {
     },
 }
 
+/// What asking a provider showed, for whoever runs the server.
+#[derive(Clone, Debug)]
+pub struct Diagnosis {
+    /// Whether it can be asked.
+    pub reach: Reachability,
+    /// What is in the way, if it is [`Reachability::Silent`].
+    pub obstacle: Option<Obstacle>,
+    /// How long the answer took, or was waited for.
+    pub took: Duration,
+    /// What time its server has, if it says so, to the second.
+    pub server_time: Option<SystemTime>,
+}
+
+/// What is in the way between Nexus and a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// There is no connection.
+    Connection(Broken),
+    /// There is one, or none yet, and no answer in time.
+    Silence,
+    /// It refuses the key.
+    Key,
+    /// It fails, or asks to come back later.
+    Trouble,
+    /// What it says is not what a provider says.
+    Answer,
+}
+
+/// Why there is no list.
+struct Blocked {
+    error: LlmError,
+    obstacle: Obstacle,
+}
+
+impl From<LlmError> for Blocked {
+    fn from(error: LlmError) -> Self {
+        let obstacle = match &error {
+            LlmError::Unauthorized { .. } => Obstacle::Key,
+            LlmError::RateLimited { .. } | LlmError::Failed { .. } => Obstacle::Trouble,
+            LlmError::TimedOut { .. } => Obstacle::Silence,
+            LlmError::Unreachable { .. } => Obstacle::Connection(Broken::Closed),
+            _ => Obstacle::Answer,
+        };
+        Self { error, obstacle }
+    }
+}
+
 impl Wire {
     pub(crate) async fn probe(&self, remote: &Remote<'_>) -> Reachability {
-        let has_key = match remote.credential {
-            Credential::Missing { variable } => {
-                return Reachability::MissingKey {
-                    variable: variable.clone(),
-                };
-            }
-            Credential::Key(_) => true,
-            Credential::NotNeeded => false,
-        };
-        let limit = if is_near(remote.base_url) {
+        let patience = if is_near(remote.base_url) {
             NEAR_LIMIT
         } else {
             FAR_LIMIT
         };
-        match timeout(limit, self.list(remote)).await {
-            Ok(Ok(models)) => Reachability::Ready { models },
+        self.diagnose(remote, patience).await.reach
+    }
+
+    pub(crate) async fn diagnose(&self, remote: &Remote<'_>, patience: Duration) -> Diagnosis {
+        let since = Instant::now();
+        let mut server_time = None;
+        let (reach, obstacle) = self.look(remote, patience, &mut server_time).await;
+        Diagnosis {
+            reach,
+            obstacle,
+            took: since.elapsed(),
+            server_time,
+        }
+    }
+
+    async fn look(
+        &self,
+        remote: &Remote<'_>,
+        patience: Duration,
+        server_time: &mut Option<SystemTime>,
+    ) -> (Reachability, Option<Obstacle>) {
+        let has_key = match remote.credential {
+            Credential::Missing { variable } => {
+                let variable = variable.clone();
+                return (Reachability::MissingKey { variable }, None);
+            }
+            Credential::Key(_) => true,
+            Credential::NotNeeded => false,
+        };
+        let silent = |reason, obstacle| (Reachability::Silent { reason }, Some(obstacle));
+        let listed = timeout(patience, self.list_and_time(remote, server_time)).await;
+        let Ok(listed) = listed else {
+            return silent(format!("no answer within {patience:?}"), Obstacle::Silence);
+        };
+        match listed.map_err(|it| (it.error, it.obstacle)) {
+            Ok(models) => (Reachability::Ready { models }, None),
             // A hosted provider may serve chats and no list. At an address without a key, anything
             // may be listening.
-            Ok(Err(LlmError::Rejected {
-                status: 404 | 405, ..
-            })) if has_key => Reachability::Ready { models: Vec::new() },
-            Ok(Err(LlmError::AddressRefused { reason, .. })) => Reachability::Refused { reason },
-            Ok(Err(LlmError::Unreachable { reason, .. })) => Reachability::Silent { reason },
-            Ok(Err(error)) => Reachability::Silent {
-                reason: error.to_string(),
-            },
-            Err(_) => Reachability::Silent {
-                reason: format!("no answer within {limit:?}"),
-            },
+            Err((
+                LlmError::Rejected {
+                    status: 404 | 405, ..
+                },
+                _,
+            )) if has_key => (Reachability::Ready { models: Vec::new() }, None),
+            Err((LlmError::AddressRefused { reason, .. }, _)) => {
+                (Reachability::Refused { reason }, None)
+            }
+            Err((LlmError::Unreachable { reason, .. }, obstacle)) => silent(reason, obstacle),
+            Err((error, obstacle)) => silent(error.to_string(), obstacle),
         }
+    }
+
+    async fn list_and_time(
+        &self,
+        remote: &Remote<'_>,
+        server_time: &mut Option<SystemTime>,
+    ) -> Result<Vec<String>, Blocked> {
+        let sent = self.transport.send(&remote.listing()?).await;
+        let response = sent.map_err(|error| Blocked {
+            error: remote.unsent(&error),
+            obstacle: Obstacle::Connection(error.broken()),
+        })?;
+        let date = response.headers().get(header::DATE);
+        let date = date.and_then(|date| date.to_str().ok());
+        *server_time = date.and_then(|date| httpdate::parse_http_date(date).ok());
+        Ok(read_list(remote, self.accept(remote, response).await?).await?)
     }
 }
 

@@ -6,13 +6,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nexus_core::catalog::Credential;
-use nexus_llm::{AddressRules, LlmClient, LlmError, Reachability, Timers};
+use nexus_llm::{AddressRules, Delta, LlmClient, LlmError, Reachability, Timers};
+use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::double::{Act, Double, answer, chunk, json, stream, stream_head, with_headers};
+use crate::double::{
+    Act, Double, answer, chunk, json as json_answer, stream, stream_head, with_headers,
+};
 use crate::support::{
-    KEY, ask, asking, client, client_with, key, keyed, model, only_error, provider, request,
-    whole_request,
+    KEY, Pieces, ask, asking, client, client_with, key, keyed, model, only_error, provider,
+    request, text, whole_request,
 };
 
 const HELLO: &[u8] = b"data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n";
@@ -119,8 +122,8 @@ fn betrayals() -> Vec<Vec<Act>> {
     let location = format!("location: http://{KEY}.test/?key={KEY}\r\n");
     let others = [
         with_headers("302 Found", &location, KEY),
-        json(KEY),
-        json(&format!(r#"{{"error":"{KEY}"}}"#)),
+        json_answer(KEY),
+        json_answer(&format!(r#"{{"error":"{KEY}"}}"#)),
         vec![Act::Send(format!("{KEY} is not HTTP\r\n\r\n").into())],
         vec![Act::Send(
             format!("HTTP/1.1 200 {KEY}\r\nbad header {KEY}\r\n\r\n").into(),
@@ -170,12 +173,12 @@ async fn t17_a_key_is_in_no_error_no_log_and_no_list_whatever_a_provider_says() 
         format!(r#"{{"data":"{KEY}"}}"#),
     ];
     for list in lists {
-        let double = Double::start([json(&list), answer("400 No", "text/plain", KEY)]).await;
+        let double = Double::start([json_answer(&list), answer("400 No", "text/plain", KEY)]).await;
         said.push(format!(
             "{:?}",
             client.probe(&keyed(&double.base_url())).await
         ));
-        let double = Double::start([json(&list), answer("400 No", "text/plain", KEY)]).await;
+        let double = Double::start([json_answer(&list), answer("400 No", "text/plain", KEY)]).await;
         let automatic = asking(model(keyed(&double.base_url()), "auto"));
         said.push(format!("{:?}", ask(&client, automatic).await));
     }
@@ -197,6 +200,100 @@ async fn t17_a_key_is_in_no_error_no_log_and_no_list_whatever_a_provider_says() 
         log.contains("a provider was not asked"),
         "the log was listened to: {log}"
     );
+}
+
+/// One event with something that the model says.
+fn frame(delta: &Value) -> Vec<u8> {
+    format!("data: {}\n\n", json!({"choices": [{"delta": delta}]})).into_bytes()
+}
+
+const DONE: &[u8] =
+    b"data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+
+/// What a model said and thought.
+fn said(pieces: &Pieces) -> (String, String) {
+    let thoughts = pieces.iter().filter_map(|piece| match piece {
+        Ok(Delta::Reasoning(text)) => Some(text.as_str()),
+        _ => None,
+    });
+    (text(pieces), thoughts.collect())
+}
+
+#[tokio::test]
+async fn t17_a_key_that_a_model_says_is_blotted_out_however_it_is_cut() {
+    let client = client();
+    let whole = format!("It is {KEY}, is it?");
+    let blotted = "It is sk-…, is it?".to_owned();
+    let letters = || whole.chars().map(String::from).collect::<Vec<_>>();
+    let halves = (0..=whole.len()).map(|cut| {
+        let (one, other) = whole.split_at(cut);
+        vec![one.to_owned(), other.to_owned()]
+    });
+    for pieces in halves.chain([letters()]) {
+        // Answer and thoughts come in turn, and neither interrupts the key in the other.
+        let frames = pieces.iter().flat_map(|piece| {
+            let content = frame(&json!({"content": piece}));
+            [frame(&json!({"reasoning_content": piece})), content]
+        });
+        let frames: Vec<_> = frames.chain([DONE.to_vec()]).collect();
+        let double = Double::start([stream(frames.iter().map(Vec::as_slice))]).await;
+        let answer = ask(&client, request(&double.base_url())).await;
+        assert_eq!(
+            said(&answer),
+            (blotted.clone(), blotted.clone()),
+            "{pieces:?}"
+        );
+        assert!(matches!(answer.last(), Some(Ok(Delta::Finished(_)))));
+    }
+    let message = json!({"content": whole, "reasoning_content": whole});
+    let body = json!({"choices": [{"message": message, "finish_reason": "stop"}], "model": KEY});
+    let double = Double::start([json_answer(&body.to_string())]).await;
+    let answer = ask(&client, whole_request(&double.base_url())).await;
+    assert_eq!(said(&answer), (blotted.clone(), blotted));
+    assert!(!format!("{answer:?}").contains("canary"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn t17_a_key_that_is_cut_off_is_blotted_out_and_another_text_is_whole() {
+    let broken = |text: &str| {
+        let last = chunk(&frame(&json!({"content": text})));
+        vec![stream_head(), chunk(HELLO), last, Act::Close]
+    };
+    for (said, shown) in [
+        (&KEY[..KEY.len() - 1], "Hellosk-…"),
+        (&KEY[..3], "Hellosk-"),
+        ("sky", "Hellosky"),
+    ] {
+        let double = Double::start([broken(said)]).await;
+        let answer = ask(&client(), request(&double.base_url())).await;
+        assert_eq!(text(&answer), shown);
+        assert!(matches!(
+            answer.last(),
+            Some(Err(LlmError::Interrupted { .. }))
+        ));
+    }
+}
+
+#[tokio::test]
+async fn t17_a_key_in_a_tool_call_is_blotted_out_however_it_is_written() {
+    let escaped = KEY.replace('-', "\\u002d");
+    for arguments in [
+        format!(r#"{{"path":"{KEY}"}}"#),
+        format!(r#"{{"path":["{escaped}"]}}"#),
+        format!(r#"{{"{escaped}":1}}"#),
+        format!(r#"{{"path":"{KEY}"#),
+    ] {
+        let call = json!({"index": 0, "id": KEY, "type": "function",
+                          "function": {"name": KEY, "arguments": arguments}});
+        let frames = [frame(&json!({"tool_calls": [call]})), DONE.to_vec()];
+        let double = Double::start([stream(frames.iter().map(Vec::as_slice))]).await;
+        let answer = ask(&client(), request(&double.base_url())).await;
+        let Some(Ok(Delta::ToolCall(call))) = answer.first() else {
+            panic!("{answer:?}")
+        };
+        let shown = format!("{call:?}");
+        assert!(!shown.contains("canary") && shown.contains('…'), "{shown}");
+    }
 }
 
 #[tokio::test]

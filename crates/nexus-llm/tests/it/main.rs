@@ -15,6 +15,7 @@ mod faults;
 mod matrix;
 mod passing;
 mod pool;
+mod posing;
 mod reach;
 #[cfg(feature = "scripted")]
 mod scripted;

@@ -33,7 +33,11 @@ fn of_program(
         },
     ];
     request.tools = Arc::clone(&form.tools);
-    request.client = Some(Arc::new(ClientForm { delivery, ..form }));
+    request.client = Some(Arc::new(ClientForm {
+        delivery,
+        hears_frames: true,
+        ..form
+    }));
     request.is_for_client_only = true;
     request
 }

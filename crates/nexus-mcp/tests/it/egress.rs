@@ -4,12 +4,13 @@ use std::io;
 use std::net::TcpListener as StdListener;
 
 use nexus_core::catalog::Credential;
-use nexus_core::egress::Secrets;
+use nexus_core::egress::{Secrets, authority};
 use nexus_mcp::AddressRules;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::world::{World, http, http_with_key};
+use crate::world::{AtAnAddress, World, http, http_with_key};
 
 /// A place that nobody may come to.
 struct Untouched(StdListener);
@@ -94,4 +95,31 @@ async fn t18_a_key_goes_to_its_server_and_not_where_that_points() {
         world.close().await;
         elsewhere.assert();
     }
+}
+
+#[tokio::test]
+async fn t17_a_key_that_a_server_repeats_is_blotted_out() {
+    const KEY: &str = "secret-of-web-0123456789";
+    let server = AtAnAddress::start().await;
+    let url = server.address.parse().unwrap();
+    let site = authority(&url).parse().unwrap();
+    let secrets = Secrets::new(|_| Some(KEY.to_owned())).pin("WEB_KEY", [site]);
+    let key = secrets.key("WEB_KEY", &url).unwrap().unwrap();
+    let world = World::new("");
+    let session = world
+        .session(&http_with_key(&server.address, Credential::Key(key), None))
+        .await;
+    let call = async |tool: &str, message: String| {
+        let arguments = json!({ "message": message }).as_object().unwrap().clone();
+        session.call(tool, arguments).await
+    };
+    let said = call("echo", format!("<{KEY}> and <{KEY}>")).await;
+    assert_eq!(said, Ok("Echo: <sec…> and <sec…>".to_owned()));
+    assert_eq!(
+        call("echo", KEY[..20].to_owned()).await,
+        Ok("Echo: sec…".to_owned())
+    );
+    let refused = call(KEY, String::new()).await.unwrap_err();
+    assert!(!refused.contains(KEY) && refused.contains('…'), "{refused}");
+    world.close().await;
 }

@@ -80,7 +80,7 @@ impl Administration<'_> {
         Err(RunError::Busy.into())
     }
 
-    /// Erases somebody with everything that belongs to them.
+    /// Erases somebody with everything that belongs to them, also that they were disabled.
     ///
     /// # Errors
     /// [`CommandFailure::NotAMember`] when the key is not registered; when the store cannot.

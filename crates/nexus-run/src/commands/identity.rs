@@ -47,14 +47,16 @@ impl Commands {
     }
 
     /// Erases everything that belongs to the subject. Somebody who waits or was locked out may
-    /// take their data away too.
+    /// take their data away too. Whoever was locked out stays so.
     pub(super) async fn erase(&self, record: &Record<'_>) -> Result<Data, CommandFailure> {
         if self.store.identity(record.subject).await?.is_none() {
             return Err(CommandFailure::NotAMember);
         }
         record.write_about_subject(Details::new()).await?;
-        Ok(Data::Erased(
-            self.store.erase_identity(record.subject).await?,
-        ))
+        let erased = match record.authority {
+            Authority::Person { .. } => self.store.leave(record.subject, self.clock.now()).await?,
+            Authority::Operator(_) => self.store.erase_identity(record.subject).await?,
+        };
+        Ok(Data::Erased(erased))
     }
 }

@@ -164,8 +164,15 @@ fn message(command: CommandName, data: &Data) -> String {
         },
         Data::Identity(view) => identity_message(view),
         Data::Erased(erased) => format!(
-            "Erased: your identity, {} messages, {} sessions, {} API keys.",
-            erased.messages, erased.sessions, erased.api_keys
+            "Erased: your identity, {} messages, {} sessions, {} API keys.{}",
+            erased.messages,
+            erased.sessions,
+            erased.api_keys,
+            if erased.stays_disabled {
+                " Your address is kept and stays disabled."
+            } else {
+                ""
+            }
         ),
         Data::Fields(fields) => count(fields.len(), "value", "values"),
         Data::Changed(changed) => match &changed.now {

@@ -15,7 +15,7 @@ use super::{IDLE, Limiter, Sharing, lock};
 /// How often nodes talk.
 const PERIOD: Duration = Duration::from_secs(1);
 /// How many counters are asked at the same time.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 
 /// Whom a limit is for.
 trait Subject: Copy + Eq + Hash {
@@ -63,13 +63,16 @@ impl Limiter {
         }
     }
 
-    /// Tells what was admitted here since the last time, learns what others admitted, and reads
+    /// Stores what could not be stored, tells what was admitted here since the last time, learns what others admitted, and reads
     /// again what the people who are active have spent today.
     pub async fn exchange(&self) {
+        // The next failure is the next one's news.
+        _ = self.settle_rest().await;
         let now = self.clock.now();
         tokio::join!(
             self.exchange_windows(&self.identities, now),
             self.exchange_windows(&self.addresses, now),
+            self.exchange_running(now),
             self.read_ledgers(now),
         );
     }

@@ -316,7 +316,7 @@ async fn a_template_that_changes_its_limits_counts_at_once() {
 
 /// Two nodes on one store, without a network between.
 struct Cluster {
-    nodes: [Limiter; 2],
+    nodes: [Arc<Limiter>; 2],
     clock: Arc<ManualClock>,
     _folder: TempDir,
 }
@@ -326,7 +326,10 @@ fn cluster() -> Cluster {
     let store = Arc::new(EmbeddedStore::open(folder.path()).unwrap());
     let start = DateTime::from_timestamp_millis(1_760_000_040_000).unwrap();
     let clock = Arc::new(ManualClock::new(start));
-    let node = || Limiter::new(store.clone(), clock.clone(), Sharing::Shared);
+    let node = || {
+        let node = Limiter::new(store.clone(), clock.clone(), Sharing::Shared);
+        Arc::new(node)
+    };
     Cluster {
         nodes: [node(), node()],
         clock,
@@ -352,6 +355,40 @@ async fn t31_two_nodes_stay_within_what_the_other_admitted_since_they_last_talke
         cluster.clock.advance(TimeDelta::seconds(1));
     }
     assert!((100..=110).contains(&admitted), "{admitted}");
+}
+
+#[tokio::test]
+async fn t31_runs_at_the_same_time_are_shared_and_a_node_that_dies_holds_no_place() {
+    let cluster = cluster();
+    let limits = Limits::default().with(Limit::ConcurrentRuns, 3);
+    let admit = async |node: &Arc<Limiter>| {
+        let admitted = node.admit(&limits, ALICE, Spending::default()).await;
+        admitted.map_err(|reached| reached.limit)
+    };
+    let [first, second] = &cluster.nodes;
+    let _two = (admit(first).await.unwrap(), admit(first).await.unwrap());
+    first.exchange().await;
+    let one = admit(second).await.unwrap();
+    second.exchange().await;
+    assert_eq!(admit(second).await.err(), Some(Limit::ConcurrentRuns));
+    // The first hears of it when it says something itself.
+    cluster.clock.advance(TimeDelta::seconds(3));
+    first.exchange().await;
+    assert_eq!(admit(first).await.err(), Some(Limit::ConcurrentRuns));
+
+    // Whoever would be refused for a run that has ended elsewhere is not.
+    drop(one);
+    second.exchange().await;
+    drop(admit(first).await.unwrap());
+    let _one = admit(second).await.unwrap();
+    second.exchange().await;
+    assert_eq!(admit(second).await.err(), Some(Limit::ConcurrentRuns));
+
+    // From here on the first says nothing more.
+    cluster.clock.advance(TimeDelta::seconds(10));
+    second.exchange().await;
+    let _three = (admit(second).await.unwrap(), admit(second).await.unwrap());
+    assert_eq!(admit(second).await.err(), Some(Limit::ConcurrentRuns));
 }
 
 #[tokio::test]
@@ -390,9 +427,62 @@ async fn a_store_that_does_not_answer_stops_no_counting() {
     assert!(node.count_request(&limits, ALICE).is_ok());
     node.exchange().await;
     assert!(node.count_request(&limits, ALICE).is_err());
+    let limits = limits.with(Limit::ConcurrentRuns, 1);
     assert!(
         node.admit(&limits, ALICE, Spending::default())
             .await
             .is_ok()
     );
+}
+
+#[tokio::test]
+async fn usage_that_cannot_be_stored_is_stored_later_once_and_counts_meanwhile() {
+    let turns = (0..3).map(|_| says("Hi.").usage(used(100, 20)));
+    let world = world(json!({ "daily_tokens": 240 }), turns).await;
+    let limiter = &world.orchestrator.limiter;
+    world.store.fail(Fault::AddUsage);
+    for _ in 0..2 {
+        let events = world.ask(ALICE, "Hello").await;
+        assert_eq!(finished(&events).status, RunStatus::Completed);
+        limiter.exchange().await;
+    }
+    assert_eq!(usage(&world, ALICE).await, []);
+    assert!(limiter.settle_rest().await.is_err());
+    let (limit, _) = refusal(&world.ask(ALICE, "Hello").await);
+    assert_eq!(limit, "limits.identity.daily_tokens");
+    world.store.heal();
+    for _ in 0..2 {
+        limiter.exchange().await;
+        let rows = usage(&world, ALICE).await;
+        assert_eq!((rows[0].2.runs, rows[0].2.input_tokens), (2, 200));
+    }
+}
+
+#[tokio::test]
+async fn usage_that_waits_is_stored_before_the_program_ends_and_not_for_who_is_gone() {
+    let turns = (0..2).map(|_| says("Hi.").usage(used(100, 20)));
+    let world = world(json!({}), turns).await;
+    world.store.fail(Fault::AddUsage);
+    for owner in [BOB, ALICE] {
+        world.ask(owner, "Hello").await;
+    }
+    world.store.erase_identity(BOB).await.unwrap();
+    let limiter = &world.orchestrator.limiter;
+    // The first attempt fails, and the store is back for the second.
+    tokio::join!(limiter.finish(), async { world.store.heal() });
+    assert_eq!(usage(&world, ALICE).await[0].2.runs, 1);
+    assert_eq!(usage(&world, BOB).await, []);
+    assert!(limiter.settle_rest().await.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_stored_tells_how_many_runs_are_estimates() {
+    let turns = [says("Hi.").usage(used(100, 20)), says("Hi.")];
+    let world = world(json!({}), turns).await;
+    for expected in [0, 1] {
+        world.ask(ALICE, "Hello").await;
+        let rows = usage(&world, ALICE).await;
+        assert_eq!(rows[0].2.estimated_runs, expected);
+    }
+    assert_eq!(usage(&world, ALICE).await[0].2.runs, 2);
 }

@@ -88,11 +88,32 @@ impl World {
         world
     }
 
+    /// A world whose tools come from servers of one's own.
+    pub(crate) async fn with_servers(
+        model: ScriptedModel,
+        servers: Arc<dyn ToolServers>,
+        template: Value,
+    ) -> Self {
+        let secrets = Arc::default();
+        let mut world = Self::build(template, Arc::new(model.clone()), servers, secrets).await;
+        world.model = model;
+        world
+    }
+
     /// A world with a template, a model and secrets of one's own.
     pub(crate) async fn over(
         template: Value,
         model: Arc<dyn LanguageModel>,
         tools: Vec<Arc<dyn Tool>>,
+        secrets: Arc<Secrets>,
+    ) -> Self {
+        Self::build(template, model, Arc::new(OneServer(tools)), secrets).await
+    }
+
+    async fn build(
+        template: Value,
+        model: Arc<dyn LanguageModel>,
+        servers: Arc<dyn ToolServers>,
         secrets: Arc<Secrets>,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -114,10 +135,7 @@ impl World {
             gate: Arc::new(Gate::new(store.clone(), clock.clone())),
             template: Arc::new(template),
             model,
-            tools: ToolBox::new(
-                Arc::new(CurrentTime::new(clock.clone())),
-                Arc::new(OneServer(tools)),
-            ),
+            tools: ToolBox::new(Arc::new(CurrentTime::new(clock.clone())), servers),
             limiter: Arc::new(Limiter::new(store.clone(), clock.clone(), Sharing::Alone)),
             clock: clock.clone(),
             tasks: TaskTracker::new(),
@@ -296,6 +314,7 @@ pub(crate) struct Watch {
 pub(crate) enum Fault {
     Identity,
     Usage,
+    AddUsage,
     History,
     Panic,
 }
@@ -332,6 +351,10 @@ impl Watch {
     pub(crate) fn fail(&self, fault: Fault) {
         *self.failing.lock().unwrap() = Some(fault);
     }
+
+    pub(crate) fn heal(&self) {
+        *self.failing.lock().unwrap() = None;
+    }
 }
 
 impl Observer for Watch {
@@ -350,10 +373,11 @@ impl Observer for Watch {
                 self.api_key_reads.fetch_add(1, Ordering::SeqCst);
                 false
             }
-            "usage" | "add_to_counter" => {
+            "usage" | "add_to_counter" | "tell_running" => {
                 self.usage_reads.fetch_add(1, Ordering::SeqCst);
                 failing == Some(Fault::Usage)
             }
+            "add_usage" => failing == Some(Fault::AddUsage),
             "history" => {
                 assert_ne!(failing, Some(Fault::Panic), "told to panic");
                 failing == Some(Fault::History)

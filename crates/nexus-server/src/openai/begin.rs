@@ -1,7 +1,7 @@
 //! What has to be known before the first byte of an answer leaves: whether it failed, and which model
 //! answers. So a failure that a program can do something about comes with its status.
 
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue};
 use nexus_core::event::{Channel, RunStarted};
 use nexus_core::{Admission, PublicKey, RunEvent};
@@ -12,9 +12,9 @@ use crate::{ApiError, AppState, run_headers};
 pub(super) struct Begun<S> {
     started: RunStarted,
     /// What came so far.
-    pub(super) events: Vec<RunEvent>,
+    events: Vec<RunEvent>,
     /// What follows.
-    pub(super) rest: S,
+    rest: S,
 }
 
 impl<S: Stream<Item = RunEvent> + Unpin> Begun<S> {
@@ -64,6 +64,11 @@ impl<S: Stream<Item = RunEvent> + Unpin> Begun<S> {
             events,
             rest: run,
         })
+    }
+
+    /// All events of the run.
+    pub(super) fn into_events(self) -> impl Stream<Item = RunEvent> {
+        stream::iter(self.events).chain(self.rest)
     }
 
     /// The run, the model that answers, and what of the request holds in another way.

@@ -6,8 +6,7 @@ use nexus_run::client::Delivery;
 use serde_json::{Map, Value};
 
 use super::messages;
-use crate::object::Object;
-use crate::{ApiError, body};
+use crate::ApiError;
 
 /// Names for the model that is in force for the person.
 const OWN_MODEL: [&str; 3] = ["nexus", "auto", ""];
@@ -24,8 +23,7 @@ pub(super) struct Asked {
     pub(super) request: Overrides,
 }
 
-pub(super) fn read(bytes: &[u8]) -> Result<Asked, ApiError> {
-    let Object(fields) = body::parse(bytes)?;
+pub(super) fn read(fields: Map<String, Value>) -> Result<Asked, ApiError> {
     let mut fields = Fields(fields);
     for name in READ_BY_NOBODY {
         fields.take(name);
@@ -44,6 +42,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Asked, ApiError> {
         uses_stored_history: false,
         may_be_stored: fields.flag("store")?.unwrap_or(true),
         delivery: fields.delivery()?,
+        hears_frames: true,
         fields: fields.0,
     };
     Ok(Asked { turn, request })

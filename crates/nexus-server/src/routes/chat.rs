@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
+use http::HeaderMap;
 use nexus_core::{ConfigField, Overrides, RunEvent};
 use nexus_run::context::QuestionError;
 use nexus_run::{NewRun, OnDisconnect, Question};
@@ -32,6 +33,7 @@ pub(crate) struct ChatBody {
 pub(crate) async fn start_run(
     State(state): State<AppState>,
     caller: Caller,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<ChatBody>,
 ) -> Result<Response, ApiError> {
     let request = overrides(&body.config.0)?;
@@ -42,7 +44,7 @@ pub(crate) async fn start_run(
         ask: question.into(),
         request,
         models: caller.models(),
-        explains: false,
+        explains: run_headers::wants_explanation(&headers)?,
         on_disconnect: OnDisconnect::Finish,
         cancel: cancel.clone(),
     });

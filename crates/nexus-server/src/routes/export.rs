@@ -1,9 +1,11 @@
 //! `GET /api/v1/export`: everything that is stored about a person, as one bundle.
 
-use axum::Json;
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::{BoxError, Json};
 use futures_util::StreamExt as _;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use nexus_core::Command;
@@ -14,7 +16,7 @@ use crate::caller::Member;
 use crate::proof::Provable;
 use crate::{ApiError, AppState, body};
 
-/// How many bytes are collected before they are sent.
+/// How many lines are sent at a time. Before each piece the credential is looked at again.
 const PIECE: usize = 64;
 
 pub(crate) async fn export(
@@ -23,6 +25,7 @@ pub(crate) async fn export(
     provable: Provable,
 ) -> Result<Response, ApiError> {
     body::nothing(&provable.body)?;
+    let credential = provable.caller.credential.clone();
     // Whoever may not execute the command does not get here either.
     let _: Json<Outcome> = run(&state, provable, Command::Export).await?;
     let export = Export {
@@ -31,8 +34,18 @@ pub(crate) async fn export(
         at: state.orchestrator.clock.now(),
     };
     let name = format!("attachment; filename=\"nexus-{}.jsonl\"", member.public_key);
+    let gate = Arc::clone(&state.orchestrator.gate);
     let lines = export.lines(member).ready_chunks(PIECE);
-    let pieces = lines.map(|lines| lines.into_iter().collect::<Result<String, _>>());
+    let pieces = lines.then(move |lines| {
+        let (gate, credential) = (Arc::clone(&gate), credential.clone());
+        async move {
+            if !gate.still_accepts(&credential).await? {
+                // The connection is cut, so that whoever reads knows that this is not all.
+                return Err("the credential is not accepted any more".into());
+            }
+            Ok::<_, BoxError>(lines.into_iter().collect::<Result<String, _>>()?)
+        }
+    });
     let headers = [
         (CONTENT_TYPE, "application/jsonl".to_owned()),
         (CONTENT_DISPOSITION, name),

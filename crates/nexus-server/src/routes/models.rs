@@ -23,6 +23,8 @@ struct Row {
     id: Arc<str>,
     aliases: Vec<Arc<str>>,
     provider: Arc<str>,
+    /// What the provider speaks.
+    protocol: &'static str,
     /// Whether its provider has what it needs to be asked, and answers as far as is known.
     available: bool,
     /// Why not, if not.
@@ -72,6 +74,7 @@ fn row(model: &Model, reason: Option<String>, choosable: bool) -> Row {
         id: Arc::clone(&model.id),
         aliases: model.aliases.clone(),
         provider: Arc::clone(&model.provider.name),
+        protocol: model.provider.protocol(),
         available: reason.is_none(),
         reason,
         choosable,

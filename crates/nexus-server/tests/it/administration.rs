@@ -1,14 +1,14 @@
 //! What administrators can do, and what they cannot see.
 
 use http::Method;
-use nexus_core::audit;
+use nexus_core::{Clock as _, audit};
 use nexus_llm::scripted::{ScriptedModel, Turn};
 use nexus_server::{Access, routes};
 use nexus_store::{AuditStore as _, IdentityStore as _};
 use serde_json::json;
 
 use crate::client::Call;
-use crate::world::{ALICE, Person, Setup, World, key, template};
+use crate::world::{Person, Setup, World, key, template};
 
 const CANARY: &str = "canary-9f2c";
 
@@ -156,27 +156,83 @@ async fn a_change_by_an_administrator_is_signed_and_on_record() {
 }
 
 #[tokio::test]
-async fn a_token_for_administration_needs_no_signature_and_is_on_record_too() {
+async fn a_token_for_administration_reads_and_changes_nothing_without_the_signature_of_its_key() {
     let (world, _, member) = world().await;
-    let token = world.admin_token().await;
+    let admin = world.admin().await;
+    let document = json!({ "document": template(), "expected_version": 1 }).to_string();
+    let person = format!("/api/v1/admin/identities/{}", member.address());
+    for change in [
+        standing(&member, "disabled"),
+        Call::new(&Method::DELETE, &person),
+        Call::put("/api/v1/admin/template", document.clone()),
+        Call::put("/api/v1/admin/template?dry_run=true", document),
+    ] {
+        let unsigned = world.send(change.clone().token(&admin.token)).await;
+        assert_eq!(unsigned.code(), "401 signature_required");
+        let by_another = change
+            .token(&admin.token)
+            .signed(&member.key, world.clock.now());
+        assert_eq!(world.send(by_another).await.code(), "401 other_key");
+    }
+    for path in ["template", "template/versions", "identities", "audit"] {
+        let read = Call::get(&format!("/api/v1/admin/{path}")).token(&admin.token);
+        assert_eq!(world.send(read).await.status, 200, "{path}");
+    }
+    assert_eq!(world.store.audit(0, 10).await.unwrap().entries, []);
+
     let answer = world
-        .send(standing(&member, "disabled").token(&token))
+        .send_signed(&admin, standing(&member, "disabled"))
         .await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     let entries = world.store.audit(0, 10).await.unwrap().entries;
-    assert_eq!(entries[0].actor.to_string(), ALICE.to_string());
-    assert_eq!(entries[0].signature, None);
-    for (standing, code) in [("pending", "422 wrong_type"), ("Active", "422 wrong_type")] {
-        let body = json!({ "standing": standing }).to_string();
-        let path = format!("/api/v1/admin/identities/{}", member.address());
-        let answer = world.send(Call::put(&path, body).token(&token)).await;
-        assert!(
-            answer.code() == code || answer.status == 422,
-            "{}",
-            answer.body
-        );
+    assert_eq!(entries[0].actor.to_string(), admin.address().to_string());
+    assert!(entries[0].signature.is_some());
+    for wrong in ["pending", "Active"] {
+        let answer = world.send_signed(&admin, standing(&member, wrong)).await;
+        assert_eq!(answer.status, 422, "{}", answer.body);
     }
     let path = "/api/v1/admin/identities/nobody";
-    let call = Call::put(path, r#"{"standing": "active"}"#).token(&token);
-    assert_eq!(world.send(call).await.status, 404);
+    let call = Call::put(path, r#"{"standing": "active"}"#);
+    assert_eq!(world.send_signed(&admin, call).await.status, 404);
+}
+
+#[tokio::test]
+async fn whoever_is_disabled_takes_their_data_away_and_does_not_come_back_by_registering() {
+    let (world, admin, member) = world().await;
+    let again = async |member: &Person| Person {
+        key: member.key.clone(),
+        token: world.sign_in(&member.key).await,
+    };
+    let profile = async |member: &Person| {
+        let profile = Call::get("/api/v1/profile").token(&member.token);
+        world.send(profile).await
+    };
+    world
+        .send_signed(&admin, standing(&member, "disabled"))
+        .await;
+    let member = again(&member).await;
+    let erased = world.execute(&member, "identity.delete", json!({})).await;
+    let told = erased.json();
+    assert_eq!(told["data"]["messages"], 2, "{told}");
+    assert_eq!(told["data"]["stays_disabled"], true, "{told}");
+    assert!(told["message"].as_str().unwrap().contains("stays disabled"));
+
+    let member = again(&member).await;
+    let registered = world.execute(&member, "identity", json!({})).await;
+    let told = registered.json();
+    assert_eq!(told["data"]["standing"], "disabled", "{told}");
+    assert_eq!(profile(&member).await.code(), "403 identity_disabled");
+    let listed = Call::get("/api/v1/admin/identities?standing=disabled");
+    let listed = world.send(listed.token(&admin.token)).await.json();
+    let row = &listed["identities"][0];
+    assert_eq!(row["public_key"], member.address().to_string());
+
+    world.send_signed(&admin, standing(&member, "active")).await;
+    assert_eq!(profile(&member).await.status, 200);
+    assert_eq!(world.stored(member.address()).await, []);
+    // Whoever is let in leaves no trace but the record.
+    let erased = world.execute(&member, "identity.delete", json!({})).await;
+    assert_eq!(erased.json()["data"].get("stays_disabled"), None);
+    let gone = world.store.identity(member.address()).await.unwrap();
+    assert_eq!(gone, None);
 }

@@ -161,3 +161,19 @@ async fn a_run_that_cannot_begin_is_a_failed_request() {
     assert_eq!(answer.header("retry-after"), "1");
     assert_snapshot!(answer.shown(), @r#"503 {"error":{"code":"template_unavailable","message":"Nexus has no usable template: run `nexus init` for this environment, or see /readyz for what is wrong with it","retryable":true}}"#);
 }
+
+#[tokio::test]
+async fn the_first_event_explains_the_profile_to_whoever_asks() {
+    let world = World::new(ScriptedModel::new([Turn::new().text("Hi.")])).await;
+    let token = world.token(ALICE).await;
+    let call = |value| hello().token(&token).header("x-nexus-explain", value);
+    let answer = world.send(call("1")).await;
+    let first = answer.body.split("data: ").nth(1).unwrap();
+    let first: serde_json::Value = serde_json::from_str(first.lines().next().unwrap()).unwrap();
+    assert_eq!(first["explanation"][0]["field"], "config.model");
+    assert_eq!(first["explanation"][0]["layer"], "genesis");
+    assert_eq!(
+        world.send(call("maybe")).await.error(),
+        "422 invalid_header x-nexus-explain"
+    );
+}

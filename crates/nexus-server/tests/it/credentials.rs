@@ -14,7 +14,7 @@ use crate::world::{ALICE, Setup, VISITOR, World, key};
 async fn routes_for_admins_refuse_every_other_valid_token() {
     let world = World::new(ScriptedModel::default()).await;
     let personal = [world.token(ALICE).await, world.token(VISITOR).await];
-    let admin = world.admin_token().await;
+    let admin = world.admin().await.token;
     let routes = routes().into_iter();
     let routes: Vec<_> = routes
         .filter(|route| route.access == Access::Admin)

@@ -58,7 +58,7 @@ async fn every_answer_carries_the_same_protection_and_a_name_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_defect_says_nothing_but_the_name_of_its_request() {
+async fn t25_a_defect_says_nothing_but_the_name_of_its_request() {
     let world = World::new(ScriptedModel::default()).await;
     let token = world.token(ALICE).await;
     world.store.panic();

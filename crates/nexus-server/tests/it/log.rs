@@ -99,23 +99,29 @@ async fn a_request_is_one_line_without_anything_that_somebody_said() {
 async fn a_change_of_the_template_is_a_line_with_who_and_what() {
     let (log, _listening) = listen(tracing::Level::INFO);
     let world = World::new(ScriptedModel::default()).await;
-    let token = world.admin_token().await;
+    let admin = world.admin().await;
     let mut document = template();
     document["user_defaults"]["prompts"]["persona"]["content"] = json!("A new persona.");
+    document["user_defaults"]["prompts"]["persona"]["editable"] = json!(false);
     let body = json!({ "document": document, "expected_version": 1 });
     for _ in 0..2 {
         let call = Call::put("/api/v1/admin/template", body.to_string());
-        world.send(call.token(&token)).await;
+        world.send_signed(&admin, call).await;
     }
     let [line] = &log.lines_about("a new template was stored")[..] else {
         panic!("{:?}", log.lines())
     };
     assert_eq!(line["environment"], "development");
     assert_eq!(line["version"], 2);
-    assert_eq!(line["author"], format!("\"{ALICE}\""));
+    assert_eq!(line["author"], format!("\"{}\"", admin.address()));
     assert_eq!(line["hash"].as_str().unwrap().len(), 64);
     let in_force = log.lines_about("template in force");
     assert_eq!(in_force.last().unwrap()["hash"], line["hash"]);
+    let [rule] = &log.lines_about("a rule for people changed")[..] else {
+        panic!("{:?}", log.lines())
+    };
+    let change = rule["change"].as_str().unwrap();
+    assert!(change.starts_with("prompts.persona: people may not change it any more"));
     assert!(!format!("{:?}", log.lines()).contains("A new persona"));
 }
 

@@ -18,6 +18,7 @@ mod openai;
 mod page;
 mod quotas;
 mod reading;
+mod responses;
 mod shutdown;
 mod template;
 mod threats;

@@ -67,6 +67,7 @@ async fn models_are_listed_with_what_can_be_done_with_them() {
             "Calm"
           ],
           "provider": "builtin",
+          "protocol": "builtin",
           "available": true,
           "choosable": true,
           "default_params": {
@@ -78,6 +79,7 @@ async fn models_are_listed_with_what_can_be_done_with_them() {
           "id": "wild-1",
           "aliases": [],
           "provider": "far",
+          "protocol": "openai",
           "available": false,
           "reason": "provider far has no key: set FAR_KEY and start Nexus again",
           "choosable": true,

@@ -4,11 +4,16 @@
 mod bounds;
 mod browser;
 mod commands;
+mod defects;
 mod door;
 mod export;
+mod history;
 mod host;
+mod invisible;
 mod keys;
+mod legacy;
 mod members;
+mod operators;
 mod outage;
 mod policy;
 mod programs;
@@ -16,6 +21,7 @@ mod random;
 mod replay;
 mod revocation;
 mod signatures;
+mod slow;
 mod storage;
 
 use http::Method;

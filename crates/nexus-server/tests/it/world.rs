@@ -22,7 +22,7 @@ use nexus_run::{
     Commands, CurrentTime, Gate, Limiter, LiveTemplate, Orchestrator, Registration, Sharing,
     SignIn, ToolBox,
 };
-use nexus_server::{AppState, Origins, TrustedProxies};
+use nexus_server::{AppState, ConnectionLimits, Origins, TrustedProxies};
 use nexus_store::{
     ConfigStore as _, EmbeddedStore, IdentityStore as _, MessageStore as _, NewTemplate,
     SessionStore as _, Store as _,
@@ -116,6 +116,8 @@ pub(crate) struct Setup {
     pub(crate) registration: Registration,
     pub(crate) admins: Vec<PublicKey>,
     pub(crate) trusted_proxies: Vec<String>,
+    pub(crate) limits: ConnectionLimits,
+    pub(crate) body_timeout: Duration,
     pub(crate) folder: TempDir,
     pub(crate) now: DateTime<chrono::Utc>,
 }
@@ -130,6 +132,8 @@ impl Default for Setup {
             registration: Registration::Open,
             admins: Vec::new(),
             trusted_proxies: Vec::new(),
+            limits: ConnectionLimits::default(),
+            body_timeout: nexus_server::BODY_TIMEOUT,
             folder: tempfile::tempdir().unwrap(),
             now: DateTime::from_timestamp_millis(1_760_000_000_000).unwrap(),
         }
@@ -230,16 +234,14 @@ impl World {
             trusted_proxies: TrustedProxies::parse(&setup.trusted_proxies).unwrap(),
             shutdown: shutdown.clone(),
             grace: Duration::from_millis(20),
+            body_timeout: setup.body_timeout,
         };
         let router = nexus_server::router(state);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut server = JoinSet::new();
-        server.spawn(nexus_server::serve(
-            listener,
-            router.clone(),
-            shutdown.clone(),
-        ));
+        let (app, stop) = (router.clone(), shutdown.clone());
+        server.spawn(nexus_server::serve(listener, app, setup.limits, stop));
         Self {
             address,
             orchestrator,
@@ -344,9 +346,11 @@ impl World {
         self.token_for(owner_key, Scope::Personal).await
     }
 
-    /// A token that reaches the installation.
-    pub(crate) async fn admin_token(&self) -> String {
-        self.token_for(ALICE, Scope::Admin).await
+    /// Somebody with a token that reaches the installation. They need not be registered.
+    pub(crate) async fn admin(&self) -> Person {
+        let key = key(0xad);
+        let token = self.token_for(key.public_key(), Scope::Admin).await;
+        Person { key, token }
     }
 
     async fn token_for(&self, owner_key: PublicKey, scope: Scope) -> String {

@@ -42,7 +42,7 @@ const API_KEYS: &str = "
 
 const USAGE: &str = "
     SELECT day, model, runs, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens,
-           cost_micros, owner_key
+           cost_micros, estimated_runs, owner_key
     FROM usage WHERE (owner_key, day, model) > (?1, ?2, ?3)
     ORDER BY owner_key, day, model LIMIT ?4";
 
@@ -64,8 +64,8 @@ const ADD_API_KEY: &str = "
 
 const ADD_USAGE: &str = "
     INSERT INTO usage (owner_key, day, model, runs, input_tokens, output_tokens,
-                       cached_input_tokens, reasoning_tokens, cost_micros)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+                       cached_input_tokens, reasoning_tokens, cost_micros, estimated_runs)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 const ADD_NONCE: &str = "INSERT INTO used_nonces (id, expires_at) VALUES (?1, ?2)";
 
@@ -280,7 +280,7 @@ fn usage(file: &Connection, after: (String, String, String)) -> Result<Page, Sto
     let mut last = after.clone();
     let parameters = (after.0, after.1, after.2, BATCH);
     let records = read::all(file, USAGE, parameters, |row| {
-        last = (row.get(8)?, row.get(0)?, row.get(1)?);
+        last = (row.get(9)?, row.get(0)?, row.get(1)?);
         let owner = last.0.parse().map_err(|error| StoreError::Corrupt {
             what: format!("the usage of {}", last.0),
             reason: format!("owner_key: {error}"),
@@ -420,6 +420,7 @@ fn add_usage(file: &Connection, usage: &Usage) -> Result<(), StoreError> {
         number(count.cached_input_tokens)?,
         number(count.reasoning_tokens)?,
         number(count.cost_micros)?,
+        number(count.estimated_runs)?,
     );
     write::insert(file, ADD_USAGE, parameters, what).map(drop)
 }
@@ -445,9 +446,10 @@ mod tests {
     use crate::embedded::schema;
 
     /// What is not moved, and why.
-    const STAYS: [&str; 2] = [
+    const STAYS: [&str; 3] = [
         "counters",    // Each is for a short window of time: after a move, limits begin anew.
         "generations", // It counts the changes of this one file.
+        "running",     // What is under way ends before a move.
     ];
 
     #[test]

@@ -86,6 +86,12 @@ pub(super) const ERASE_MESSAGES: &str = "DELETE FROM messages WHERE owner_key = 
 pub(super) const ERASE_SESSIONS: &str =
     "DELETE FROM sessions WHERE owner_key = ?1 RETURNING digest";
 
+// A new life of the key: nothing that was decided or begun in the former one is stored in it.
+pub(super) const KEEP_DISABLED: &str = "
+    UPDATE identities SET created_at = max(?2, created_at + 1), metadata = '{}',
+                          config_overrides = '{}', prompt_overrides = '{}', is_admin = 0, version = 1
+    WHERE public_key = ?1 AND standing = 'disabled'";
+
 pub(super) const ERASE_IDENTITY: &str = "DELETE FROM identities WHERE public_key = ?1";
 
 pub(super) const COUNTS: &str =
@@ -95,7 +101,7 @@ pub(super) const COUNTS: &str =
 mod tests {
     use super::*;
 
-    const REQUEST_PATH: [&str; 21] = [
+    const REQUEST_PATH: [&str; 22] = [
         GENERATION,
         TEMPLATE,
         TEMPLATE_VERSION,
@@ -115,6 +121,7 @@ mod tests {
         SESSION,
         ERASE_MESSAGES,
         ERASE_SESSIONS,
+        KEEP_DISABLED,
         ERASE_IDENTITY,
         "SELECT 1 FROM messages WHERE id = ?1",
     ];
@@ -152,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn history_and_pages_follow_the_owners_index() {
+    fn t33_history_and_pages_follow_the_owners_index() {
         assert!(plan(HISTORY).contains("USING INDEX messages_by_owner (owner_key=?)"));
         assert!(plan(MESSAGES).contains("USING INDEX messages_by_owner (owner_key=? AND seq<?)"));
     }

@@ -15,7 +15,7 @@ use super::EmbeddedStore;
 use super::fault::conflict;
 use crate::{
     ApiKeyStore, AuditPage, AuditStore, Counter, CounterStore, InstallationStore, NonceStore,
-    StoreError, UsageStore,
+    Running, StoreError, UsageStore,
 };
 
 #[async_trait]
@@ -104,6 +104,17 @@ impl AuditStore for EmbeddedStore {
             .await
     }
 
+    async fn audit_about(
+        &self,
+        key: PublicKey,
+        after: u64,
+        limit: u32,
+    ) -> Result<AuditPage, StoreError> {
+        self.readers
+            .read(move |file| work::audit_about(file, key, after, limit))
+            .await
+    }
+
     async fn audit_head(&self) -> Result<Option<AuditHead>, StoreError> {
         self.readers.read(work::audit_head).await
     }
@@ -139,6 +150,12 @@ impl CounterStore for EmbeddedStore {
     ) -> Result<u64, StoreError> {
         self.writer
             .write(move |file| work::add_to_counter(file, counter, by, at))
+            .await
+    }
+
+    async fn tell_running(&self, running: Running, at: Timestamp) -> Result<u64, StoreError> {
+        self.writer
+            .write(move |file| work::tell_running(file, &running, at))
             .await
     }
 }

@@ -91,10 +91,12 @@ pub(super) fn write_override(
     read::identity(connection, key)?.ok_or_else(|| gone(key))
 }
 
-/// Says what was remembered of all that, too.
+/// Says what was remembered of all that, too. `left_at`: its owner wants it; who is disabled stays
+/// so.
 pub(super) fn erase_identity(
     connection: &Connection,
     key: PublicKey,
+    left_at: Option<Timestamp>,
 ) -> Result<(Erased, Vec<Subject>), StoreError> {
     let mut subjects = vec![Subject::Identity(key)];
     let key = key.to_string();
@@ -107,13 +109,27 @@ pub(super) fn erase_identity(
         let id: Option<ApiKeyId> = row.get::<_, String>(0)?.parse().ok();
         Ok(id.map(Subject::ApiKey))
     })?;
+    let kept = match left_at {
+        Some(at) => execute(
+            connection,
+            sql::KEEP_DISABLED,
+            (&key, at.timestamp_millis()),
+        )?,
+        None => 0,
+    };
+    let identities = match kept {
+        0 => execute(connection, sql::ERASE_IDENTITY, [&key])?,
+        kept => kept,
+    };
     let erased = Erased {
         messages,
         sessions: sessions.len() as u64,
         api_keys: api_keys.len() as u64,
         usage: execute(connection, sql::trust::ERASE_USAGE, [&key])?,
-        counters: execute(connection, sql::trust::ERASE_COUNTERS, [&key])?,
-        identities: execute(connection, sql::ERASE_IDENTITY, [&key])?,
+        counters: execute(connection, sql::trust::ERASE_COUNTERS, [&key])?
+            + execute(connection, sql::trust::ERASE_RUNNING, [&key])?,
+        identities,
+        stays_disabled: kept > 0,
     };
     subjects.extend(sessions);
     subjects.extend(api_keys.into_iter().flatten());

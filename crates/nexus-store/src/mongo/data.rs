@@ -131,6 +131,13 @@ impl Data {
             ),
             (&self.nonces, vec![expiring("expires_at", GRACE)]),
             (
+                &self.audit,
+                vec![
+                    plain(doc! {"actor": 1, "_id": 1}),
+                    plain(doc! {"target": 1, "_id": 1}),
+                ],
+            ),
+            (
                 &self.usage,
                 vec![unique(doc! {"owner_key": 1, "day": 1, "model": 1})],
             ),

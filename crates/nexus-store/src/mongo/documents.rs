@@ -358,7 +358,7 @@ impl<'a> Read<'a> {
     }
 
     /// The shell may have made it a double.
-    fn optional_count(&self, name: &str) -> Result<Option<u64>, StoreError> {
+    pub(super) fn optional_count(&self, name: &str) -> Result<Option<u64>, StoreError> {
         let found = self.field(name)?;
         let count = match found {
             None => return Ok(None),

@@ -70,7 +70,7 @@ const API_KEY: [&str; 10] = [
     "revoked_at",
 ];
 /// In documents of usage.
-const USAGE: [&str; 10] = [
+const USAGE: [&str; 11] = [
     "_id",
     "owner_key",
     "day",
@@ -81,6 +81,7 @@ const USAGE: [&str; 10] = [
     "cached_input_tokens",
     "reasoning_tokens",
     "cost_micros",
+    "estimated_runs",
 ];
 /// In documents of used nonces.
 const NONCE: [&str; 2] = ["_id", "expires_at"];

@@ -234,18 +234,6 @@ impl Data {
         let identities = self.identities.estimated_document_count().await?;
         Ok((identities, self.messages.estimated_document_count().await?))
     }
-
-    /// Such as `6.0.5, replica set rs0`.
-    pub(super) async fn server(&self) -> Result<String, StoreError> {
-        let build = self.database.run_command(doc! {"buildInfo": 1}).await?;
-        let hello = self.database.run_command(doc! {"hello": 1}).await?;
-        let version = build.get_str("version").unwrap_or("of an unknown version");
-        Ok(match (hello.get_str("setName"), hello.get_str("msg")) {
-            (Ok(set), _) => format!("{version}, replica set {set}"),
-            (_, Ok("isdbgrid")) => format!("{version}, sharded"),
-            _ => format!("{version}, standalone"),
-        })
-    }
 }
 
 /// A query for several documents.

@@ -1,5 +1,6 @@
 //! The traits for trust, on a database.
 
+mod audit;
 pub(super) mod documents;
 mod work;
 
@@ -15,7 +16,7 @@ use super::MongoStore;
 use super::fault::conflict;
 use crate::{
     ApiKeyStore, AuditPage, AuditStore, Counter, CounterStore, InstallationStore, NonceStore,
-    StoreError, UsageStore,
+    Running, StoreError, UsageStore,
 };
 
 #[async_trait]
@@ -91,6 +92,16 @@ impl AuditStore for MongoStore {
             .await
     }
 
+    async fn audit_about(
+        &self,
+        key: PublicKey,
+        after: u64,
+        limit: u32,
+    ) -> Result<AuditPage, StoreError> {
+        self.call(async move |data, _| data.audit_about(key, after, limit).await)
+            .await
+    }
+
     async fn audit_head(&self) -> Result<Option<AuditHead>, StoreError> {
         self.call(async move |data, _| data.audit_head().await)
             .await
@@ -124,6 +135,11 @@ impl CounterStore for MongoStore {
         _at: Timestamp,
     ) -> Result<u64, StoreError> {
         self.call(async move |data, _| data.add_to_counter(counter, by).await)
+            .await
+    }
+
+    async fn tell_running(&self, running: Running, _at: Timestamp) -> Result<u64, StoreError> {
+        self.call(async move |data, _| data.tell_running(&running).await)
             .await
     }
 }

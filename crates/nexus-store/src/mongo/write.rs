@@ -1,9 +1,7 @@
 //! What changes the database. No transactions: each step is safe to stop after, and the steps are
 //! in the order that makes it so.
 
-use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, Timestamp, doc};
-use mongodb::{ClientSession, Collection};
 use nexus_core::{
     Field, Identity, Message, OverrideWrite, PublicKey, Session, Standing, Timestamp as Moment,
 };
@@ -13,10 +11,7 @@ use super::data::{AS_IT_IS_NOW, Data};
 use super::documents::{self, moment};
 use super::fault::{conflict, is_duplicate};
 use super::json::{to_bson, to_document};
-use crate::{Created, Erased, NewTemplate, StoreError, StoredTemplate};
-
-/// How many sessions or API keys are removed at once.
-const PORTION: i64 = 1000;
+use crate::{Created, NewTemplate, StoreError, StoredTemplate};
 
 impl Data {
     /// The current document is what decides between several writers. Before it is replaced it is
@@ -154,48 +149,6 @@ impl Data {
         documents::identity(&written)
     }
 
-    /// What belongs to the identity goes first, so that who is interrupted can ask again. Then the
-    /// identity, and after it what has arrived meanwhile. Later arrivals find it gone and take
-    /// themselves back: see [`append`](Self::append).
-    pub(super) async fn erase_identity(
-        &self,
-        changes: &Changes,
-        key: PublicKey,
-    ) -> Result<Erased, StoreError> {
-        let mut session = self.client.start_session().await?;
-        let mut erased = Erased::default();
-        self.erase_belongings(changes, &mut session, key, &mut erased)
-            .await?;
-        let identity = doc! {"public_key": key.to_string()};
-        let deleted = self.identities.delete_one(identity).session(&mut session);
-        erased.identities = deleted.await?.deleted_count;
-        changes.tell(key, session.operation_time());
-        self.erase_belongings(changes, &mut session, key, &mut erased)
-            .await?;
-        Ok(erased)
-    }
-
-    async fn erase_belongings(
-        &self,
-        changes: &Changes,
-        session: &mut ClientSession,
-        key: PublicKey,
-        erased: &mut Erased,
-    ) -> Result<(), StoreError> {
-        let mine = doc! {"owner_key": key.to_string()};
-        erased.sessions += remove(&self.sessions, changes, session, &mine).await?;
-        erased.api_keys += remove(&self.api_keys, changes, session, &mine).await?;
-        for (collection, count) in [
-            (&self.messages, &mut erased.messages),
-            (&self.usage, &mut erased.usage),
-            (&self.counters, &mut erased.counters),
-        ] {
-            let deleted = collection.delete_many(mine.clone()).session(&mut *session);
-            *count += deleted.await?.deleted_count;
-        }
-        Ok(())
-    }
-
     /// Stores first and asks for the identity after: an erasure that this asking does not see yet
     /// will find the message. Both are in one causal chain, also across an election.
     pub(super) async fn append(
@@ -230,33 +183,6 @@ impl Data {
         added_once(added.session(&mut session).await, what)?;
         changes.tell(new.digest, session.operation_time());
         Ok(())
-    }
-}
-
-/// Removes sessions or API keys. Only what was seen is removed, so that this node forgets each of
-/// them at once.
-pub(super) async fn remove(
-    collection: &Collection<RawDocumentBuf>,
-    changes: &Changes,
-    session: &mut ClientSession,
-    which: &Document,
-) -> Result<u64, StoreError> {
-    let mut removed = 0;
-    loop {
-        let found = collection.find(which.clone()).projection(doc! {"_id": 1});
-        let mut found = found.limit(PORTION).session(&mut *session).await?;
-        let found: Vec<_> = found.stream(session).try_collect().await?;
-        let ids: Vec<_> = found.iter().filter_map(documents::id).collect();
-        if ids.is_empty() {
-            return Ok(removed);
-        }
-        let these = doc! {"_id": {"$in": &ids}};
-        let deleted = collection.delete_many(these).session(&mut *session);
-        removed += deleted.await?.deleted_count;
-        let subjects = ids
-            .iter()
-            .filter_map(|id| documents::subject(collection.name(), id));
-        subjects.for_each(|subject| changes.tell(subject, session.operation_time()));
     }
 }
 

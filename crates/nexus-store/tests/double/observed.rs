@@ -12,8 +12,8 @@ use nexus_core::{
 use nexus_store::{
     ApiKeyStore, AuditPage, AuditStore, ConfigStore, Counter, CounterStore, Created, Cursor,
     EmbeddedStore, Erased, Freshness, IdentityPage, IdentityStore, InstallationStore, MessagePage,
-    MessageStore, NewTemplate, NonceStore, SessionStore, StandingCounts, Store, StoreError,
-    StoreFacts, StoredTemplate, TemplateVersion, UsageStore,
+    MessageStore, NewTemplate, NonceStore, Running, SessionStore, StandingCounts, Store,
+    StoreError, StoreFacts, StoredTemplate, TemplateVersion, UsageStore,
 };
 use tokio::sync::watch;
 
@@ -75,6 +75,7 @@ observe! {
         write_identity(identity: &Identity, write: IdentityWrite) -> Identity;
         write_override(identity: &Identity, write: &OverrideWrite) -> Identity;
         erase_identity(key: PublicKey) -> Erased;
+        leave(key: PublicKey, at: Timestamp) -> Erased;
     }
     MessageStore {
         append(owner: &Identity, message: Message) -> ();
@@ -105,6 +106,7 @@ observe! {
     AuditStore {
         append_audit(new: NewAudit) -> AuditEntry;
         audit(after: u64, limit: u32) -> AuditPage;
+        audit_about(key: PublicKey, after: u64, limit: u32) -> AuditPage;
         audit_head() -> Option<AuditHead>;
     }
     UsageStore {
@@ -112,6 +114,7 @@ observe! {
         usage(owner: PublicKey, from: NaiveDate, to: NaiveDate) -> Vec<Usage>;
     }
     CounterStore {
+        tell_running(running: Running, at: Timestamp) -> u64;
         add_to_counter(counter: Counter, by: u64, at: Timestamp) -> u64;
     }
 }

@@ -65,6 +65,7 @@ macro_rules! contract {
             audit: entries_are_read_in_pages_as_they_were_recorded;
             audit: of_fifty_who_record_at_once_each_has_its_place;
             audit: an_empty_audit_has_no_head;
+            audit: what_is_on_record_about_one_person_is_theirs_alone;
             changes: own_changes_are_known_when_the_write_returns;
             changes: a_change_leaves_everybody_else_fresh;
             changes: messages_are_no_change;
@@ -73,8 +74,10 @@ macro_rules! contract {
             changes: what_another_process_wrote_is_read_at_once;
             changes: a_store_says_what_it_is;
             counters: parallel_adds_are_exact_and_each_sees_another_total;
+            counters: runs_are_told_to_other_nodes_and_forgotten_when_a_node_is_silent;
             counters: a_total_stays_at_the_largest_number;
             erasure: nothing_of_an_erased_identity_is_left_but_the_audit;
+            erasure: whoever_is_disabled_may_leave_and_does_not_come_back;
             erasure: what_comes_late_for_an_erased_identity_is_refused;
             erasure: no_stored_value_contains_a_token;
             identities: an_unknown_key_is_no_identity;
@@ -93,6 +96,7 @@ macro_rules! contract {
             messages: a_message_is_read_as_it_was_stored;
             messages: history_is_the_newest_of_people_and_models_in_order;
             messages: history_leaves_out_the_run_that_asks;
+            messages: a_message_is_stored_and_what_came_before_it_recalled_in_one_go;
             messages: pages_of_any_size_give_every_message_once;
             messages: a_page_stays_the_same_while_messages_arrive;
             messages: nobody_sees_the_messages_of_another;

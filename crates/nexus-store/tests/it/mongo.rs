@@ -12,6 +12,7 @@ mod scale;
 mod schema;
 mod secured;
 mod server;
+mod shapes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

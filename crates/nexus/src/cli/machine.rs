@@ -3,6 +3,13 @@
 use clap::{Args, Subcommand};
 use nexus_core::{AuditHead, PublicKey};
 
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Doctor {
+    /// Ask one model of each provider for a few words too, which costs money
+    #[arg(long)]
+    pub(crate) ask: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Admin {
     /// Make somebody an administrator of this server

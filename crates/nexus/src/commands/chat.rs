@@ -53,6 +53,7 @@ pub(crate) async fn run(shell: &Shell, key: Option<PublicKey>) -> Result<(), Fai
         tools: tools.toolbox.clone(),
     };
     let orchestrator = wire::orchestrator(&shell.settings, store, live, outside, tasks.clone());
+    let limiter = Arc::clone(&orchestrator.limiter);
     let chat = Chat {
         shell,
         // Whoever is at the machine registers whom they like.
@@ -65,6 +66,7 @@ pub(crate) async fn run(shell: &Shell, key: Option<PublicKey>) -> Result<(), Fai
     stop.cancel();
     tasks.close();
     tasks.wait().await;
+    limiter.finish().await;
     tools.close().await;
     outcome
 }

@@ -138,8 +138,9 @@ async fn print_token(
     }
     if scope == Scope::Admin {
         output.warn(
-            "whoever has this token can change the template of everybody on this server, let people \
-             in, lock them out and erase them",
+            "whoever has this token can look at the template, at who is registered and at the record; \
+             with the key of this address they can also change the template, let people in, lock \
+             them out and erase them",
         );
     }
     remark(shell, &token);

@@ -23,7 +23,16 @@ pub(crate) async fn run(shell: &Shell) -> Result<(), Failure> {
         shell.output.data(&models);
         return Ok(());
     }
-    let heading = ["", "MODEL", "PROVIDER", "ID", "OTHER NAMES", "PRICE", "NOW"];
+    let heading = [
+        "",
+        "MODEL",
+        "PROVIDER",
+        "PROTOCOL",
+        "ID",
+        "OTHER NAMES",
+        "PRICE",
+        "NOW",
+    ];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for model in genesis.catalog() {
         rows.push(vec![
@@ -35,6 +44,7 @@ pub(crate) async fn run(shell: &Shell) -> Result<(), Failure> {
             .to_owned(),
             model.name.to_string(),
             model.provider.name.to_string(),
+            model.provider.protocol().to_owned(),
             model.id.to_string(),
             model.aliases.join(", "),
             price(model),
@@ -81,6 +91,7 @@ fn as_json(genesis: &Genesis, model: &Arc<Model>, status: &Status) -> Value {
     let mut row = json!({
         "name": model.name,
         "provider": model.provider.name,
+        "protocol": model.provider.protocol(),
         "id": model.id,
         "aliases": model.aliases,
         "default": is_default(genesis, model),

@@ -56,9 +56,16 @@ pub(crate) async fn run(shell: &Shell, arguments: Serve) -> Result<(), Failure> 
     let orchestrator =
         wire::orchestrator(settings, Arc::clone(&store), live, outside, tasks.clone());
     tasks.spawn(Arc::clone(&orchestrator.limiter).keep_up(shutdown.clone()));
+    let limiter = Arc::clone(&orchestrator.limiter);
     let app = wire::app(settings, orchestrator, address, shutdown.clone());
     let router = nexus_server::router(app);
-    let mut server = pin!(nexus_server::serve(listener, router, shutdown.clone()));
+    let limits = nexus_server::ConnectionLimits::default();
+    let mut server = pin!(nexus_server::serve(
+        listener,
+        router,
+        limits,
+        shutdown.clone()
+    ));
     tokio::select! {
         () = &mut server => {}
         () = signals.next() => {}
@@ -77,6 +84,7 @@ pub(crate) async fn run(shell: &Shell, arguments: Serve) -> Result<(), Failure> 
         outcome = finished => outcome.is_ok(),
         () = signals.next() => false,
     };
+    limiter.finish().await;
     if !in_time {
         return Err(Failure::new(format!(
             "stopped while {} tasks were still at work: unfinished answers are lost",

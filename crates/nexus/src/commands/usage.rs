@@ -92,7 +92,7 @@ fn row(first: &str, model: &str, count: &UsageCount) -> Vec<String> {
     vec![
         first.to_owned(),
         model.to_owned(),
-        count.runs.to_string(),
+        runs(count),
         count.input_tokens.to_string(),
         count.cached_input_tokens.to_string(),
         count.output_tokens.to_string(),
@@ -102,4 +102,12 @@ fn row(first: &str, model: &str, count: &UsageCount) -> Vec<String> {
             count.cost_micros % 1_000_000
         ),
     ]
+}
+
+/// How many runs, and how many of them are not counted exactly.
+fn runs(count: &UsageCount) -> String {
+    match count.estimated_runs {
+        0 => count.runs.to_string(),
+        estimated => format!("{} ({estimated} estimated)", count.runs),
+    }
 }

@@ -9,6 +9,7 @@ use nexus_core::auth::SigningKey;
 use scrypt::Params;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 use sha3::{Digest as _, Keccak256};
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -16,6 +17,8 @@ use zeroize::Zeroizing;
 const VERSION: u8 = 3;
 const CIPHER: &str = "aes-128-ctr";
 const KDF: &str = "scrypt";
+const OTHER_KDF: &str = "pbkdf2";
+const PRF: &str = "hmac-sha256";
 
 /// What wallets write: 256 MiB of memory and about a second.
 const LOG_N: u8 = 18;
@@ -24,6 +27,8 @@ const P: u32 = 1;
 /// The most memory that a file can make us use, in bytes.
 const MAX_MEMORY: u64 = 1 << 30;
 const MAX_P: u32 = 16;
+/// The most rounds of PBKDF2: some seconds.
+const MAX_ROUNDS: u32 = 10_000_000;
 
 /// What is derived from the passphrase: the first half encrypts, the second one authenticates.
 type Derived = Zeroizing<[[u8; 16]; 2]>;
@@ -65,16 +70,30 @@ struct ScryptParams {
     salt: String,
 }
 
+#[derive(Debug, Deserialize)]
+struct Pbkdf2Params {
+    dklen: usize,
+    c: u32,
+    prf: String,
+    salt: String,
+}
+
+/// How a passphrase becomes a key, as a file says, if we are willing to work that much.
+enum Kdf {
+    Scrypt(Params, Vec<u8>),
+    Pbkdf2 { rounds: u32, salt: Vec<u8> },
+}
+
 /// Why a file does not give its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum KeystoreError {
     #[error("the file is not a keystore of version 3")]
     Form,
     #[error(
-        "it is encrypted in a way that Nexus does not know; scrypt with aes-128-ctr is expected"
+        "it is encrypted in a way that Nexus does not know; scrypt or pbkdf2 (hmac-sha256) with aes-128-ctr is expected"
     )]
     Unknown,
-    #[error("opening it would take too much memory")]
+    #[error("opening it would take too much memory or time")]
     TooHard,
     #[error("the passphrase is wrong, or the file was changed")]
     WrongPassphrase,
@@ -89,7 +108,7 @@ pub(super) fn seal(
 ) -> Result<Zeroizing<String>, KeystoreError> {
     let (salt, iv): ([u8; 32], [u8; 16]) = (random()?, random()?);
     let params = Params::new(LOG_N, R, P).map_err(|_| KeystoreError::TooHard)?;
-    let derived = derive(passphrase, &salt, params)?;
+    let derived = Kdf::Scrypt(params, salt.to_vec()).derive(passphrase)?;
     let [encryption, authentication] = &*derived;
     let hex = key.to_hex();
     let hex = hex.strip_prefix("0x").unwrap_or(&hex);
@@ -128,17 +147,14 @@ pub(super) fn open(text: &str, passphrase: &SecretString) -> Result<SigningKey, 
     if file.version != VERSION {
         return Err(KeystoreError::Form);
     }
-    if crypto.cipher != CIPHER || crypto.kdf != KDF {
+    if crypto.cipher != CIPHER {
         return Err(KeystoreError::Unknown);
     }
-    let given: ScryptParams =
-        serde_json::from_value(crypto.kdfparams.clone()).map_err(|_| KeystoreError::Form)?;
-    let params = given.check()?;
-    let salt = base16ct::mixed::decode_vec(&given.salt).map_err(|_| KeystoreError::Form)?;
+    let kdf = Kdf::of(crypto)?;
     let iv: [u8; 16] = digits(&crypto.cipherparams.iv)?;
     let mut bytes: Zeroizing<[u8; 32]> = Zeroizing::new(digits(&crypto.ciphertext)?);
     let expected: [u8; 32] = digits(&crypto.mac)?;
-    let derived = derive(passphrase, &salt, params)?;
+    let derived = kdf.derive(passphrase)?;
     let [encryption, authentication] = &*derived;
     if mac(authentication, &*bytes) != expected {
         return Err(KeystoreError::WrongPassphrase);
@@ -166,16 +182,54 @@ impl ScryptParams {
     }
 }
 
-fn derive(
-    passphrase: &SecretString,
-    salt: &[u8],
-    params: Params,
-) -> Result<Derived, KeystoreError> {
-    let mut derived = Derived::default();
-    let text = passphrase.expose_secret().as_bytes();
-    scrypt::scrypt(text, salt, &params, derived.as_flattened_mut())
-        .map_err(|_| KeystoreError::Unknown)?;
-    Ok(derived)
+impl Pbkdf2Params {
+    fn check(&self) -> Result<u32, KeystoreError> {
+        if self.dklen != DERIVED || self.prf != PRF || self.c == 0 {
+            return Err(KeystoreError::Unknown);
+        }
+        if self.c > MAX_ROUNDS {
+            return Err(KeystoreError::TooHard);
+        }
+        Ok(self.c)
+    }
+}
+
+impl Kdf {
+    fn of(crypto: &Crypto) -> Result<Self, KeystoreError> {
+        let params = crypto.kdfparams.clone();
+        let salt = |salt| base16ct::mixed::decode_vec(salt).map_err(|_| KeystoreError::Form);
+        match &*crypto.kdf {
+            KDF => {
+                let given: ScryptParams =
+                    serde_json::from_value(params).map_err(|_| KeystoreError::Form)?;
+                Ok(Self::Scrypt(given.check()?, salt(&given.salt)?))
+            }
+            OTHER_KDF => {
+                let given: Pbkdf2Params =
+                    serde_json::from_value(params).map_err(|_| KeystoreError::Form)?;
+                Ok(Self::Pbkdf2 {
+                    rounds: given.check()?,
+                    salt: salt(&given.salt)?,
+                })
+            }
+            _ => Err(KeystoreError::Unknown),
+        }
+    }
+
+    fn derive(&self, passphrase: &SecretString) -> Result<Derived, KeystoreError> {
+        let mut derived = Derived::default();
+        let text = passphrase.expose_secret().as_bytes();
+        match self {
+            Self::Scrypt(params, salt) => {
+                scrypt::scrypt(text, salt, params, derived.as_flattened_mut())
+                    .map_err(|_| KeystoreError::Unknown)?;
+            }
+            Self::Pbkdf2 { rounds, salt } => {
+                pbkdf2::pbkdf2_hmac::<Sha256>(text, salt, *rounds, derived.as_flattened_mut());
+            }
+        }
+        Ok(derived)
+    }
 }
 
 fn random<const N: usize>() -> Result<[u8; N], KeystoreError> {
@@ -224,21 +278,40 @@ mod tests {
         "version": 3
     }"#;
 
-    fn changed(pointer: &str, value: Value) -> String {
-        let mut file: Value = serde_json::from_str(PUBLISHED).unwrap();
+    /// The test vector of the definition, for PBKDF2. Its key is the same.
+    const PUBLISHED_PBKDF2: &str = r#"{
+        "crypto": {
+            "cipher": "aes-128-ctr",
+            "cipherparams": { "iv": "6087dab2f9fdbbfaddc31a909735c1e6" },
+            "ciphertext": "5318b4d5bcd28de64ee5559e671353e16f075ecae9f99c7a79a38af5f869aa46",
+            "kdf": "pbkdf2",
+            "kdfparams": {
+                "c": 262144, "dklen": 32, "prf": "hmac-sha256",
+                "salt": "ae3cd4e7013836a3df6bd7241b12db061dbe2c6785853cce422d148a624ce0bd"
+            },
+            "mac": "517ead924a9d0dc3124507e3393d175ce3ff7c1e96529c6c555ce9e51205e9b2"
+        },
+        "id": "3198bc9c-6672-5ab3-d995-4942343ae5b6",
+        "version": 3
+    }"#;
+
+    fn changed(published: &str, pointer: &str, value: Value) -> String {
+        let mut file: Value = serde_json::from_str(published).unwrap();
         *file.pointer_mut(pointer).unwrap() = value;
         file.to_string()
     }
 
     #[test]
-    fn the_published_vector_opens_with_its_passphrase_and_with_no_other() {
-        let key = open(PUBLISHED, &"testpassword".into()).unwrap();
-        assert_eq!(
-            *key.to_hex(),
-            "0x7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d"
-        );
-        let wrong = open(PUBLISHED, &"testpassword ".into()).unwrap_err();
-        assert_eq!(wrong, KeystoreError::WrongPassphrase);
+    fn the_published_vectors_open_with_their_passphrase_and_with_no_other() {
+        for published in [PUBLISHED, PUBLISHED_PBKDF2] {
+            let key = open(published, &"testpassword".into()).unwrap();
+            assert_eq!(
+                *key.to_hex(),
+                "0x7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d"
+            );
+            let wrong = open(published, &"testpassword ".into()).unwrap_err();
+            assert_eq!(wrong, KeystoreError::WrongPassphrase);
+        }
     }
 
     #[test]
@@ -257,7 +330,9 @@ mod tests {
     fn a_file_cannot_make_us_work_without_end_or_guess() {
         for (pointer, value, expected) in [
             ("/version", json!(1), KeystoreError::Form),
-            ("/crypto/kdf", json!("pbkdf2"), KeystoreError::Unknown),
+            ("/crypto/kdf", json!("argon2"), KeystoreError::Unknown),
+            // With the parameters of the other one.
+            ("/crypto/kdf", json!("pbkdf2"), KeystoreError::Form),
             (
                 "/crypto/kdfparams/n",
                 json!(1_u64 << 40),
@@ -272,9 +347,25 @@ mod tests {
             ("/crypto/kdfparams/p", json!(1000), KeystoreError::TooHard),
             ("/crypto/ciphertext", json!("00"), KeystoreError::Form),
         ] {
-            let text = changed(pointer, value);
+            let text = changed(PUBLISHED, pointer, value);
             let error = open(&text, &"testpassword".into()).unwrap_err();
             assert_eq!(error, expected, "{pointer}");
+        }
+        for (name, value, expected) in [
+            ("c", json!(0), KeystoreError::Unknown),
+            ("c", json!(MAX_ROUNDS + 1), KeystoreError::TooHard),
+            ("c", json!(1_u64 << 40), KeystoreError::Form),
+            ("prf", json!("hmac-sha512"), KeystoreError::Unknown),
+            ("dklen", json!(64), KeystoreError::Unknown),
+            ("salt", json!("zz"), KeystoreError::Form),
+        ] {
+            let text = changed(
+                PUBLISHED_PBKDF2,
+                &format!("/crypto/kdfparams/{name}"),
+                value,
+            );
+            let error = open(&text, &"testpassword".into()).unwrap_err();
+            assert_eq!(error, expected, "{name}");
         }
     }
 }

@@ -88,7 +88,7 @@ impl Egress {
     }
 }
 
-fn is_loopback(listen: &str) -> bool {
+pub(super) fn is_loopback(listen: &str) -> bool {
     match listen.parse::<SocketAddr>() {
         Ok(address) => address.ip().to_canonical().is_loopback(),
         Err(_) => listen

@@ -68,6 +68,7 @@ fn t16_no_variable_of_the_process_is_in_an_answer_a_log_or_the_database() {
         let (key, token) = home.member();
         let admin = home.json(&["identity", "token", &key, "--admin"]);
         let admin = admin["token"].as_str().unwrap();
+        let signer = home.key_of(&key);
         let server = home.serve_in(&["--log", "trace"], &VARIABLES);
         let events = http::chat(&server.address, &token, &format!("I say {name}"));
         assert!(http::text(&events).contains(name), "{events:?}");
@@ -93,7 +94,8 @@ fn t16_no_variable_of_the_process_is_in_an_answer_a_log_or_the_database() {
             hostile["llm"]["providers"]["evil"] = json!({"base_url": "https://evil.test/v1"});
             hostile["llm"]["providers"]["evil"][place] = json!(name);
             let body = json!({"document": hostile, "expected_version": 1});
-            let (status, answer) = http::put(&server.address, path, admin, &body);
+            let person = (&signer, admin);
+            let (status, answer) = http::put_signed(&server.address, path, person, &body);
             assert_eq!(status, 422, "{answer:#}");
             said.push(answer.to_string());
         }

@@ -4,6 +4,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use nexus_core::auth::SigningKey;
+use nexus_core::auth::request::{Content, SignatureTerms, Target, sign};
+use nexus_core::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 /// Longer than anything here may take.
@@ -81,6 +84,37 @@ pub(crate) fn put(address: &str, path: &str, token: &str, body: &Value) -> (u16,
         &body.to_string(),
     );
     (answer.status, answer.json())
+}
+
+/// The same with a fresh signature of the key of the token.
+pub(crate) fn put_signed(
+    address: &str,
+    path: &str,
+    person: (&SigningKey, &str),
+    body: &Value,
+) -> (u16, Value) {
+    const JSON: &str = "application/json";
+    let ((key, token), body) = (person, body.to_string());
+    let target = Target {
+        method: "PUT",
+        authority: address,
+        path,
+        query: None,
+    };
+    let content = Content {
+        media_type: JSON,
+        body: body.as_bytes(),
+    };
+    let terms = SignatureTerms::new(1, SystemClock.now()).unwrap();
+    let signature = sign(key, target, Some(&content), &terms).unwrap();
+    let authorization = format!("Bearer {token}");
+    let mut headers = vec![
+        ("host", address),
+        ("content-type", JSON),
+        ("authorization", &authorization),
+    ];
+    headers.extend(signature.iter());
+    call(address, &format!("PUT {path}"), &headers, &body)
 }
 
 /// Asks a question.

@@ -53,6 +53,8 @@ fn apply_tells_the_plan_and_stores_a_new_version() {
     for told in [
         "/user_defaults/config/temperature: 0.8 becomes 0.5",
         "/llm/catalog/mirror: {\"provider\":\"builtin\",\"id\":\"echo\"} is removed",
+        "Rules for people:",
+        "config.model: one of echo, mirror becomes one of echo",
         "People: 1 of 1 get another profile",
         "config.model: \"mirror\" becomes \"echo\"; config.temperature: 0.8 becomes 0.5",
         "without effect from then on: 1",
@@ -301,17 +303,24 @@ fn an_admin_token_reaches_the_template_and_another_does_not() {
 
     let minted = home.run(&["identity", "token", &key, "--admin"]);
     assert!(
-        minted.err.contains("can change the template"),
+        minted.err.contains("can also change the template"),
         "{minted:#?}"
     );
     let admin = minted.out.trim();
     let (status, shown) = http::get(&server.address, path, Some(admin));
     assert_eq!((status, &shown["document"]), (200, &template(0.8, "One")));
     let body = json!({"document": template(0.5, "One"), "expected_version": 1});
-    let (status, changed) = http::put(&server.address, path, admin, &body);
+    let (status, refused) = http::put(&server.address, path, admin, &body);
+    assert_eq!(
+        (status, &refused["error"]["code"]),
+        (401, &json!("signature_required"))
+    );
+    let person = (&home.key_of(&key), admin);
+    let (status, changed) = http::put_signed(&server.address, path, person, &body);
     assert_eq!((status, &changed["version"]), (200, &json!(2)), "{changed}");
     assert_eq!(home.json(&["template", "history"])[0]["author"], json!(key));
     let recorded = &home.json(&["audit", "list", "--limit", "1"])[0];
     assert_eq!(recorded["action"], "template");
     assert_eq!(recorded["actor"], json!(key));
+    assert!(recorded["signature"].is_string(), "{recorded}");
 }

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use nexus_core::auth::SigningKey;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -88,6 +89,13 @@ impl Home {
             assert!(!done.err.contains(leak), "{done:#?}");
         }
         done
+    }
+
+    /// The private key that was made here for an address.
+    #[track_caller]
+    pub(crate) fn key_of(&self, address: &str) -> SigningKey {
+        let file = self.path(&format!("data/keys/{address}.key"));
+        SigningKey::from_hex(fs::read_to_string(file).unwrap().trim()).unwrap()
     }
 
     /// Registers somebody; gives their key and a token.

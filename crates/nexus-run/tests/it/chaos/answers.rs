@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::provider::{
     Act, Provider, answer, answers_well, events, good_body, good_events, json_body, piece,
 };
-use super::{BOTH, Chaos, always};
+use super::{BOTH, Chaos, KEY, always};
 use crate::tools::Counter;
 
 #[tokio::test]
@@ -232,6 +232,50 @@ async fn f15_what_is_compressed_is_not_unpacked() {
     let provider = Provider::start(always(answer("200 OK", headers, "\u{1f}\u{8b}\u{8}"))).await;
     let outcome = Chaos::new(&provider.base_url()).await.ask("whole").await;
     outcome.is_failed("provider_malformed");
+}
+
+#[tokio::test]
+async fn f16_a_model_that_says_the_key_of_its_provider_is_not_heard() {
+    let thought = |letter: char| {
+        let delta = json!({"choices": [{"delta": {"reasoning_content": letter.to_string()}}]});
+        format!("data: {delta}\n\n")
+    };
+    let mut streamed = piece("It is ");
+    for letter in KEY.chars() {
+        streamed += &thought(letter);
+        streamed += &piece(&letter.to_string());
+    }
+    let stop = json!({"choices": [{"delta": {}, "finish_reason": KEY}], "model": KEY});
+    let end = format!("{}data: {stop}\n\ndata: [DONE]\n\n", piece("."));
+    let streamed = streamed + &end;
+    let message = json!({"content": format!("It is {KEY}."), "reasoning_content": KEY});
+    let whole = json!({"choices": [{"message": message, "finish_reason": KEY}], "model": KEY});
+    for (model, acts) in [
+        ("streaming", events(&streamed)),
+        ("whole", json_body(&whole.to_string())),
+    ] {
+        let provider = Provider::start(always(acts)).await;
+        let outcome = Chaos::new(&provider.base_url()).await.ask(model).await;
+        assert_eq!(
+            outcome.status(),
+            RunStatus::Completed,
+            "{:?}",
+            outcome.events
+        );
+        assert_eq!(outcome.text(), "It is sk-….");
+        assert_eq!(outcome.stored.expect("a stored answer").0, "It is sk-….");
+    }
+
+    let escaped = KEY.replace('-', "\\u002d");
+    for arguments in [KEY, &escaped].map(|key| format!(r#"{{"pad":"{key}"}}"#)) {
+        let calls = delta(&[call(0, KEY, "count", &arguments), call(1, "b", KEY, "{}")]);
+        let asked = with_tools("streaming", events(&(calls + "data: [DONE]\n\n"))).await;
+        asked.is_fine();
+        assert_eq!(
+            tool_results(&asked)[0],
+            (ToolStatus::Success, "1sk-…".to_owned())
+        );
+    }
 }
 
 #[test]

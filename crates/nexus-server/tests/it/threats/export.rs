@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 use nexus_core::{Clock as _, Message, MessageId, Metadata, Role, RunId, UsageCount, UsageKey};
 use nexus_llm::scripted::{ScriptedModel, Turn};
@@ -102,7 +103,8 @@ async fn a_bundle_is_whole_signed_and_has_nothing_of_anybody_else() {
     assert_eq!(
         kinds,
         [
-            "export", "identity", "session", "api_key", "usage", "usage", "message", "message"
+            "export", "identity", "session", "api_key", "usage", "usage", "audit", "audit",
+            "message", "message"
         ]
     );
     for own in [
@@ -111,11 +113,19 @@ async fn a_bundle_is_whole_signed_and_has_nothing_of_anybody_else() {
         "persona of alice",
         "key of alice",
         "model of alice",
+        r#""action":"prompt.set""#,
+        r#""action":"key.create""#,
     ] {
         assert!(answer.body.contains(own), "{own}: {}", answer.body);
     }
     let foreign = bob.address().to_string();
-    for other in ["bob", &foreign, &foreign[2..], "digest", &alice.token[4..]] {
+    for other in [
+        "of bob",
+        &foreign,
+        &foreign[2..],
+        "digest",
+        &alice.token[4..],
+    ] {
         assert!(!answer.body.contains(other), "{other}");
     }
     // Whoever else exports gets a bundle by the same signer.
@@ -127,9 +137,8 @@ async fn a_bundle_is_whole_signed_and_has_nothing_of_anybody_else() {
     assert_ne!(other["sha256"], end["sha256"]);
 }
 
-#[tokio::test]
-async fn a_bundle_that_breaks_off_says_so_by_having_no_end() {
-    let (world, alice, _) = talkative().await;
+/// So much that it does not fit into what a connection holds.
+async fn fill(world: &World, alice: &Person) {
     let identity = world
         .store
         .identity(alice.address())
@@ -150,11 +159,35 @@ async fn a_bundle_that_breaks_off_says_so_by_having_no_end() {
         };
         world.store.append(&identity, message).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_bundle_that_breaks_off_says_so_by_having_no_end() {
+    let (world, alice, _) = talkative().await;
+    fill(&world, &alice).await;
     let mut client = world.client().await;
     let call = Call::get("/api/v1/export").token(&alice.token);
     let mut body = client.open(call).await.into_body();
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
     world.store.stop();
+    assert!(is_broken_off(&first, body).await);
+}
+
+#[tokio::test]
+async fn t09_an_export_that_runs_ends_with_its_session() {
+    let (world, alice, _) = talkative().await;
+    fill(&world, &alice).await;
+    let mut client = world.client().await;
+    let call = Call::get("/api/v1/export").token(&alice.token);
+    let mut body = client.open(call).await.into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    let out = Call::new(&http::Method::DELETE, "/api/v1/auth/session").token(&alice.token);
+    assert_eq!(world.send(out).await.status, 200);
+    assert!(is_broken_off(&first, body).await);
+}
+
+/// Reads the rest. Whether it ends with an error, and the bundle without its last line.
+async fn is_broken_off(first: &[u8], mut body: Incoming) -> bool {
     let mut bytes = first.to_vec();
     let broken = loop {
         match body.frame().await {
@@ -163,12 +196,10 @@ async fn a_bundle_that_breaks_off_says_so_by_having_no_end() {
             None => break false,
         }
     };
-    assert!(broken, "the connection says that it is not whole");
-    assert!(
-        !String::from_utf8(bytes)
+    broken
+        && !String::from_utf8(bytes)
             .unwrap()
             .contains(r#"{"kind":"end""#)
-    );
 }
 
 #[tokio::test]

@@ -59,6 +59,7 @@ async fn t10_a_key_passes_the_doors_of_its_scopes_and_no_other() {
     GET /api/v1/profile Scope(ProfileRead)
     GET /api/v1/usage Scope(ProfileRead)
     POST /v1/chat/completions Scope(Chat)
+    POST /v1/responses Scope(Chat)
     GET /v1/models Scope(ModelsRead)
     GET /v1/models/{*id} Scope(ModelsRead)
     ");

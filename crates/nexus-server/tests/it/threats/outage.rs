@@ -37,6 +37,7 @@ async fn t40_no_store_is_never_a_yes() {
         if place.is_unsafe() && place.access != Access::Admin {
             let body = match place.route {
                 "/v1/chat/completions" => r#"{"messages":[{"role":"user","content":"Hi"}]}"#,
+                "/v1/responses" => r#"{"input":"Hi"}"#,
                 _ => r#"{"content":"Hi"}"#,
             };
             let call = place.call_with(body).token(&alice.token);

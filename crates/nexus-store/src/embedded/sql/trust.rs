@@ -78,13 +78,21 @@ pub(in crate::embedded) const AUDIT: &str = "
     SELECT seq, at, actor, action, target, details, signature, previous, hash FROM audit
     WHERE seq > ?1 ORDER BY seq LIMIT ?2";
 
+pub(in crate::embedded) const AUDIT_ABOUT: &str = "
+    SELECT seq, at, actor, action, target, details, signature, previous, hash FROM audit
+    WHERE actor = ?1 AND seq > ?2
+    UNION
+    SELECT seq, at, actor, action, target, details, signature, previous, hash FROM audit
+    WHERE target = ?1 AND seq > ?2
+    ORDER BY seq LIMIT ?3";
+
 pub(in crate::embedded) const AUDIT_HEAD: &str =
     "SELECT seq, hash FROM audit WHERE seq > 0 ORDER BY seq DESC LIMIT 1";
 
 pub(in crate::embedded) const ADD_USAGE: &str = "
     INSERT INTO usage (owner_key, day, model, runs, input_tokens, output_tokens,
-                       cached_input_tokens, reasoning_tokens, cost_micros)
-    SELECT public_key, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM identities WHERE public_key = ?1
+                       cached_input_tokens, reasoning_tokens, cost_micros, estimated_runs)
+    SELECT public_key, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM identities WHERE public_key = ?1
     ON CONFLICT (owner_key, day, model) DO UPDATE SET
         runs = runs + min(excluded.runs, 9223372036854775807 - runs),
         input_tokens = input_tokens + min(excluded.input_tokens, 9223372036854775807 - input_tokens),
@@ -94,11 +102,13 @@ pub(in crate::embedded) const ADD_USAGE: &str = "
             + min(excluded.cached_input_tokens, 9223372036854775807 - cached_input_tokens),
         reasoning_tokens = reasoning_tokens
             + min(excluded.reasoning_tokens, 9223372036854775807 - reasoning_tokens),
-        cost_micros = cost_micros + min(excluded.cost_micros, 9223372036854775807 - cost_micros)";
+        cost_micros = cost_micros + min(excluded.cost_micros, 9223372036854775807 - cost_micros),
+        estimated_runs =
+            estimated_runs + min(excluded.estimated_runs, 9223372036854775807 - estimated_runs)";
 
 pub(in crate::embedded) const USAGE: &str = "
     SELECT day, model, runs, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens,
-           cost_micros
+           cost_micros, estimated_runs
     FROM usage WHERE owner_key = ?1 AND day BETWEEN ?2 AND ?3 ORDER BY day, model";
 
 pub(in crate::embedded) const ADD_TO_COUNTER: &str = "
@@ -111,6 +121,17 @@ pub(in crate::embedded) const FORGET_COUNTERS: &str = "
     DELETE FROM counters
     WHERE id IN (SELECT id FROM counters WHERE expires_at < ?1 LIMIT 16)";
 
+pub(in crate::embedded) const FORGET_RUNNING: &str =
+    "DELETE FROM running WHERE owner_key = ?1 AND (node = ?2 OR expires_at <= ?3)";
+
+pub(in crate::embedded) const ADD_RUNNING: &str =
+    "INSERT INTO running (owner_key, node, runs, expires_at) VALUES (?1, ?2, ?3, ?4)";
+
+pub(in crate::embedded) const RUNNING_ELSEWHERE: &str =
+    "SELECT coalesce(sum(runs), 0) FROM running WHERE owner_key = ?1 AND node <> ?2";
+
+pub(in crate::embedded) const ERASE_RUNNING: &str = "DELETE FROM running WHERE owner_key = ?1";
+
 pub(in crate::embedded) const ERASE_API_KEYS: &str =
     "DELETE FROM api_keys WHERE owner_key = ?1 RETURNING id";
 
@@ -119,7 +140,7 @@ pub(in crate::embedded) const ERASE_USAGE: &str = "DELETE FROM usage WHERE owner
 pub(in crate::embedded) const ERASE_COUNTERS: &str = "DELETE FROM counters WHERE owner_key = ?1";
 
 #[cfg(test)]
-pub(super) const REQUEST_PATH: [&str; 28] = [
+pub(super) const REQUEST_PATH: [&str; 33] = [
     SESSIONS,
     SESSION_DIGESTS,
     REVOKE_SESSION,
@@ -140,11 +161,16 @@ pub(super) const REQUEST_PATH: [&str; 28] = [
     FORGET_NONCES,
     ADD_AUDIT,
     AUDIT,
+    AUDIT_ABOUT,
     AUDIT_HEAD,
     ADD_USAGE,
     USAGE,
     ADD_TO_COUNTER,
     FORGET_COUNTERS,
+    FORGET_RUNNING,
+    ADD_RUNNING,
+    RUNNING_ELSEWHERE,
+    ERASE_RUNNING,
     ERASE_API_KEYS,
     ERASE_USAGE,
     ERASE_COUNTERS,

@@ -96,6 +96,7 @@ pub(in crate::embedded) fn usage(row: &Row<'_>, owner: PublicKey) -> Result<Usag
             cached_input_tokens: read.count(5, "cached_input_tokens")?,
             reasoning_tokens: read.count(6, "reasoning_tokens")?,
             cost_micros: read.count(7, "cost_micros")?,
+            estimated_runs: read.count(8, "estimated_runs")?,
         },
     })
 }

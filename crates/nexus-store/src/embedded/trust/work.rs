@@ -15,7 +15,7 @@ use crate::embedded::read::{self, all, number, one, one_more, page};
 use crate::embedded::rows as stored;
 use crate::embedded::sql::trust as sql;
 use crate::embedded::write::{execute, gone, insert};
-use crate::{AuditPage, Counter, IdentityPage, StandingCounts, StoreError};
+use crate::{AuditPage, Counter, IdentityPage, Running, StandingCounts, StoreError};
 
 /// How long what has expired is kept: clocks are set back, and other computers have their own.
 const GRACE: TimeDelta = TimeDelta::hours(1);
@@ -265,6 +265,18 @@ pub(super) fn audit(
     Ok(AuditPage { entries, has_more })
 }
 
+pub(super) fn audit_about(
+    connection: &Connection,
+    key: PublicKey,
+    after: u64,
+    limit: u32,
+) -> Result<AuditPage, StoreError> {
+    let parameters = (key.to_string(), number(after), one_more(limit));
+    let entries = all(connection, sql::AUDIT_ABOUT, parameters, rows::audit)?;
+    let (entries, has_more) = page(entries, limit);
+    Ok(AuditPage { entries, has_more })
+}
+
 pub(super) fn audit_head(connection: &Connection) -> Result<Option<AuditHead>, StoreError> {
     one(connection, sql::AUDIT_HEAD, [], rows::audit_head)
 }
@@ -284,6 +296,7 @@ pub(super) fn add_usage(
         number(count.cached_input_tokens),
         number(count.reasoning_tokens),
         number(count.cost_micros),
+        number(count.estimated_runs),
     );
     match execute(connection, sql::ADD_USAGE, parameters)? {
         0 => Err(gone(key.owner)),
@@ -320,6 +333,25 @@ pub(super) fn add_to_counter(
     })?;
     execute(connection, sql::FORGET_COUNTERS, [forgotten(at)])?;
     Ok(total.unwrap_or(0).cast_unsigned())
+}
+
+pub(super) fn tell_running(
+    connection: &Connection,
+    running: &Running,
+    at: Timestamp,
+) -> Result<u64, StoreError> {
+    let (owner, node) = (running.owner.to_string(), running.node.as_str());
+    let forgotten = (&owner, node, at.timestamp_millis());
+    execute(connection, sql::FORGET_RUNNING, forgotten)?;
+    if running.runs > 0 {
+        let until = (at + running.holds).timestamp_millis();
+        let told = (&owner, node, number(running.runs), until);
+        execute(connection, sql::ADD_RUNNING, told)?;
+    }
+    let elsewhere = one(connection, sql::RUNNING_ELSEWHERE, (owner, node), |row| {
+        Ok(row.get::<_, i64>(0)?)
+    })?;
+    Ok(elsewhere.unwrap_or(0).cast_unsigned())
 }
 
 /// What expired before this moment is not needed any more.

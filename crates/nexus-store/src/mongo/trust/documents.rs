@@ -1,11 +1,13 @@
 //! From values to documents, and back.
 
+use std::fmt::Display;
+
 use chrono::NaiveDate;
 use mongodb::bson::raw::RawDocument;
 use mongodb::bson::{Document, doc};
 use nexus_core::auth::InstallationSecret;
 use nexus_core::{
-    ApiKey, ApiScope, AuditEntry, AuditHead, Label, NonceId, PublicKey, Timestamp, Usage,
+    ApiKey, ApiScope, AuditEntry, AuditHead, Label, NodeId, NonceId, PublicKey, Timestamp, Usage,
     UsageCount, UsageKey,
 };
 
@@ -159,7 +161,7 @@ pub(in crate::mongo) fn from_secret(secret: &InstallationSecret) -> Document {
 }
 
 /// The numbers of a count, by the names of their fields.
-pub(in crate::mongo) const fn counts(count: &UsageCount) -> [(&'static str, u64); 6] {
+pub(in crate::mongo) const fn counts(count: &UsageCount) -> [(&'static str, u64); 7] {
     [
         ("runs", count.runs),
         ("input_tokens", count.input_tokens),
@@ -167,6 +169,7 @@ pub(in crate::mongo) const fn counts(count: &UsageCount) -> [(&'static str, u64)
         ("cached_input_tokens", count.cached_input_tokens),
         ("reasoning_tokens", count.reasoning_tokens),
         ("cost_micros", count.cost_micros),
+        ("estimated_runs", count.estimated_runs),
     ]
 }
 
@@ -191,6 +194,37 @@ pub(in crate::mongo) fn usage(
             cached_input_tokens: read.count("cached_input_tokens")?,
             reasoning_tokens: read.count("reasoning_tokens")?,
             cost_micros: read.count("cost_micros")?,
+            // What was stored before does not tell.
+            estimated_runs: read.optional_count("estimated_runs")?.unwrap_or(0),
         },
     })
+}
+
+/// The runs of one person on all nodes but this one.
+pub(in crate::mongo) fn running_elsewhere(
+    document: &RawDocument,
+    node: &NodeId,
+) -> Result<u64, StoreError> {
+    let corrupt = |error: &dyn Display| StoreError::Corrupt {
+        what: "what is under way".to_owned(),
+        reason: error.to_string(),
+    };
+    let nodes = document
+        .get_array("nodes")
+        .map_err(|error| corrupt(&error))?;
+    let mut elsewhere = 0_u64;
+    for told in nodes {
+        let told = told.map_err(|error| corrupt(&error))?;
+        let Some(told) = told.as_document() else {
+            continue;
+        };
+        let read = Read {
+            document: told,
+            what: &"what is under way",
+        };
+        if read.text("node")? != node.as_str() {
+            elsewhere = elsewhere.saturating_add(read.count("runs")?);
+        }
+    }
+    Ok(elsewhere)
 }

@@ -7,18 +7,19 @@ use mongodb::bson::{Bson, Document, doc};
 use mongodb::{ClientSession, Collection, bson::RawDocumentBuf};
 use nexus_core::auth::InstallationSecret;
 use nexus_core::{
-    ApiKey, ApiKeyId, AuditEntry, AuditHead, Identity, IdentityWrite, NewAudit, NonceId, PublicKey,
-    Session, SessionId, Standing, Timestamp, TokenDigest, Usage, UsageCount, UsageKey,
+    ApiKey, ApiKeyId, Identity, IdentityWrite, NonceId, PublicKey, Session, SessionId, Standing,
+    Timestamp, TokenDigest, Usage, UsageCount, UsageKey,
 };
 
 use super::documents as trusted;
 use crate::mongo::changes::Changes;
 use crate::mongo::data::{AS_IT_IS_NOW, Data};
 use crate::mongo::documents::{self, binary, moment, session_id};
+use crate::mongo::erase::remove;
 use crate::mongo::fault::{conflict, is_duplicate};
 use crate::mongo::read::{Query, one_more, page};
-use crate::mongo::write::{added_once, gone, number, raw, remove, this_life};
-use crate::{AuditPage, Counter, IdentityPage, StandingCounts, StoreError};
+use crate::mongo::write::{added_once, gone, number, raw, this_life};
+use crate::{Counter, IdentityPage, Running, StandingCounts, StoreError};
 
 impl Data {
     pub(in crate::mongo) async fn sessions(
@@ -260,50 +261,6 @@ impl Data {
         }
     }
 
-    /// Whoever takes the next place first has it; the others look again where the chain ends. What
-    /// they see then is at least as new as what was in their way, because both are in one causal
-    /// chain. The writers of one node take turns, so that only nodes meet.
-    pub(super) async fn append_audit(&self, new: &NewAudit) -> Result<AuditEntry, StoreError> {
-        let _turn = self.audit_turn.lock().await;
-        let mut session = self.client.start_session().await?;
-        loop {
-            let newest = self.audit.find_one(doc! {}).sort(doc! {"_id": -1});
-            let newest = newest.session(&mut session).await?;
-            let head = newest
-                .map(|document| trusted::audit_head(&document))
-                .transpose()?;
-            let entry = new.clone().after(head);
-            let document = raw(&trusted::from_audit(&entry)?)?;
-            match self.audit.insert_one(document).session(&mut session).await {
-                Ok(_) => return Ok(entry),
-                Err(error) if is_duplicate(&error) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    pub(super) async fn audit(&self, after: u64, limit: u32) -> Result<AuditPage, StoreError> {
-        let query = Query {
-            filter: doc! {"_id": {"$gt": number(after)}},
-            sort: doc! {"_id": 1},
-            skip: 0,
-            limit: one_more(limit),
-        };
-        let (found, has_more) = page(query.run(&self.audit).await?, limit);
-        let entries = found.iter().map(|document| trusted::audit(document));
-        Ok(AuditPage {
-            entries: entries.collect::<Result<_, _>>()?,
-            has_more,
-        })
-    }
-
-    pub(super) async fn audit_head(&self) -> Result<Option<AuditHead>, StoreError> {
-        let newest = self.audit.find_one(doc! {}).sort(doc! {"_id": -1}).await?;
-        newest
-            .map(|document| trusted::audit_head(&document))
-            .transpose()
-    }
-
     /// Counts first and asks for the identity after, so that an erasure leaves nothing.
     pub(super) async fn add_usage(
         &self,
@@ -364,6 +321,38 @@ impl Data {
         let after = upsert(&self.counters, &mut session, &place, doc! {"$set": set}).await?;
         documents::total(&after)
     }
+
+    /// Beside the counters, and forgotten as they are.
+    pub(super) async fn tell_running(&self, running: &Running) -> Result<u64, StoreError> {
+        let place = doc! {"_id": format!("running {}", running.owner)};
+        let mut session = self.client.start_session().await?;
+        let after = upsert(&self.counters, &mut session, &place, told(running)).await?;
+        trusted::running_elsewhere(&after, &running.node)
+    }
+}
+
+/// What is told of the runs of one person: one document for all nodes, by the clock of the database.
+fn told(running: &Running) -> Document {
+    let others = doc! {"$filter": {
+        "input": {"$ifNull": ["$nodes", []]},
+        "as": "it",
+        "cond": {"$and": [
+            {"$ne": ["$$it.node", running.node.as_str()]},
+            {"$gt": ["$$it.until", "$$NOW"]},
+        ]},
+    }};
+    let until = doc! {"$add": ["$$NOW", running.holds.num_milliseconds()]};
+    let mine = match running.runs {
+        0 => vec![],
+        runs => vec![doc! {
+            "node": running.node.as_str(), "runs": number(runs), "until": until.clone(),
+        }],
+    };
+    doc! {"$set": {
+        "owner_key": running.owner.to_string(),
+        "nodes": {"$concatArrays": [others, mine]},
+        "expires_at": until,
+    }}
 }
 
 /// Changes the one document at `place`, or adds it, and gives what it is then. Of several who add

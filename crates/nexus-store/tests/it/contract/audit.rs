@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use nexus_core::AuditEntry;
-use nexus_core::audit::{AuditHash, verify};
+use nexus_core::audit::{Actor, AuditHash, verify};
+use nexus_core::{AuditEntry, NewAudit, PublicKey};
 use nexus_store::Store;
 use tokio::task::JoinSet;
 
@@ -52,6 +52,45 @@ pub(crate) async fn an_empty_audit_has_no_head(place: &impl Place) {
     assert_eq!(store.audit_head().await.unwrap(), None);
     let page = store.audit(0, 10).await.unwrap();
     assert!(page.entries.is_empty() && !page.has_more);
+}
+
+pub(crate) async fn what_is_on_record_about_one_person_is_theirs_alone(place: &impl Place) {
+    let store = place.open().await;
+    let (me, other) = (key(1), key(2));
+    let of = |actor: Actor, target: PublicKey| NewAudit {
+        actor,
+        ..audit(target)
+    };
+    let system = || Actor::System;
+    let mut mine = Vec::new();
+    for (new, is_mine) in [
+        (of(Actor::Key(me), me), true),
+        (of(Actor::Key(other), me), true),
+        (of(Actor::Key(other), other), false),
+        (of(Actor::Key(me), other), true),
+        (of(system(), other), false),
+        (of(system(), me), true),
+    ] {
+        let entry = store.append_audit(new).await.unwrap();
+        if is_mine {
+            mine.push(entry);
+        }
+    }
+    for limit in 0..=5 {
+        let (mut found, mut after) = (Vec::new(), 0);
+        loop {
+            let page = store.audit_about(me, after, limit).await.unwrap();
+            assert!(page.entries.len() <= limit.max(1) as usize);
+            found.extend(page.entries);
+            after = found.last().map_or(0, |entry: &AuditEntry| entry.seq);
+            if !page.has_more {
+                break;
+            }
+        }
+        assert_eq!(found, mine, "pages of {limit}");
+    }
+    let nobody = store.audit_about(key(3), 0, 10).await.unwrap();
+    assert!(nobody.entries.is_empty() && !nobody.has_more);
 }
 
 /// Every entry, in pages of `limit`.

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+use nexus_core::NodeId;
+use nexus_store::Running;
 use tokio::task::JoinSet;
 
-use super::Place;
+use super::{Place, holding};
 use crate::samples::{counter, far, key};
 
 pub(crate) async fn parallel_adds_are_exact_and_each_sees_another_total(place: &impl Place) {
@@ -37,4 +40,34 @@ pub(crate) async fn a_total_stays_at_the_largest_number(place: &impl Place) {
     assert_eq!(add(2).await, largest);
     assert_eq!(add(1).await, largest);
     assert_eq!(add(u64::MAX).await, largest);
+}
+
+pub(crate) async fn runs_are_told_to_other_nodes_and_forgotten_when_a_node_is_silent(
+    place: &impl Place,
+) {
+    let store = place.open().await;
+    let nodes = [1, 2, 3].map(|number| NodeId::new(far(number)));
+    let tell = async |owner, node: usize, runs, holds| {
+        let running = Running {
+            owner: key(owner),
+            node: nodes[node].clone(),
+            runs,
+            holds,
+        };
+        store.tell_running(running, far(0)).await.unwrap()
+    };
+    let (long, over) = (TimeDelta::minutes(1), TimeDelta::zero());
+    assert_eq!(tell(1, 0, 2, long).await, 0);
+    assert_eq!(tell(1, 1, 3, long).await, 2);
+    assert_eq!(tell(1, 2, 0, long).await, 5);
+    assert_eq!(tell(2, 2, 1, long).await, 0, "somebody else");
+    // The last word of a node counts, and none of one that is silent for too long.
+    assert_eq!(tell(1, 0, 1, long).await, 3);
+    assert_eq!(tell(1, 2, 0, long).await, 4);
+    assert_eq!(tell(1, 1, 7, over).await, 1);
+    assert_eq!(tell(1, 2, 0, long).await, 1);
+    assert_eq!(tell(1, 0, 0, long).await, 0);
+    assert_eq!(tell(1, 2, 0, long).await, 0);
+    store.erase_identity(key(2)).await.unwrap();
+    assert!(holding(place, &key(2).to_string()).await.is_empty());
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use nexus_core::{ApiKey, Identity, Label, Role, Session, UsageCount};
+use nexus_core::{
+    ApiKey, Identity, IdentityWrite, Label, Overrides, Role, Session, Standing, UsageCount,
+};
 use nexus_store::{Erased, Store, StoreError};
 
 use super::{Place, holding, member};
@@ -53,11 +55,76 @@ pub(crate) async fn nothing_of_an_erased_identity_is_left_but_the_audit(place: &
         api_keys: 1,
         usage: 1,
         counters: 1,
+        stays_disabled: false,
     };
     assert_eq!(counts, expected);
     assert_eq!(holding(place, &key(1).to_string()).await, ["audit"]);
     everywhere.sort_unstable();
     assert_eq!(holding(place, &key(2).to_string()).await, everywhere);
+}
+
+pub(crate) async fn whoever_is_disabled_may_leave_and_does_not_come_back(place: &impl Place) {
+    let store = place.open().await;
+    let (left, kept) = (member(&store, 1).await, member(&store, 2).await);
+    furnish(&store, &left, 1).await;
+    furnish(&store, &kept, 2).await;
+    let read = async |number| store.identity(key(number)).await.unwrap().unwrap();
+    for write in [
+        IdentityWrite::Admin(true),
+        IdentityWrite::Standing(Standing::Disabled),
+    ] {
+        store.write_identity(&read(1).await, write).await.unwrap();
+    }
+    // The clock may stand still: it is another life of the key all the same.
+    let counts = store.leave(key(1), left.created_at).await.unwrap();
+    let expected = Erased {
+        identities: 1,
+        messages: 1,
+        sessions: 1,
+        api_keys: 1,
+        usage: 1,
+        counters: 1,
+        stays_disabled: true,
+    };
+    assert_eq!(counts, expected);
+    let found = holding(place, &key(1).to_string()).await;
+    assert_eq!(found, ["audit", "identities"]);
+    let locked = read(1).await;
+    assert_eq!(locked.standing, Standing::Disabled);
+    assert_eq!((locked.is_admin, locked.version), (false, 1));
+    assert_eq!(locked.overrides, Overrides::default());
+    assert!(locked.created_at > left.created_at);
+    let late = store.append(&left, message(&left, Role::Ai, "late")).await;
+    assert!(matches!(late, Err(StoreError::Conflict { .. })), "{late:?}");
+
+    let again = store
+        .create_identity(key(1), Standing::Active, far(0))
+        .await;
+    assert_eq!(again.unwrap().identity, locked);
+    // Once more, with nothing left to take.
+    let counts = store.leave(key(1), far(0)).await.unwrap();
+    assert!(counts.stays_disabled && counts.messages == 0, "{counts:?}");
+    // Administrators let them in, and then they may go for good.
+    let active = IdentityWrite::Standing(Standing::Active);
+    store.write_identity(&read(1).await, active).await.unwrap();
+    let counts = store.leave(key(1), far(0)).await.unwrap();
+    assert!(
+        !counts.stays_disabled && counts.identities == 1,
+        "{counts:?}"
+    );
+    assert_eq!(holding(place, &key(1).to_string()).await, ["audit"]);
+    let nobody = store.leave(key(1), far(0)).await.unwrap();
+    assert_eq!(nobody, Erased::default());
+
+    // What an administrator erases is gone, whatever it was.
+    let disabled = IdentityWrite::Standing(Standing::Disabled);
+    store
+        .write_identity(&read(2).await, disabled)
+        .await
+        .unwrap();
+    let counts = store.erase_identity(key(2)).await.unwrap();
+    assert!(!counts.stays_disabled, "{counts:?}");
+    assert_eq!(holding(place, &key(2).to_string()).await, ["audit"]);
 }
 
 pub(crate) async fn what_comes_late_for_an_erased_identity_is_refused(place: &impl Place) {

@@ -91,6 +91,41 @@ pub(crate) async fn history_leaves_out_the_run_that_asks(place: &impl Place) {
     assert_eq!(contents(&history), ["b", "d"]);
 }
 
+pub(crate) async fn a_message_is_stored_and_what_came_before_it_recalled_in_one_go(
+    place: &impl Place,
+) {
+    let store = place.open().await;
+    let owner = member(&store, 1).await;
+    let said = |content, run_id| Message {
+        run_id: run(run_id),
+        ..message(&owner, Role::Human, content)
+    };
+    for (content, run_id) in [("a", "1"), ("b", "2"), ("", "2"), ("c", "9")] {
+        store.append(&owner, said(content, run_id)).await.unwrap();
+    }
+    for (limit, expected) in [(0, ""), (1, "b"), (64, "ab"), (1000, "ab")] {
+        let question = said("q", "9");
+        let id = question.id.clone();
+        let history = store.append_and_recall(&owner, question, limit).await;
+        assert_eq!(contents(&history.unwrap()).concat(), expected, "{limit}");
+        let newest = store.messages(&owner, 1, None).await.unwrap().messages;
+        assert_eq!(newest[0].id, id);
+    }
+    let stranger = member(&store, 2).await;
+    store.erase_identity(key(1)).await.unwrap();
+    for (who, limit) in [
+        (&owner, 1),
+        (&owner, 1000),
+        (&stranger, 1),
+        (&stranger, 1000),
+    ] {
+        let refused = store.append_and_recall(who, said("q", "9"), limit).await;
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused, StoreError::Conflict { .. }), "{refused}");
+    }
+    assert!(walk(&store, &owner, 10).await.is_empty());
+}
+
 pub(crate) async fn pages_of_any_size_give_every_message_once(place: &impl Place) {
     let store = place.open().await;
     let (owner, neighbour) = (member(&store, 1).await, member(&store, 2).await);

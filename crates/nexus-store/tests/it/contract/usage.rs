@@ -17,6 +17,7 @@ fn count(number: u64) -> UsageCount {
         cached_input_tokens: number * 3,
         reasoning_tokens: number * 4,
         cost_micros: number * 5,
+        estimated_runs: number * 6,
     }
 }
 

@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use futures_util::TryStreamExt;
 use mongodb::Database;
-use mongodb::bson::{DateTime, Document, doc};
-use nexus_core::{Environment, Identity, IdentityWrite, NonceId, Role, Standing, UsageCount};
-use nexus_store::{IdentityStore, MessageStore, SessionStore, Store};
+use mongodb::bson::{DateTime, Document, Timestamp, doc};
+use mongodb::options::{Acknowledgment, WriteConcern};
+use nexus_core::{
+    Environment, Identity, IdentityWrite, NodeId, NonceId, Role, Standing, UsageCount,
+};
+use nexus_store::{IdentityStore, MessageStore, Running, SessionStore, Store};
 
 use super::Mongo;
 use crate::samples::{
@@ -82,6 +86,7 @@ async fn no_request_walks_through_a_collection_or_sorts() {
         "remove sessions",
         "remove usage",
         "update api_keys",
+        "update identities",
         "update sessions",
     ];
     assert_eq!(seen, expected.map(str::to_owned).into());
@@ -113,6 +118,51 @@ async fn the_plan_test_would_notice_a_walk_and_a_sort() {
     shell.run_command(doc! {"profile": 0}).await.unwrap();
     let walks: Vec<_> = plans(&shell).await.iter().map(Plan::walks).collect();
     assert_eq!(walks, [true, true]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t33_of_a_hundred_thousand_messages_no_more_are_read_than_are_shown() {
+    const COUNT: u32 = 100_000;
+    let place = Mongo::shared().await;
+    let store = place.store().await;
+    let shell = place.shell().await;
+    let created = store.create_identity(key(1), Standing::Active, at(0)).await;
+    let owner = created.unwrap().identity;
+    let said = |number: u32| {
+        let id = format!("msg_{number:032x}");
+        doc! {
+            "_id": &id, "id": &id, "run_id": format!("run_{number:032x}"),
+            "owner_key": owner.public_key.to_string(), "content": "hello",
+            "role": if number.is_multiple_of(2) { "human" } else { "ai" },
+            "timestamp": DateTime::from_millis(number.into()), "metadata": {},
+            "seq": Timestamp {
+                time: 1_700_000_000,
+                increment: number,
+            },
+        }
+    };
+    let messages = shell.collection::<Document>("messages");
+    let all = messages.insert_many((1..=COUNT).map(said));
+    let quickly = WriteConcern::builder().w(Acknowledgment::Nodes(1)).build();
+    all.write_concern(quickly).await.unwrap();
+
+    shell.run_command(doc! {"profile": 2}).await.unwrap();
+    let history = store.history(&owner, 100, &run("x")).await.unwrap();
+    let newest = store.messages(&owner, 100, None).await.unwrap();
+    let older = store.messages(&owner, 100, newest.next).await.unwrap();
+    shell.run_command(doc! {"profile": 0}).await.unwrap();
+    assert_eq!(history.len(), 100);
+    assert_eq!(newest.messages.len() + older.messages.len(), 200);
+    assert_ne!(newest.messages[99].id, older.messages[0].id);
+    let plans = plans(&shell).await;
+    let plans: Vec<_> = plans
+        .iter()
+        .filter(|it| it.collection == "messages")
+        .collect();
+    assert!(plans.len() >= 3, "{plans:?}");
+    for plan in plans {
+        assert!(!plan.walks() && plan.examined <= 110, "{plan:?}");
+    }
 }
 
 /// Each method of the store, in each way that asks the database differently.
@@ -157,6 +207,7 @@ async fn every_request(store: &dyn Store) {
     store.facts().await.unwrap();
     store.ping().await.unwrap();
     store.erase_identity(key(7)).await.unwrap();
+    store.leave(key(7), at(1)).await.unwrap();
     let late = message(&owner, Role::Ai, "late");
     store.append(&owner, late).await.unwrap_err();
 }
@@ -204,6 +255,8 @@ async fn every_request_about_trust(store: &dyn Store, owner: &mut Identity) {
         store.append_audit(audit(me)).await.unwrap();
     }
     assert_eq!(store.audit(2, 3).await.unwrap().entries.len(), 3);
+    let page = store.audit_about(me, 2, 3).await.unwrap();
+    assert_eq!(page.entries.len(), 3);
     store.audit_head().await.unwrap();
 
     let day = |number: u64| format!("2026-01-{:02}", number + 1);
@@ -213,6 +266,13 @@ async fn every_request_about_trust(store: &dyn Store, owner: &mut Identity) {
         store.add_usage(used, count).await.unwrap();
         let counted = counter(1, Some(me));
         store.add_to_counter(counted, 1, far(0)).await.unwrap();
+        let running = Running {
+            owner: me,
+            node: NodeId::new(far(number.cast_signed())),
+            runs: 1,
+            holds: TimeDelta::minutes(1),
+        };
+        store.tell_running(running, far(0)).await.unwrap();
     }
     let (from, to) = (day(3).parse().unwrap(), day(5).parse().unwrap());
     assert_eq!(store.usage(me, from, to).await.unwrap().len(), 3);

@@ -12,6 +12,12 @@ pub(super) fn print(output: &Output, plan: &Plan) {
     for change in &plan.document {
         tell(output, &place(change));
     }
+    if !plan.policy.is_empty() {
+        heading("Rules for people:");
+        for change in &plan.policy {
+            tell(output, &change.to_string());
+        }
+    }
     match &plan.people {
         Some(people) => {
             heading(&format!(
