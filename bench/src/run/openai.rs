@@ -14,7 +14,8 @@ use crate::load::Expected;
 use crate::process::{Cores, Server};
 use crate::provider;
 
-/// For a gateway of others, one in so many turns is enough: the slowest takes a hundred times as long.
+/// For a gateway of others, one in so many turns is enough: the slowest takes hundreds of
+/// times as long.
 const ONE_IN: usize = 5;
 
 const PASSING: &str = "Nexus, for 8 members with an API key, nothing stored";

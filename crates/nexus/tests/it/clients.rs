@@ -302,7 +302,6 @@ fn a_field_that_the_template_lists_reaches_the_provider() {
 }
 
 #[test]
-#[ignore = "the Responses API is not served yet"]
 fn the_responses_api_answers_too() {
     let world = World::start();
     for client in [Client::Python, Client::Node] {
