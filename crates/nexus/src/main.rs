@@ -29,6 +29,10 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::settings::Settings;
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What every command works with.
 struct Shell {
     settings: Settings,
