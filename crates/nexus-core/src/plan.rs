@@ -6,9 +6,10 @@ mod document;
 mod effective;
 mod policy;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::policy::Refusal;
@@ -23,7 +24,7 @@ pub use policy::{PolicyChange, policy_changes};
 pub const EXAMPLES: usize = 5;
 
 /// What a new template would change.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The places of the document.
     pub document: Vec<DocumentChange>,
@@ -44,7 +45,7 @@ impl Plan {
 }
 
 /// What a new template would change for people.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct People {
     /// How many identities were looked at.
     pub read: u64,
@@ -63,7 +64,7 @@ pub struct People {
 }
 
 /// Somebody who would get another profile.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChangedProfile {
     /// Who.
     pub public_key: PublicKey,
@@ -72,19 +73,28 @@ pub struct ChangedProfile {
 }
 
 /// A stored override that would lose its effect. It stays stored.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RefusedOverride {
     /// Whose.
     pub public_key: PublicKey,
     /// The field.
     pub field: Field,
     /// What they set, for settings. The words of a prompt are theirs.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub value: Option<Value>,
     /// The code of the refusal, such as `unknown_model` or `field_locked`.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// Why, for people.
     pub reason: String,
+}
+
+/// `null` is a value: only what is absent is nothing.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// Collects what changes for people.
@@ -171,7 +181,7 @@ impl<'a> Planner<'a> {
                     public_key: key,
                     value: matches!(field, Field::Config(_)).then(|| contrast::short(&value)),
                     field,
-                    code: refusal.code(),
+                    code: refusal.code().into(),
                     reason: refusal.to_string(),
                 });
             }

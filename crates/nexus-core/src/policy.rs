@@ -9,7 +9,7 @@ mod refusal;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::overrides::FieldValue;
 use crate::{ConfigField, Field, PromptName};
@@ -40,7 +40,7 @@ impl Policy {
 }
 
 /// Why a field is locked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lock {
     /// The field is not listed in `ui.editable_fields`.

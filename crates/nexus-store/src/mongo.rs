@@ -12,6 +12,7 @@ mod erase;
 mod fault;
 mod installation;
 mod json;
+mod keeper;
 mod original;
 mod pulse;
 mod read;
@@ -36,8 +37,7 @@ use self::calls::Calls;
 use self::changes::Changes;
 use self::data::Data;
 use self::fault::conflict;
-use self::pulse::Pulse;
-use self::stream::Listener;
+use self::keeper::{Readiness, keep};
 use crate::{
     ConfigStore, Created, Cursor, Erased, Freshness, IdentityPage, IdentityStore, MessagePage,
     MessageStore, NewTemplate, SessionStore, StandingCounts, Store, StoreError, StoreFacts,
@@ -48,8 +48,8 @@ pub use self::connect::{ConnectError, MongoOptions};
 pub use self::installation::MongoInstallation;
 pub use self::original::{Change, Concern, Findings, Original};
 
-/// How long to wait before the indexes are tried again.
-const AGAIN: Duration = Duration::from_millis(500);
+/// How long the driver is waited for when the store closes.
+const CLOSING: Duration = Duration::from_millis(500);
 
 /// A store in a MongoDB database.
 ///
@@ -64,28 +64,6 @@ pub struct MongoStore {
     changes: Changes,
     ready: watch::Receiver<Readiness>,
     keeper: AbortHandle,
-}
-
-#[derive(Clone, Debug)]
-enum Readiness {
-    /// Nothing is known yet.
-    Starting,
-    /// The indexes are there.
-    Ready,
-    /// They are not, and this is why. It is tried again.
-    Waiting(StoreError),
-}
-
-impl Readiness {
-    fn check(&self) -> Result<(), StoreError> {
-        match self {
-            Self::Ready => Ok(()),
-            Self::Waiting(error) => Err(error.clone()),
-            Self::Starting => Err(StoreError::Unavailable {
-                reason: "the indexes of the database are being made".to_owned(),
-            }),
-        }
-    }
 }
 
 impl MongoStore {
@@ -140,45 +118,6 @@ impl MongoStore {
 impl Drop for MongoStore {
     fn drop(&mut self) {
         self.keeper.abort();
-    }
-}
-
-/// Prepares the database as soon as it is there, listens to its changes, and prepares it again
-/// when somebody has changed what that made.
-async fn keep(data: Arc<Data>, changes: Changes, calls: Calls, state: watch::Sender<Readiness>) {
-    let pulse = Arc::new(Pulse::new(changes.clone()));
-    let listener = Listener::new(Arc::clone(&data), changes, Arc::clone(&pulse), calls);
-    prepare(&data, &state).await;
-    let listening = async {
-        loop {
-            let ready = || {
-                state.send_if_modified(|state| {
-                    let is_news = !matches!(state, Readiness::Ready);
-                    *state = Readiness::Ready;
-                    is_news
-                });
-            };
-            listener.follow(ready).await;
-            prepare(&data, &state).await;
-        }
-    };
-    tokio::join!(listening, pulse.beat(&data), pulse.doubt_templates());
-}
-
-/// Tries until it is done.
-async fn prepare(data: &Data, state: &watch::Sender<Readiness>) {
-    while let Err(error) = data.prepare().await {
-        let reason = error.to_string();
-        let is_news = state.send_if_modified(|state| {
-            let is_news =
-                !matches!(state, Readiness::Waiting(known) if known.to_string() == reason);
-            *state = Readiness::Waiting(error);
-            is_news
-        });
-        if is_news {
-            tracing::warn!(reason, "the database cannot be used: trying again");
-        }
-        tokio::time::sleep(AGAIN).await;
     }
 }
 
@@ -398,6 +337,6 @@ impl Store for MongoStore {
         self.keeper.abort();
         self.calls.close().await;
         // The driver waits for what a server that hangs still has of it; we do not.
-        _ = timeout(AGAIN, self.data.client.clone().shutdown()).await;
+        _ = timeout(CLOSING, self.data.client.clone().shutdown()).await;
     }
 }

@@ -5,7 +5,7 @@ use nexus_core::genesis::GenesisDoc;
 use nexus_core::{
     AuditEntry, CounterId, Environment, Identity, Message, NodeId, PublicKey, Timestamp,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One accepted version of the template.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct StoredTemplate {
 }
 
 /// One accepted version of the template, without its document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TemplateVersion {
     /// 1 for the first, then one more each time.
     pub version: u64,
@@ -94,7 +94,7 @@ pub struct MessagePage {
 }
 
 /// What an erasure removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Erased {
     /// 1, or 0 when the key was not registered.
     pub identities: u64,
@@ -109,7 +109,7 @@ pub struct Erased {
     /// What was counted against its limits.
     pub counters: u64,
     /// The identity was disabled, and its key stays so.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stays_disabled: bool,
 }
 

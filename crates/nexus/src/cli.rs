@@ -14,7 +14,9 @@ use serde::Deserialize;
 
 pub(crate) use machine::{Admin, Audit, Doctor, Usage};
 pub(crate) use migrate::{Migrate, Place};
-pub(crate) use remote::{Execute, Export, Key, KeyCommand, Login, Remote, Session, SessionCommand};
+pub(crate) use remote::{
+    At, Execute, Export, Key, KeyCommand, Login, Remote, Session, SessionCommand,
+};
 
 /// Nexus gives every person their own assistant on top of any LLM.
 #[derive(Debug, Parser)]
@@ -192,7 +194,7 @@ pub(crate) struct Source {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Template {
     /// Print the stored template; keys are never printed
-    Show,
+    Show(At),
     /// Look for mistakes in a file (YAML or JSON) without storing it
     Check {
         /// The file
@@ -202,7 +204,7 @@ pub(crate) enum Template {
         prompts: Option<PathBuf>,
     },
     /// List every version that was stored
-    History,
+    History(At),
     /// Show how two versions differ [default: the current one and the one before it]
     Diff {
         /// The older version
@@ -211,6 +213,8 @@ pub(crate) enum Template {
         /// The newer version [default: the current one]
         #[arg(value_name = "B", value_parser = clap::value_parser!(u64).range(1..))]
         new: Option<u64>,
+        #[command(flatten)]
+        at: At,
     },
     /// Store a file (YAML or JSON) as a new version; the plan is shown first
     Apply {
@@ -240,9 +244,11 @@ pub(crate) struct Change {
     /// Show the plan, and store nothing
     #[arg(long, conflicts_with = "yes")]
     pub(crate) dry_run: bool,
-    /// Who changes it [default: the name of the user]
-    #[arg(long, value_name = "NAME", value_parser = author)]
+    /// Who changes it [default: the name of the user]; at a server it is whoever is signed in
+    #[arg(long, value_name = "NAME", value_parser = author, conflicts_with = "server")]
     pub(crate) author: Option<String>,
+    #[command(flatten)]
+    pub(crate) at: At,
 }
 
 /// A name that fits into a line.
@@ -264,7 +270,7 @@ pub(crate) enum Identity {
         life: TokenLife,
     },
     /// List everybody who is registered
-    List,
+    List(At),
     /// Show one person
     Show {
         /// The address
@@ -277,22 +283,15 @@ pub(crate) enum Identity {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        at: At,
     },
     /// Let somebody in who registered and waits
-    Approve {
-        /// The address
-        key: PublicKey,
-    },
+    Approve(Person),
     /// Lock somebody out; nothing of theirs is lost
-    Disable {
-        /// The address
-        key: PublicKey,
-    },
+    Disable(Person),
     /// Let somebody in again who was locked out
-    Enable {
-        /// The address
-        key: PublicKey,
-    },
+    Enable(Person),
     /// Register your own key at the server where you are signed in
     Register(Remote),
     /// Erase yourself at the server where you are signed in, with everything that is yours
@@ -313,6 +312,15 @@ pub(crate) enum Identity {
         #[command(flatten)]
         life: TokenLife,
     },
+}
+
+/// Who is let in, and where.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Person {
+    /// The address
+    pub(crate) key: PublicKey,
+    #[command(flatten)]
+    pub(crate) at: At,
 }
 
 #[derive(Args, Clone, Copy, Debug)]

@@ -10,6 +10,7 @@ use ::http::Method;
 use nexus_core::auth::SigningKey;
 use nexus_core::command::read_line;
 use nexus_core::{Command, CommandName};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::Shell;
@@ -17,7 +18,7 @@ use crate::cli::Remote as Arguments;
 use crate::failure::Failure;
 use crate::keys::{self, Passphrases};
 
-pub(crate) use http::{Call, CallError, Connection, Signer};
+pub(crate) use http::{Call, CallError, Connection, Refused, Signer};
 pub(crate) use profile::{Profile, ProfileFile, folder};
 
 /// Somebody who is signed in at a server.
@@ -49,7 +50,26 @@ impl Remote {
 
     /// Asks for something that needs no signature.
     pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {
-        Ok(self.connection.send(Call::new(Method::GET, path)).await?)
+        Ok(self.ask(path).await?)
+    }
+
+    /// The same, for those who know what to make of a refusal.
+    pub(crate) async fn ask(&self, path: &str) -> Result<Value, CallError> {
+        self.connection.send(Call::new(Method::GET, path)).await
+    }
+
+    /// Reads something that needs no signature.
+    pub(crate) async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        understood(self.get(path).await?)
+    }
+
+    /// Sends something that only somebody with the key may do. Each request has its own signature.
+    pub(crate) async fn send_signed(
+        &self,
+        call: Call<'_>,
+        key: &SigningKey,
+    ) -> Result<Value, CallError> {
+        self.connection.send(call.signed(self.signer(key))).await
     }
 
     /// Executes a line such as `config.set temperature 0.3`.
@@ -71,20 +91,12 @@ impl Remote {
         let body = json!({ "command": name, "arguments": arguments });
         let call = || Call::new(Method::POST, "/api/v1/commands/execute").json(&body);
         if self.wants_signature(name).await? {
-            let key = self.key()?;
-            return Ok(self
-                .connection
-                .send(call().signed(self.signer(&key)))
-                .await?);
+            return Ok(self.send_signed(call(), &self.key()?).await?);
         }
         match self.connection.send(call()).await {
             // Somebody changed the template in between.
             Err(CallError::Refused(refused)) if refused.code == "signature_required" => {
-                let key = self.key()?;
-                Ok(self
-                    .connection
-                    .send(call().signed(self.signer(&key)))
-                    .await?)
+                Ok(self.send_signed(call(), &self.key()?).await?)
             }
             outcome => Ok(outcome?),
         }
@@ -98,7 +110,7 @@ impl Remote {
     }
 
     /// The private key, which somebody may have to open.
-    fn key(&self) -> Result<SigningKey, Failure> {
+    pub(crate) fn key(&self) -> Result<SigningKey, Failure> {
         let path = &self.profile.key_file;
         let key = keys::load(path, &self.passphrases)?;
         if key.public_key() == self.profile.public_key {
@@ -122,6 +134,14 @@ fn another_key(path: &Path) -> Failure {
         path.display()
     ))
     .hint("sign in again with `nexus login --key FILE`")
+}
+
+/// What a server answered, if it is what this program expects.
+pub(crate) fn understood<T: DeserializeOwned>(answer: Value) -> Result<T, Failure> {
+    serde_json::from_value(answer).map_err(|_| {
+        Failure::new("the server answers in a way that this program does not know")
+            .hint("is one of the two older than the other?")
+    })
 }
 
 /// Executes a command and prints what came of it.

@@ -145,6 +145,13 @@ test("a new key signs in, registers, changes what its assistant is, and signs ou
     return (await fetch(`${nexus.url}/api/v1/models`, { headers })).status;
   };
   expect(await status()).toBe(200);
+  await page.getByRole("button", { name: "Copy the address" }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByText("Copied", { exact: true }).waitFor({ state: "attached" });
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  expect(copied).toBe(`${nexus.url}/v1`);
+  const models = await fetch(`${copied}/models`, { headers: { Authorization: `Bearer ${secret}` } });
+  expect(models.status).toBe(200);
   await page.getByRole("button", { name: "I have copied it" }).click();
   expect(await page.getByText(secret).count()).toBe(0);
   await page.getByRole("button", { name: "Revoke My editor" }).click();

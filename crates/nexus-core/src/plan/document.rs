@@ -1,21 +1,30 @@
 //! Where two documents differ.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::contrast::{contrast, short};
+use super::present;
 use crate::genesis::{GenesisDoc, escape, secret};
 
 /// One place where two documents differ.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DocumentChange {
     /// Where: a JSON Pointer (RFC 6901).
     pub pointer: String,
     /// What was there, in a few words. `None`: nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub before: Option<Value>,
     /// What is there now, in a few words. `None`: nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub after: Option<Value>,
 }
 

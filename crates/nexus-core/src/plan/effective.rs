@@ -1,23 +1,32 @@
 //! Where two profiles of the same person differ.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::contrast::{contrast, short};
+use super::present;
 use crate::profile::Explanation;
 use crate::{EffectiveProfile, Field, Model};
 
 /// A field that would have another value.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FieldChange {
     /// `config.NAME` or `prompts.NAME`; `prompts` for their order.
     pub field: String,
     /// What is in force, in a few words. `None`: there is no such field. `null`: left to the
     /// provider.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub before: Option<Value>,
     /// What would be in force.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub after: Option<Value>,
 }
 

@@ -76,6 +76,17 @@ pub(crate) async fn list_identities(
     }))
 }
 
+/// `GET /api/v1/admin/identities/{key}`
+pub(crate) async fn show_identity(
+    State(state): State<AppState>,
+    _: Admin,
+    Path(key): Path<String>,
+) -> Result<Json<Row>, ApiError> {
+    let found = state.orchestrator.store.identity(parse_key(&key)?).await?;
+    let identity = found.ok_or_else(nobody)?;
+    Ok(Json(Row::from(&identity)))
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewStanding {

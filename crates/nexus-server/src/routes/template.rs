@@ -1,11 +1,11 @@
-//! `GET` and `PUT /api/v1/admin/template`, `GET /api/v1/admin/template/versions`: what everybody
-//! inherits, for those who run the server.
+//! `GET` and `PUT /api/v1/admin/template`, `GET /api/v1/admin/template/versions` and one of them:
+//! what everybody inherits, for those who run the server.
 
 use std::error::Error;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use http::{HeaderMap, StatusCode};
 use nexus_core::genesis::{GenesisDoc, Problem, Problems};
 use nexus_core::plan::Plan;
@@ -202,6 +202,40 @@ pub(crate) async fn list_versions(
     Ok(Json(Versions {
         versions,
         next_before: oldest.filter(|oldest| *oldest > 1),
+    }))
+}
+
+/// One accepted version with its document, without keys that somebody wrote in clear.
+#[derive(Debug, Serialize)]
+pub(crate) struct OneVersion {
+    environment: Environment,
+    #[serde(flatten)]
+    stored: TemplateVersion,
+    document: GenesisDoc,
+}
+
+pub(crate) async fn show_version(
+    State(state): State<AppState>,
+    _: Admin,
+    Path(version): Path<String>,
+) -> Result<Json<OneVersion>, ApiError> {
+    let environment = state.orchestrator.template.environment();
+    let store = &state.orchestrator.store;
+    let stored = match version.parse() {
+        Ok(version) => store.template_version(environment, version).await?,
+        Err(_) => None,
+    };
+    let stored = stored.ok_or_else(|| {
+        ApiError::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "there is no such version: GET /api/v1/admin/template/versions lists them",
+        )
+    })?;
+    Ok(Json(OneVersion {
+        environment,
+        stored: TemplateVersion::from(&stored),
+        document: stored.doc.without_secrets(),
     }))
 }
 

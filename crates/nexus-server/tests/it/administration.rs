@@ -44,7 +44,8 @@ async fn administrators_see_nothing_of_what_members_wrote() {
     let mut seen = 0;
     let all = routes().into_iter();
     for route in all.filter(|route| route.access == Access::Admin) {
-        let path = route.path.replace("{key}", &member.address().to_string());
+        let path = route.path.replace("{version}", "1");
+        let path = path.replace("{key}", &member.address().to_string());
         assert!(!path.contains('{'), "how is {path} walked?");
         let body = match (&route.method, route.path) {
             (&Method::PUT, "/api/v1/admin/template") => {
@@ -103,6 +104,9 @@ async fn a_disabled_person_is_signed_out_and_an_approved_one_is_let_in() {
     );
     assert_eq!(listed["next_after"], json!(null));
     assert_eq!(listed["counts"]["disabled"], 1);
+    let path = format!("/api/v1/admin/identities/{}", member.address());
+    let one = world.send(Call::get(&path).token(&admin.token)).await;
+    assert_eq!(one.json(), listed["identities"][0]);
     world.send_signed(&admin, standing(&member, "active")).await;
     let token = world.sign_in(&member.key).await;
     let asked = world.chat(&token, json!({ "content": "Hello" })).await;
@@ -174,7 +178,13 @@ async fn a_token_for_administration_reads_and_changes_nothing_without_the_signat
             .signed(&member.key, world.clock.now());
         assert_eq!(world.send(by_another).await.code(), "401 other_key");
     }
-    for path in ["template", "template/versions", "identities", "audit"] {
+    for path in [
+        "template",
+        "template/versions",
+        "template/versions/1",
+        "identities",
+        "audit",
+    ] {
         let read = Call::get(&format!("/api/v1/admin/{path}")).token(&admin.token);
         assert_eq!(world.send(read).await.status, 200, "{path}");
     }
@@ -194,6 +204,8 @@ async fn a_token_for_administration_reads_and_changes_nothing_without_the_signat
     let path = "/api/v1/admin/identities/nobody";
     let call = Call::put(path, r#"{"standing": "active"}"#);
     assert_eq!(world.send_signed(&admin, call).await.status, 404);
+    let nobody = world.send(Call::get(path).token(&admin.token)).await;
+    assert_eq!(nobody.code(), "404 not_found");
 }
 
 #[tokio::test]

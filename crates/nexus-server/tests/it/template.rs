@@ -277,6 +277,31 @@ async fn an_unusable_stored_template_is_shown_with_its_mistakes_and_can_be_repla
 }
 
 #[tokio::test]
+async fn an_old_version_is_shown_with_its_document_and_without_keys_in_clear() {
+    let (world, admin) = world().await;
+    let mut clear = template();
+    clear["llm"]["providers"]["elsewhere"] = json!({
+        "protocol": "openai", "base_url": "https://api.openai.com/v1", "api_key": "sk-in-clear"
+    });
+    assert_eq!(change(&world, &admin, &clear, 1).await.status, 200);
+    assert_eq!(change(&world, &admin, &cooler(), 2).await.status, 200);
+    let get = async |version: &str| {
+        let call = Call::get(&format!("{PATH}/versions/{version}"));
+        world.send(call.token(&admin.token)).await
+    };
+    let mut first = get("1").await.json();
+    assert_eq!(first["document"].take(), template());
+    assert_eq!(first["hash"].take().as_str().unwrap().len(), 64);
+    assert_snapshot!(first, @r#"{"environment":"development","version":1,"author":"test","created_at":"2025-10-09T08:53:20Z","hash":null,"document":null}"#);
+    let second = get("2").await;
+    assert_eq!(second.json()["author"], json!(admin.address()));
+    assert!(!second.body.contains("sk-in-clear"), "{}", second.body);
+    for nothing in ["0", "4", "-1", "latest"] {
+        assert_eq!(get(nothing).await.code(), "404 not_found", "{nothing}");
+    }
+}
+
+#[tokio::test]
 async fn versions_come_in_pages() {
     let (world, admin) = world().await;
     for version in 1..60 {

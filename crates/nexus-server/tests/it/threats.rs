@@ -66,7 +66,9 @@ fn places() -> Vec<Place> {
             NO_SESSION
         };
         let path = route.path.replace("{id}", id).replace("{*id}", "calm");
-        let path = path.replace("{field}", "temperature");
+        let path = path
+            .replace("{field}", "temperature")
+            .replace("{version}", "1");
         let path = path.replace("{key}", &crate::world::VISITOR.to_string());
         assert!(!path.contains('{'), "{path} has a name of another kind");
         Place {

@@ -6,11 +6,13 @@ use clap::{Args, Subcommand};
 
 use crate::keys::Passphrases;
 
+const DEFAULT_PROFILE: &str = "default";
+
 /// Who speaks to which server.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Remote {
     /// Under which name `nexus login` remembers
-    #[arg(long, global = true, value_name = "NAME", default_value = "default")]
+    #[arg(long, global = true, value_name = "NAME", default_value = DEFAULT_PROFILE)]
     pub(crate) profile: String,
     /// A file with the passphrase of your key [default: the variable `NEXUS_PASSPHRASE`, or you are
     /// asked]
@@ -23,6 +25,31 @@ impl Remote {
         Passphrases {
             file: self.passphrase_file.clone(),
         }
+    }
+}
+
+/// The database of this machine, or a server.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct At {
+    /// At the server where you are signed in as an administrator, in place of this machine
+    #[arg(long)]
+    server: bool,
+    /// Under which name `nexus login` remembers [default: default]
+    #[arg(long, value_name = "NAME", requires = "server")]
+    profile: Option<String>,
+    /// A file with the passphrase of your key [default: the variable `NEXUS_PASSPHRASE`, or you are
+    /// asked]
+    #[arg(long, value_name = "FILE", requires = "server")]
+    passphrase_file: Option<PathBuf>,
+}
+
+impl At {
+    /// Who speaks to which server. `None`: it is about this machine.
+    pub(crate) fn remote(self) -> Option<Remote> {
+        self.server.then(|| Remote {
+            profile: self.profile.unwrap_or_else(|| DEFAULT_PROFILE.to_owned()),
+            passphrase_file: self.passphrase_file,
+        })
     }
 }
 

@@ -1,16 +1,18 @@
-//! `nexus identity …`: who is registered on this machine, and registering at a server.
+//! `nexus identity …`: who is registered on this machine or at a server, and registering there.
 
 mod key;
 mod own;
+mod server;
 mod standing;
 mod token;
 
 use std::io::{self, BufRead, IsTerminal};
 
 use nexus_core::{Environment, Identity, PublicKey, Scope};
-use nexus_store::{Store, StoreError};
+use nexus_store::{Erased, Store, StoreError};
 use serde_json::json;
 
+use self::standing::Decision;
 use self::token::NewToken;
 use crate::cli::{self, TokenLife};
 use crate::failure::Failure;
@@ -26,12 +28,18 @@ pub(crate) async fn run(shell: &Shell, command: cli::Identity) -> Result<(), Fai
             let store = wire::open(&shell.settings).await?;
             new(shell, &*store, key, life).await
         }
-        cli::Identity::List => list(shell).await,
+        cli::Identity::List(at) => match at.remote() {
+            Some(remote) => server::list(shell, &remote).await,
+            None => list(shell).await,
+        },
         cli::Identity::Show { key } => show(shell, key).await,
-        cli::Identity::Delete { key, yes } => delete(shell, key, yes).await,
-        cli::Identity::Approve { key } => standing::approve(shell, key).await,
-        cli::Identity::Disable { key } => standing::disable(shell, key).await,
-        cli::Identity::Enable { key } => standing::enable(shell, key).await,
+        cli::Identity::Delete { key, yes, at } => match at.remote() {
+            Some(remote) => server::erase(shell, &remote, key, yes).await,
+            None => delete(shell, key, yes).await,
+        },
+        cli::Identity::Approve(person) => standing::decide(shell, person, Decision::Approve).await,
+        cli::Identity::Disable(person) => standing::decide(shell, person, Decision::Disable).await,
+        cli::Identity::Enable(person) => standing::decide(shell, person, Decision::Enable).await,
         cli::Identity::Register(remote) => own::register(shell, &remote).await,
         cli::Identity::Forget { yes, remote } => own::forget(shell, &remote, yes).await,
         cli::Identity::Token { key, admin, life } => {
@@ -244,15 +252,20 @@ async fn delete(shell: &Shell, key: PublicKey, yes: bool) -> Result<(), Failure>
         return Ok(());
     }
     let erased = here::administration(&*store).erase(key).await?;
+    tell_erased(shell, &erased);
+    Ok(())
+}
+
+fn tell_erased(shell: &Shell, erased: &Erased) {
+    let output = &shell.output;
     if output.json {
-        output.data(&erased);
+        output.data(erased);
     } else {
         output.note(format_args!(
             "erased: {} identity, {} messages, {} tokens, {} API keys",
             erased.identities, erased.messages, erased.sessions, erased.api_keys
         ));
     }
-    Ok(())
 }
 
 /// Asks, and takes only a clear yes for one.

@@ -9,14 +9,14 @@ use nexus_core::auth::{Origin, SigningKey};
 use nexus_core::{PublicKey, Timestamp};
 use secrecy::SecretString;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::Shell;
 use crate::cli::{Login, Remote as Arguments};
 use crate::failure::Failure;
 use crate::keys;
 use crate::output::{columns, printable};
-use crate::remote::{self, Call, CallError, Connection, Profile, ProfileFile, Remote};
+use crate::remote::{self, Call, CallError, Connection, Profile, ProfileFile, Remote, understood};
 
 const DEFAULT_SERVER: &str = "http://127.0.0.1:8000";
 
@@ -179,13 +179,6 @@ fn message(challenge: &Challenge, server: &Origin, key: PublicKey) -> Result<Str
         "{server} asks to sign something else than a sign-in there"
     ))
     .hint("nothing was signed; ask whoever runs the server, and use its own address"))
-}
-
-fn understood<T: for<'de> Deserialize<'de>>(answer: Value) -> Result<T, Failure> {
-    serde_json::from_value(answer).map_err(|_| {
-        Failure::new("the server answers in a way that this program does not know")
-            .hint("is one of the two older than the other?")
-    })
 }
 
 pub(crate) async fn logout(shell: &Shell, arguments: &Arguments) -> Result<(), Failure> {

@@ -2,26 +2,29 @@
 
 mod change;
 mod history;
+mod place;
 mod plan;
+mod server;
 
 use std::path::PathBuf;
 
 use nexus_core::genesis::{Problem, Problems};
-use nexus_store::{Store, StoredTemplate};
 use serde_json::json;
 
 use crate::Shell;
-use crate::cli::{Source, Template};
+use crate::cli::{At, Source, Template};
 use crate::failure::Failure;
+use crate::output::printable;
 use crate::template::{Draft, to_yaml};
-use crate::wire;
+
+use self::place::{Current, Place};
 
 pub(crate) async fn run(shell: &Shell, command: Template) -> Result<(), Failure> {
     match command {
-        Template::Show => show(shell).await,
+        Template::Show(at) => show(shell, at).await,
         Template::Check { file, prompts } => check(shell, file, prompts),
-        Template::History => history::history(shell).await,
-        Template::Diff { old, new } => history::diff(shell, old, new).await,
+        Template::History(at) => history::history(shell, at).await,
+        Template::Diff { old, new, at } => history::diff(shell, (old, new), at).await,
         Template::Apply {
             file,
             prompts,
@@ -31,10 +34,10 @@ pub(crate) async fn run(shell: &Shell, command: Template) -> Result<(), Failure>
     }
 }
 
-async fn show(shell: &Shell) -> Result<(), Failure> {
-    let environment = shell.settings.environment;
-    let store = wire::open_existing(&shell.settings).await?;
-    let stored = find_current(shell, &*store).await?;
+async fn show(shell: &Shell, at: At) -> Result<(), Failure> {
+    let place = Place::open(shell, at).await?;
+    let Current { stored, remarks } = place.current().await?;
+    let environment = stored.environment;
     if shell.output.json {
         shell.output.data(&json!({
             "environment": environment,
@@ -47,12 +50,12 @@ async fn show(shell: &Shell) -> Result<(), Failure> {
     }
     shell.output.note(format_args!(
         "version {} for {environment}, stored by {} at {}",
-        stored.version, stored.author, stored.created_at
+        stored.version,
+        printable(&stored.author),
+        stored.created_at
     ));
-    if stored.hash != stored.doc.hash() {
-        shell
-            .output
-            .warn("it was edited in the database after it was stored");
+    for remark in remarks {
+        shell.output.warn(printable(&remark));
     }
     shell.output.exact(&to_yaml(&stored.doc)?);
     Ok(())
@@ -95,17 +98,4 @@ fn refuse(shell: &Shell, name: &str, problems: &[Problem]) -> Failure {
         1 => Failure::new(format!("{name} has 1 mistake")),
         count => Failure::new(format!("{name} has {count} mistakes")),
     }
-}
-
-async fn find_current(shell: &Shell, store: &dyn Store) -> Result<StoredTemplate, Failure> {
-    let stored = store.template(shell.settings.environment).await?;
-    stored.ok_or_else(|| no_template(shell))
-}
-
-fn no_template(shell: &Shell) -> Failure {
-    let environment = shell.settings.environment;
-    let place = shell.settings.place();
-    Failure::new(format!("there is no template for {environment} in {place}")).hint(format!(
-        "store one with `nexus init --environment {environment}`"
-    ))
 }

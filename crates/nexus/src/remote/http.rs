@@ -76,6 +76,8 @@ impl<'a> Call<'a> {
 pub(crate) struct Refused {
     pub(crate) status: StatusCode,
     pub(crate) code: String,
+    /// What a program can read of the reason; `null` when there is nothing.
+    pub(crate) details: Value,
     message: String,
 }
 
@@ -94,6 +96,7 @@ impl From<CallError> for Failure {
                 status,
                 code,
                 message,
+                ..
             }) => {
                 let failure = Self::new(format!("{message} ({code})"));
                 match &*code {
@@ -165,12 +168,13 @@ impl Connection {
             return Err(CallError::Failed(failure));
         }
         let body = self.read(response).await?;
-        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let mut answer: Value = serde_json::from_slice(&body).unwrap_or_default();
         let text = |name: &str| answer["error"][name].as_str().map(str::to_owned);
         match (text("code"), text("message")) {
             (Some(code), Some(message)) => Err(CallError::Refused(Refused {
                 status,
                 code,
+                details: answer["error"]["details"].take(),
                 message,
             })),
             _ => Err(self.not_nexus(status)),
@@ -197,17 +201,22 @@ impl Connection {
         if let Some(Signer { key, chain_id }) = call.signer {
             let terms = SignatureTerms::new(chain_id, Clock::default().now())
                 .map_err(|error| unsendable(&error.to_string()))?;
+            let (path, query) = match call.path.split_once('?') {
+                Some((path, query)) => (path, Some(query)),
+                None => (call.path, None),
+            };
             let target = Target {
                 method: call.method.as_str(),
                 authority: self.server.authority(),
-                path: call.path,
-                query: None,
+                path,
+                query,
             };
             let content = Content {
                 media_type: JSON,
                 body: &call.body,
             };
-            let headers = sign(key, target, Some(&content), &terms)
+            let content = (!call.body.is_empty()).then_some(&content);
+            let headers = sign(key, target, content, &terms)
                 .map_err(|error| unsendable(&error.to_string()))?;
             for (name, value) in headers.iter() {
                 request = request.header(name, value);

@@ -1,59 +1,73 @@
 //! `nexus identity approve|disable|enable`: who is let in.
 
-use nexus_core::{Identity, IdentityWrite, PublicKey, Standing};
+use nexus_core::{IdentityWrite, PublicKey, Standing};
 
-use super::find;
+use super::{find, server};
+use crate::cli::Person;
 use crate::failure::Failure;
 use crate::{Shell, here, wire};
 
-pub(super) async fn approve(shell: &Shell, key: PublicKey) -> Result<(), Failure> {
-    let but = |identity: &Identity| match identity.standing {
-        Standing::Disabled => Some(
-            Failure::new(format!("{key} does not wait: it is disabled"))
-                .hint(format!("`nexus identity enable {key}` lets them in again")),
-        ),
-        Standing::Active | Standing::Pending => None,
-    };
-    change(shell, key, Standing::Active, but).await
+/// What becomes of somebody.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Decision {
+    Approve,
+    Disable,
+    Enable,
 }
 
-pub(super) async fn disable(shell: &Shell, key: PublicKey) -> Result<(), Failure> {
-    change(shell, key, Standing::Disabled, |_| None).await
+impl Decision {
+    pub(super) const fn standing(self) -> Standing {
+        match self {
+            Self::Approve | Self::Enable => Standing::Active,
+            Self::Disable => Standing::Disabled,
+        }
+    }
+
+    /// Why this is not what was meant for somebody of this standing.
+    pub(super) fn objection(self, key: PublicKey, before: Standing) -> Option<Failure> {
+        match (self, before) {
+            (Self::Approve, Standing::Disabled) => Some(
+                Failure::new(format!("{key} does not wait: it is disabled"))
+                    .hint(format!("`nexus identity enable {key}` lets them in again")),
+            ),
+            (Self::Enable, Standing::Pending) => Some(
+                Failure::new(format!("{key} was never let in: it waits"))
+                    .hint(format!("`nexus identity approve {key}` lets them in")),
+            ),
+            _ => None,
+        }
+    }
 }
 
-pub(super) async fn enable(shell: &Shell, key: PublicKey) -> Result<(), Failure> {
-    let but = |identity: &Identity| match identity.standing {
-        Standing::Pending => Some(
-            Failure::new(format!("{key} was never let in: it waits"))
-                .hint(format!("`nexus identity approve {key}` lets them in")),
-        ),
-        Standing::Active | Standing::Disabled => None,
-    };
-    change(shell, key, Standing::Active, but).await
-}
-
-async fn change(
+pub(super) async fn decide(
     shell: &Shell,
-    key: PublicKey,
-    standing: Standing,
-    objection: impl Fn(&Identity) -> Option<Failure>,
+    Person { key, at }: Person,
+    decision: Decision,
 ) -> Result<(), Failure> {
+    if let Some(remote) = at.remote() {
+        return server::decide(shell, &remote, key, decision).await;
+    }
     let store = wire::open_existing(&shell.settings).await?;
-    let before = find(&*store, key).await?;
-    if let Some(objection) = objection(&before) {
+    let before = find(&*store, key).await?.standing;
+    if let Some(objection) = decision.objection(key, before) {
         return Err(objection);
     }
-    let write = IdentityWrite::Standing(standing);
+    let write = IdentityWrite::Standing(decision.standing());
     let now = here::administration(&*store).change(key, write).await?;
     if shell.output.json {
         shell.output.data(&now.to_json());
-        return Ok(());
+    } else {
+        tell(shell, key, before, now.standing);
     }
-    let (before, now) = (before.standing.as_str(), now.standing.as_str());
+    Ok(())
+}
+
+/// What came of it.
+pub(super) fn tell(shell: &Shell, key: PublicKey, before: Standing, now: Standing) {
+    let (before, now) = (before.as_str(), now.as_str());
     shell.output.note(if before == now {
         format!("{key} is {now} already")
     } else {
         format!("{key} is {now} now, it was {before}")
     });
-    Ok(())
 }

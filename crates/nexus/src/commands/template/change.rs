@@ -2,18 +2,28 @@
 
 use std::path::PathBuf;
 
+use nexus_core::Environment;
 use nexus_core::genesis::{GenesisDoc, Problem, Problems};
+use nexus_core::plan::Plan;
 use nexus_run::{Destination, Proposal, ProposalError};
 use nexus_store::Store;
 use serde_json::json;
 
-use super::history::find;
-use super::{plan, refuse};
+use super::place::Place;
+use super::{plan, refuse, server};
 use crate::cli::{Change, Source};
 use crate::commands::identity::confirm;
 use crate::failure::Failure;
+use crate::output::printable;
 use crate::template::Draft;
-use crate::{Shell, here, settings, wire};
+use crate::{Shell, here, settings};
+
+/// A new template: the document, what is wrong with it so far, and what people call it.
+pub(super) struct New {
+    pub(super) doc: GenesisDoc,
+    pub(super) problems: Vec<Problem>,
+    pub(super) name: String,
+}
 
 pub(super) async fn apply(
     shell: &Shell,
@@ -22,79 +32,122 @@ pub(super) async fn apply(
     change: Change,
 ) -> Result<(), Failure> {
     let name = file.display().to_string();
-    let draft = Draft::read(&Source {
+    let Draft { doc, problems } = Draft::read(&Source {
         config: Some(file),
         prompts,
     })?;
-    let store = wire::open_existing(&shell.settings).await?;
-    let proposal = propose(shell, &*store, draft.doc, draft.problems, &name).await?;
-    settle(shell, &*store, proposal, change).await
+    let place = Place::open(shell, change.at.clone()).await?;
+    let new = New {
+        doc,
+        problems,
+        name,
+    };
+    put(shell, &place, new, change).await
 }
 
 pub(super) async fn rollback(shell: &Shell, version: u64, change: Change) -> Result<(), Failure> {
-    let store = wire::open_existing(&shell.settings).await?;
-    let old = find(shell, &*store, version).await?;
-    let name = format!("version {version}");
-    let proposal = propose(shell, &*store, old.doc, Vec::new(), &name).await?;
-    settle(shell, &*store, proposal, change).await
+    let place = Place::open(shell, change.at.clone()).await?;
+    let new = New {
+        doc: place.find(version).await?.doc,
+        problems: Vec::new(),
+        name: format!("version {version}"),
+    };
+    put(shell, &place, new, change).await
 }
 
-/// Checks the document. `problems` are mistakes that were found before.
-async fn propose(
-    shell: &Shell,
-    store: &dyn Store,
-    doc: GenesisDoc,
-    mut problems: Vec<Problem>,
-    name: &str,
-) -> Result<Proposal, Failure> {
+async fn put(shell: &Shell, place: &Place, new: New, change: Change) -> Result<(), Failure> {
+    match place {
+        Place::Here { store, .. } => here(shell, &**store, new, change).await,
+        Place::There(remote) => server::put(shell, remote, new, &change).await,
+    }
+}
+
+async fn here(shell: &Shell, store: &dyn Store, new: New, change: Change) -> Result<(), Failure> {
+    let proposal = propose(shell, store, new).await?;
+    let planned = Planned {
+        environment: shell.settings.environment,
+        current: proposal.current().unwrap_or(0),
+        is_new: proposal.changes_something(),
+        plan: proposal.plan.clone(),
+        warnings: proposal.warnings.clone(),
+        place: String::new(),
+    };
+    let author = change.author.clone().or_else(settings::user);
+    let author = author.as_deref().unwrap_or("somebody at the command line");
+    let administration = here::administration(store);
+    let stored = async || Ok(proposal.store(&administration, author).await?.version);
+    settle(shell, planned, &change, stored).await
+}
+
+/// Checks the document, and adds what is wrong to what was found before.
+async fn propose(shell: &Shell, store: &dyn Store, new: New) -> Result<Proposal, Failure> {
+    let mut problems = new.problems;
     let destination = Destination {
         store,
         environment: shell.settings.environment,
         secrets: &shell.settings.secrets(),
         at_most: None,
     };
-    match Proposal::new(destination, doc).await {
+    match Proposal::new(destination, new.doc).await {
         Ok(proposal) if problems.is_empty() => return Ok(proposal),
         Ok(_) => {}
         Err(ProposalError::Problems(Problems(more))) => problems.extend(more),
         Err(error) => return Err(error.into()),
     }
-    Err(refuse(shell, name, &problems))
+    Err(refuse(shell, &new.name, &problems))
+}
+
+/// A change that can be made.
+pub(super) struct Planned {
+    pub(super) environment: Environment,
+    /// The version that is stored; 0: none.
+    pub(super) current: u64,
+    /// Whether the stored document says something else.
+    pub(super) is_new: bool,
+    pub(super) plan: Plan,
+    pub(super) warnings: Vec<Problem>,
+    /// ` at https://…`; empty for this machine.
+    pub(super) place: String,
 }
 
 /// Shows the plan, asks, and stores.
-async fn settle(
+pub(super) async fn settle(
     shell: &Shell,
-    store: &dyn Store,
-    proposal: Proposal,
-    change: Change,
+    planned: Planned,
+    change: &Change,
+    store: impl AsyncFnOnce() -> Result<u64, Failure>,
 ) -> Result<(), Failure> {
     let output = &shell.output;
-    let environment = shell.settings.environment;
-    let current = proposal.current().unwrap_or(0);
-    let (the_plan, warnings) = (proposal.plan.clone(), proposal.warnings.clone());
+    let Planned {
+        environment,
+        current,
+        is_new,
+        plan,
+        warnings,
+        place,
+    } = planned;
     let tell = |version: u64, changed: bool| {
         if output.json {
             output.data(&json!({
                 "environment": environment,
                 "version": version,
                 "changed": changed,
-                "plan": the_plan,
+                "plan": plan,
                 "warnings": warnings,
             }));
         }
     };
-    if !proposal.changes_something() {
+    if !is_new {
         output.note(format_args!(
-            "nothing to do: version {current} for {environment} says the same"
+            "nothing to do: version {current} for {environment}{place} says the same"
         ));
         tell(current, false);
         return Ok(());
     }
     if !output.json {
-        plan::print(output, &the_plan);
+        plan::print(output, &plan);
         for warning in &warnings {
-            output.warn(warning);
+            output.warn(printable(&warning.to_string()));
         }
     }
     if change.dry_run {
@@ -102,20 +155,18 @@ async fn settle(
         tell(current, false);
         return Ok(());
     }
-    let question = format!("Store this as version {} for {environment}?", current + 1);
+    let next = current + 1;
+    let question = format!("Store this as version {next} for {environment}{place}?");
     if !change.yes && !confirm(shell, &question)? {
         output.note("nothing was stored");
         tell(current, false);
         return Ok(());
     }
-    let author = change.author.or_else(settings::user);
-    let author = author.as_deref().unwrap_or("somebody at the command line");
-    let administration = here::administration(store);
-    let stored = proposal.store(&administration, author).await?;
+    let version = store().await?;
     output.note(format_args!(
-        "the template for {environment} is stored as version {}; a running server uses it within a second",
-        stored.version
+        "the template for {environment}{place} is stored as version {version}; a running server \
+         uses it within a second"
     ));
-    tell(stored.version, true);
+    tell(version, true);
     Ok(())
 }

@@ -1,36 +1,22 @@
 //! `nexus template history|diff`: what was stored, and how it differs.
 
 use nexus_core::plan::document_changes;
-use nexus_store::{Store, StoredTemplate, TemplateVersion};
+use nexus_store::TemplateVersion;
 use serde_json::json;
 
-use super::{find_current, no_template, plan};
+use super::place::Place;
+use super::plan;
+use crate::Shell;
+use crate::cli::At;
 use crate::failure::Failure;
 use crate::output::{columns, printable};
 use crate::template::print_diff;
-use crate::{Shell, wire};
-
-/// How many versions are read at a time.
-const PAGE: u32 = 500;
 
 /// How much of a hash is shown to people.
 const SHORT_HASH: usize = 12;
 
-pub(super) async fn history(shell: &Shell) -> Result<(), Failure> {
-    let environment = shell.settings.environment;
-    let store = wire::open_existing(&shell.settings).await?;
-    let mut all: Vec<TemplateVersion> = Vec::new();
-    loop {
-        let before = all.last().map(|oldest| oldest.version);
-        let mut page = store.template_versions(environment, before, PAGE).await?;
-        if page.is_empty() {
-            break;
-        }
-        all.append(&mut page);
-    }
-    if all.is_empty() {
-        return Err(no_template(shell));
-    }
+pub(super) async fn history(shell: &Shell, at: At) -> Result<(), Failure> {
+    let all = Place::open(shell, at).await?.versions().await?;
     if shell.output.json {
         shell.output.data(&all);
         return Ok(());
@@ -55,11 +41,15 @@ pub(super) async fn history(shell: &Shell) -> Result<(), Failure> {
 
 /// Without versions: the one before the current against the current. With one: that one against
 /// the current.
-pub(super) async fn diff(shell: &Shell, old: Option<u64>, new: Option<u64>) -> Result<(), Failure> {
-    let store = wire::open_existing(&shell.settings).await?;
+pub(super) async fn diff(
+    shell: &Shell,
+    (old, new): (Option<u64>, Option<u64>),
+    at: At,
+) -> Result<(), Failure> {
+    let place = Place::open(shell, at).await?;
     let new = match new {
-        Some(version) => find(shell, &*store, version).await?,
-        None => find_current(shell, &*store).await?,
+        Some(version) => place.find(version).await?,
+        None => place.current().await?.stored,
     };
     let old = match old {
         Some(version) => version,
@@ -70,11 +60,11 @@ pub(super) async fn diff(shell: &Shell, old: Option<u64>, new: Option<u64>) -> R
             "version 1 is the first: there is none before it",
         ));
     }
-    let old = find(shell, &*store, old).await?;
+    let old = place.find(old).await?;
     let changes = document_changes(&old.doc, &new.doc);
     if shell.output.json {
         shell.output.data(&json!({
-            "environment": shell.settings.environment,
+            "environment": new.environment,
             "from": old.version,
             "to": new.version,
             "changes": changes,
@@ -97,18 +87,4 @@ pub(super) async fn diff(shell: &Shell, old: Option<u64>, new: Option<u64>) -> R
         shell.output.line(printable(&plan::place(change)));
     }
     Ok(())
-}
-
-/// One version of the template.
-pub(super) async fn find(
-    shell: &Shell,
-    store: &dyn Store,
-    version: u64,
-) -> Result<StoredTemplate, Failure> {
-    let environment = shell.settings.environment;
-    let found = store.template_version(environment, version).await?;
-    found.ok_or_else(|| {
-        Failure::new(format!("there is no version {version} for {environment}"))
-            .hint("`nexus template history` lists them")
-    })
 }

@@ -1,0 +1,129 @@
+//! `nexus identity list|delete|approve|disable|enable --server`: the same at a server, for whoever
+//! administers it. Every change is signed.
+
+use http::Method;
+use nexus_core::{PublicKey, Standing, Timestamp};
+use nexus_store::Erased;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::confirm;
+use super::standing::{self, Decision};
+use crate::Shell;
+use crate::cli;
+use crate::failure::Failure;
+use crate::output::columns;
+use crate::remote::{Call, CallError, Remote, understood};
+
+const PATH: &str = "/api/v1/admin/identities";
+/// How many people are read at a time.
+const PAGE: u32 = 500;
+
+/// What administrators see of a person.
+#[derive(Debug, Deserialize, Serialize)]
+struct Row {
+    public_key: PublicKey,
+    standing: Standing,
+    is_admin: bool,
+    created_at: Timestamp,
+}
+
+#[derive(Debug, Deserialize)]
+struct Page {
+    identities: Vec<Row>,
+    next_after: Option<PublicKey>,
+}
+
+pub(super) async fn list(shell: &Shell, arguments: &cli::Remote) -> Result<(), Failure> {
+    let output = &shell.output;
+    let remote = Remote::open(arguments)?;
+    let mut all: Vec<Row> = Vec::new();
+    let mut path = format!("{PATH}?limit={PAGE}");
+    loop {
+        let mut page: Page = remote.read(&path).await?;
+        all.append(&mut page.identities);
+        match page.next_after {
+            Some(after) => path = format!("{PATH}?limit={PAGE}&after={after}"),
+            None => break,
+        }
+    }
+    if output.json {
+        output.data(&all);
+        return Ok(());
+    }
+    let row = |it: &Row| {
+        vec![
+            it.public_key.to_string(),
+            it.created_at.format("%Y-%m-%d %H:%M").to_string(),
+            it.standing.as_str().to_owned(),
+            if it.is_admin { "yes" } else { "" }.to_owned(),
+        ]
+    };
+    let heading = ["ADDRESS", "REGISTERED", "STANDING", "ADMIN"].map(str::to_owned);
+    let rows: Vec<_> = std::iter::once(heading.to_vec())
+        .chain(all.iter().map(row))
+        .collect();
+    for line in columns(&rows) {
+        output.line(line);
+    }
+    if all.is_empty() {
+        output.note("nobody is registered yet");
+    }
+    Ok(())
+}
+
+pub(super) async fn decide(
+    shell: &Shell,
+    arguments: &cli::Remote,
+    key: PublicKey,
+    decision: Decision,
+) -> Result<(), Failure> {
+    let remote = Remote::open(arguments)?;
+    let path = format!("{PATH}/{key}");
+    let before = find(&remote, &path, key).await?;
+    if let Some(objection) = decision.objection(key, before.standing) {
+        return Err(objection);
+    }
+    let body = json!({ "standing": decision.standing() });
+    let call = Call::new(Method::PUT, &path).json(&body);
+    let now: Row = understood(remote.send_signed(call, &remote.key()?).await?)?;
+    if shell.output.json {
+        shell.output.data(&now);
+    } else {
+        standing::tell(shell, key, before.standing, now.standing);
+    }
+    Ok(())
+}
+
+pub(super) async fn erase(
+    shell: &Shell,
+    arguments: &cli::Remote,
+    key: PublicKey,
+    yes: bool,
+) -> Result<(), Failure> {
+    let remote = Remote::open(arguments)?;
+    let path = format!("{PATH}/{key}");
+    find(&remote, &path, key).await?;
+    let server = &remote.connection.server;
+    let question = format!("Erase {key} at {server}, with all messages and tokens?");
+    if !yes && !confirm(shell, &question)? {
+        shell.output.note("nothing was erased");
+        return Ok(());
+    }
+    let call = Call::new(Method::DELETE, &path);
+    let erased: Erased = understood(remote.send_signed(call, &remote.key()?).await?)?;
+    super::tell_erased(shell, &erased);
+    Ok(())
+}
+
+async fn find(remote: &Remote, path: &str, key: PublicKey) -> Result<Row, Failure> {
+    match remote.ask(path).await {
+        Ok(answer) => understood(answer),
+        Err(CallError::Refused(refused)) if refused.code == "not_found" => {
+            let server = &remote.connection.server;
+            Err(Failure::new(format!("{key} is not registered at {server}"))
+                .hint("`nexus identity list --server` shows who is"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,91 @@
+//! Changing the template at a server. It checks and plans; two requests are signed with the key of
+//! the administrator: the one for the plan, and the one that stores.
+
+use http::Method;
+use nexus_core::genesis::Problem;
+use nexus_core::plan::Plan;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::change::{New, Planned, settle};
+use super::place::{AtServer, PATH};
+use super::refuse;
+use crate::Shell;
+use crate::cli::Change;
+use crate::failure::Failure;
+use crate::remote::{Call, CallError, Refused, Remote, understood};
+
+const DRY_RUN: &str = "/api/v1/admin/template?dry_run=true";
+
+#[derive(Debug, Deserialize)]
+struct Answer {
+    version: u64,
+    plan: Plan,
+    warnings: Vec<Problem>,
+}
+
+pub(super) async fn put(
+    shell: &Shell,
+    remote: &Remote,
+    new: New,
+    change: &Change,
+) -> Result<(), Failure> {
+    // A mistake is found before anybody is asked for a passphrase.
+    if !new.problems.is_empty() {
+        return Err(refuse(shell, &new.name, &new.problems));
+    }
+    let AtServer {
+        environment,
+        version,
+        ..
+    } = remote.read(PATH).await?;
+    let key = remote.key()?;
+    let body = json!({ "document": new.doc, "expected_version": version });
+    let ask = async |path: &str| {
+        let call = Call::new(Method::PUT, path).json(&body);
+        match remote.send_signed(call, &key).await {
+            Ok(answer) => understood::<Answer>(answer),
+            Err(CallError::Refused(refused)) => Err(explain(shell, refused, &new.name, version)),
+            Err(error) => Err(error.into()),
+        }
+    };
+    let Answer { plan, warnings, .. } = ask(DRY_RUN).await?;
+    let planned = Planned {
+        environment,
+        current: version,
+        is_new: !plan.document.is_empty(),
+        plan,
+        warnings,
+        place: format!(" at {}", remote.connection.server),
+    };
+    settle(shell, planned, change, async || {
+        Ok(ask(PATH).await?.version)
+    })
+    .await
+}
+
+/// What a refusal means for whoever wants to change the template.
+fn explain(shell: &Shell, refused: Refused, name: &str, expected: u64) -> Failure {
+    match &*refused.code {
+        "invalid_template" => {
+            let problems = refused.details.get("problems").map(Vec::deserialize);
+            match problems {
+                Some(Ok(problems)) => refuse(shell, name, &problems),
+                _ => CallError::Refused(refused).into(),
+            }
+        }
+        "conflict" => {
+            let now = refused.details.get("version").and_then(Value::as_u64);
+            let now = now.map_or_else(|| "another one".to_owned(), |now| format!("version {now}"));
+            Failure::new(format!(
+                "the plan was made for version {expected}, and {now} is stored by now: nothing of \
+                 yours was stored"
+            ))
+            .hint(
+                "`nexus template diff --server` shows what changed; run the command again for a \
+                 new plan",
+            )
+        }
+        _ => CallError::Refused(refused).into(),
+    }
+}
