@@ -132,8 +132,12 @@ impl Place {
             }
         };
         found.ok_or_else(|| {
-            Failure::new(format!("there is no version {version} {}", self.name()))
-                .hint("`nexus template history` lists them")
+            let (place, flag) = match self {
+                Self::Here { environment, .. } => (format!("for {environment}"), ""),
+                Self::There(remote) => (format!("at {}", remote.connection.server), " --server"),
+            };
+            Failure::new(format!("there is no version {version} {place}"))
+                .hint(format!("`nexus template history{flag}` lists them"))
         })
     }
 
@@ -165,13 +169,6 @@ impl Place {
                     }
                 }
             }
-        }
-    }
-
-    fn name(&self) -> String {
-        match self {
-            Self::Here { environment, .. } => format!("for {environment}"),
-            Self::There(remote) => format!("at {}", remote.connection.server),
         }
     }
 
