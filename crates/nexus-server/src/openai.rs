@@ -52,7 +52,7 @@ pub(crate) async fn complete_chat(
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (body, wishes) = arrive(request, &state).await?;
+    let (body, wishes) = arrive(request, &state, &caller).await?;
     let asked = request::read(body)?;
     let delivery = asked.turn.delivery;
     let created = state.orchestrator.clock.now().timestamp();
@@ -76,9 +76,10 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 async fn arrive(
     request: Request,
     state: &AppState,
+    caller: &Caller,
 ) -> Result<(Map<String, Value>, Wishes), ApiError> {
     body::check_kind(request.headers())?;
-    let wishes = Wishes::read(request.headers())?;
+    let wishes = Wishes::read(request.headers(), caller)?;
     let bytes = body::arrive(request, state, MAX_BODY_BYTES).await?;
     let Object(fields) = body::parse(&bytes)?;
     Ok((fields, wishes))
@@ -116,14 +117,14 @@ struct Wishes {
 }
 
 impl Wishes {
-    fn read(headers: &HeaderMap) -> Result<Self, ApiError> {
+    fn read(headers: &HeaderMap, caller: &Caller) -> Result<Self, ApiError> {
         Ok(Self {
             uses_stored_history: run_headers::choice(
                 headers,
                 "x-nexus-history",
                 ["client", "server"],
             )?,
-            explains: run_headers::wants_explanation(headers)?,
+            explains: run_headers::wants_explanation(headers, caller)?,
         })
     }
 }

@@ -2,10 +2,10 @@
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue};
-use nexus_core::PublicKey;
 use nexus_core::event::RunStarted;
+use nexus_core::{ApiScope, PublicKey};
 
-use crate::{ApiError, AppState};
+use crate::{ApiError, AppState, Caller};
 
 /// What makes an answer a stream. A proxy that collected the events first would undo it.
 const STREAM: [(HeaderName, &str); 3] = [
@@ -43,12 +43,17 @@ pub(crate) fn of_run(state: &AppState, started: &RunStarted) -> HeaderMap {
     headers
 }
 
-/// Whether a request asks where each value in force came from.
+/// Whether a request asks where each value in force came from. That is the profile, so an API key
+/// must be one that may read it.
 ///
 /// # Errors
-/// When the header says something else than yes or no.
-pub(crate) fn wants_explanation(headers: &HeaderMap) -> Result<bool, ApiError> {
-    choice(headers, "x-nexus-explain", ["0", "1"])
+/// When the header says something else than yes or no, or the key may not.
+pub(crate) fn wants_explanation(headers: &HeaderMap, caller: &Caller) -> Result<bool, ApiError> {
+    let explains = choice(headers, "x-nexus-explain", ["0", "1"])?;
+    if explains {
+        caller.may(ApiScope::ProfileRead)?;
+    }
+    Ok(explains)
 }
 
 /// Reads a header that says one of two things; without it, the first.

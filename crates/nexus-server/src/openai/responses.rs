@@ -22,7 +22,7 @@ pub(crate) async fn respond(
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (body, wishes) = arrive(request, &state).await?;
+    let (body, wishes) = arrive(request, &state, &caller).await?;
     let asked = request::read(body)?;
     let delivery = asked.turn.delivery;
     let created = state.orchestrator.clock.now().timestamp();

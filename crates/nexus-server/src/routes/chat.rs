@@ -44,7 +44,7 @@ pub(crate) async fn start_run(
         ask: question.into(),
         request,
         models: caller.models(),
-        explains: run_headers::wants_explanation(&headers)?,
+        explains: run_headers::wants_explanation(&headers, &caller)?,
         on_disconnect: OnDisconnect::Finish,
         cancel: cancel.clone(),
     });

@@ -224,3 +224,32 @@ async fn last_used(world: &World, person: &Person, key: &str) {
     assert_eq!(keys.as_array().unwrap().len(), 1);
     assert_eq!(keys[0]["last_used_at"], json!(world.clock.now()));
 }
+
+#[tokio::test]
+async fn t10_a_key_that_may_not_read_the_profile_is_not_told_it_by_a_header() {
+    let turns = ["a", "b", "c"].map(|text| Turn::new().text(text));
+    let world = World::new(ScriptedModel::new(turns)).await;
+    let alice = world.member(1).await;
+    for (route, body) in [
+        ("/api/v1/chat", json!({ "content": "Hi" })),
+        (
+            "/v1/chat/completions",
+            json!({ "messages": [{ "role": "user", "content": "Hi" }] }),
+        ),
+        ("/v1/responses", json!({ "input": "Hi" })),
+    ] {
+        for (scopes, is_told) in [(vec!["chat"], false), (vec!["chat", "profile.read"], true)] {
+            let key = json!({ "name": "k", "scopes": scopes });
+            let key = world.api_key(&alice, key).await;
+            let call = Call::post(route, body.to_string()).header("x-nexus-explain", "1");
+            let answer = world.send(call.token(&key)).await;
+            assert_eq!(answer.status == 200, is_told, "{}", answer.body);
+            assert_eq!(
+                answer.body.contains("You are Nexus."),
+                is_told,
+                "{}",
+                answer.body
+            );
+        }
+    }
+}
