@@ -146,7 +146,10 @@ impl World {
         home.ok(&["login", &url, "--new", "--no-passphrase"]);
         home.ok(&["identity", "register"]);
         home.ok(&["command", "prompt.set", "persona", "You are Ada."]);
-        let key = home.ok(&["key", "create", "clients"]).trim().to_owned();
+        // Whoever wants to know where a value came from has to be let read the profile.
+        let scopes = "chat,models.read,profile.read";
+        let made = home.ok(&["key", "create", "clients", "--scopes", scopes]);
+        let key = made.trim().to_owned();
         let place = Place {
             base_url: format!("{url}/v1"),
             key,
