@@ -137,7 +137,15 @@ impl FromRequestParts<AppState> for Member {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let Caller { key, .. } = Caller::from_request_parts(parts, state).await?;
-        match state.orchestrator.gate.admit(key).await? {
+        Self::try_from(state.orchestrator.gate.admit(key).await?)
+    }
+}
+
+impl TryFrom<Admission> for Member {
+    type Error = ApiError;
+
+    fn try_from(admission: Admission) -> Result<Self, ApiError> {
+        match admission {
             Admission::Member(identity) => Ok(Self(identity)),
             Admission::Visitor => Err(ApiError::not_a_member()),
             Admission::Pending => Err(ApiError::pending()),

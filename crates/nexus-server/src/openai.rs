@@ -28,8 +28,11 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::Stream;
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue};
+use nexus_core::RunEvent;
 use nexus_run::client::Delivery;
 use nexus_run::{Ask, NewRun, OnDisconnect, RunStream};
 use serde_json::{Map, Value};
@@ -40,7 +43,7 @@ use self::chunks::Chunks;
 use self::request::Asked;
 use crate::object::Object;
 use crate::revocation::WhileAccepted;
-use crate::sse::EventStream;
+use crate::sse::{EventStream, View};
 use crate::{ApiError, AppState, Caller, body, run_headers};
 
 /// The longest body, in bytes: programs send whole conversations, with images.
@@ -52,25 +55,60 @@ pub(crate) async fn complete_chat(
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (body, wishes) = arrive(request, &state, &caller).await?;
-    let asked = request::read(body)?;
-    let delivery = asked.turn.delivery;
-    let created = state.orchestrator.clock.now().timestamp();
-    let begun = begin_run(&state, caller, asked, wishes).await?;
-    let mut headers = begun.headers(&state);
-    let events = begun.into_events();
-    if let Delivery::Stream { with_usage } = delivery {
-        run_headers::mark_stream(&mut headers);
-        let view = Chunks::new(with_usage, created);
-        let chunks = EventStream::new(events, view, state.shutdown, state.grace);
-        return Ok((headers, Body::new(chunks)).into_response());
+    let answering = Answering::begin(&state, caller, request, request::read).await?;
+    let created = answering.created;
+    if let Delivery::Stream { with_usage } = answering.delivery {
+        return Ok(answering.stream(state, Chunks::new(with_usage, created)));
     }
-    let answer = completion::collect(events, created).await?;
-    headers.insert(CONTENT_TYPE, JSON);
-    Ok((headers, answer).into_response())
+    let answer = completion::collect(answering.events, created).await?;
+    Ok(whole(answering.headers, answer))
 }
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// An answer that has begun.
+struct Answering<S> {
+    delivery: Delivery,
+    /// When it was asked for, in seconds since 1970.
+    created: i64,
+    headers: HeaderMap,
+    events: S,
+}
+
+impl Answering<()> {
+    /// Starts the run that a request asks for, and waits until its answer has begun.
+    async fn begin(
+        state: &AppState,
+        caller: Caller,
+        request: Request,
+        read: fn(Map<String, Value>) -> Result<Asked, ApiError>,
+    ) -> Result<Answering<impl Stream<Item = RunEvent> + Send + use<>>, ApiError> {
+        let (body, wishes) = arrive(request, state, &caller).await?;
+        let asked = read(body)?;
+        let delivery = asked.turn.delivery;
+        let created = state.orchestrator.clock.now().timestamp();
+        let begun = begin_run(state, caller, asked, wishes).await?;
+        Ok(Answering {
+            delivery,
+            created,
+            headers: begun.headers(state),
+            events: begun.into_events(),
+        })
+    }
+}
+
+impl<S: Stream<Item = RunEvent> + Send + 'static> Answering<S> {
+    /// In pieces, as `view` shows them.
+    fn stream(mut self, state: AppState, view: impl View + Send + 'static) -> Response {
+        run_headers::mark_stream(&mut self.headers);
+        let body = EventStream::new(self.events, view, state.shutdown, state.grace);
+        (self.headers, Body::new(body)).into_response()
+    }
+}
+
+/// In one piece.
+fn whole(mut headers: HeaderMap, json: Bytes) -> Response {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    (headers, json).into_response()
+}
 
 /// The body of a request, as JSON, and what its headers ask for.
 async fn arrive(

@@ -3,10 +3,10 @@
 
 use futures_util::{Stream, StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue};
-use nexus_core::event::{Channel, RunStarted};
-use nexus_core::{Admission, PublicKey, RunEvent};
+use nexus_core::event::{Channel, RunFinished, RunStarted};
+use nexus_core::{PublicKey, RunEvent};
 
-use crate::{ApiError, AppState, run_headers};
+use crate::{ApiError, AppState, Member, run_headers};
 
 /// A run whose answer has begun.
 pub(super) struct Begun<S> {
@@ -84,16 +84,42 @@ impl<S: Stream<Item = RunEvent> + Unpin> Begun<S> {
     }
 }
 
+/// Reads a run to its end. `take` is handed each event.
+///
+/// # Errors
+/// When the run failed, also in the middle.
+pub(super) async fn hear_out(
+    events: impl Stream<Item = RunEvent>,
+    mut take: impl FnMut(RunEvent),
+) -> Result<RunFinished, ApiError> {
+    let mut events = std::pin::pin!(events);
+    let (mut failure, mut end) = (None, None);
+    while let Some(event) = events.next().await {
+        match event {
+            RunEvent::Error { .. } => failure = Some(ApiError::from(event)),
+            RunEvent::RunFinished(finished) => end = Some(finished),
+            event => take(event),
+        }
+    }
+    match failure {
+        Some(failure) => Err(failure),
+        None => end.ok_or_else(ApiError::unexplained),
+    }
+}
+
 /// A run that failed still has something to write down.
 async fn end(mut run: impl Stream<Item = RunEvent> + Unpin) {
     while run.next().await.is_some() {}
 }
 
+/// Why a run had nothing but guidance for somebody.
 async fn not_let_in(state: &AppState, key: PublicKey) -> ApiError {
     match state.orchestrator.gate.admit(key).await {
-        Ok(Admission::Pending) => ApiError::pending(),
-        Ok(Admission::Disabled) => ApiError::disabled(),
-        Ok(Admission::Visitor | Admission::Member(_)) => ApiError::not_a_member(),
+        Ok(admission) => match Member::try_from(admission) {
+            // Let in since then.
+            Ok(_) => ApiError::not_a_member(),
+            Err(error) => error,
+        },
         Err(error) => error.into(),
     }
 }

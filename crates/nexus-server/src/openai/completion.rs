@@ -1,11 +1,12 @@
 //! The events of a run as one answer.
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::Stream;
 use nexus_core::event::{Channel, RunFinished, RunStarted, RunStatus};
 use nexus_core::{RunEvent, RunId};
 use serde_json::{Map, Value, json};
 
+use super::begin::hear_out;
 use super::usage::TokenUsage;
 use crate::ApiError;
 
@@ -21,7 +22,6 @@ struct Collected {
     text: String,
     reasoning: String,
     calls: Vec<Value>,
-    finished: Option<RunFinished>,
 }
 
 /// Waits for the end.
@@ -36,18 +36,8 @@ pub(super) async fn collect(
         created,
         ..Collected::default()
     };
-    let mut failure = None;
-    let mut events = std::pin::pin!(events);
-    while let Some(event) = events.next().await {
-        match event {
-            RunEvent::Error { .. } => failure = Some(ApiError::from(event)),
-            event => collected.add(event),
-        }
-    }
-    match failure {
-        Some(failure) => Err(failure),
-        None => collected.answer(),
-    }
+    let finished = hear_out(events, |event| collected.add(event)).await?;
+    collected.answer(&finished)
 }
 
 impl Collected {
@@ -72,17 +62,15 @@ impl Collected {
                 "type": "function",
                 "function": { "name": tool_name, "arguments": arguments },
             })),
-            RunEvent::RunFinished(finished) => self.finished = Some(finished),
             RunEvent::ToolCallStarted { .. }
             | RunEvent::ToolCallFinished { .. }
-            | RunEvent::Error { .. } => {}
+            | RunEvent::Error { .. }
+            | RunEvent::RunFinished(_) => {}
         }
     }
 
-    fn answer(mut self) -> Result<Bytes, ApiError> {
-        let (Some(started), Some(finished)) = (self.started.take(), self.finished.take()) else {
-            return Err(ApiError::unexplained());
-        };
+    fn answer(mut self, finished: &RunFinished) -> Result<Bytes, ApiError> {
+        let started = self.started.take().ok_or_else(ApiError::unexplained)?;
         let explanation = started.explanation.is_some().then(|| json!(started));
         let mut answer = match self.verbatim.take() {
             Some(body) if explanation.is_none() => return Ok(body.into()),
@@ -90,7 +78,7 @@ impl Collected {
             None if finished.status == RunStatus::Interrupted => {
                 return Err(ApiError::interrupted());
             }
-            None => self.completion(&started, &finished),
+            None => self.completion(&started, finished),
         };
         if let Some(explanation) = explanation {
             answer.insert("nexus".to_owned(), explanation);

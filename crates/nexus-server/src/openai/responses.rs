@@ -7,35 +7,23 @@ mod answer;
 mod request;
 mod view;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
-use http::header::CONTENT_TYPE;
+use axum::response::Response;
 
 use self::view::Events;
-use super::{JSON, arrive, begin_run};
-use crate::sse::EventStream;
-use crate::{ApiError, AppState, Caller, run_headers};
+use super::{Answering, whole};
+use crate::{ApiError, AppState, Caller};
 
 pub(crate) async fn respond(
     State(state): State<AppState>,
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (body, wishes) = arrive(request, &state, &caller).await?;
-    let asked = request::read(body)?;
-    let delivery = asked.turn.delivery;
-    let created = state.orchestrator.clock.now().timestamp();
-    let begun = begin_run(&state, caller, asked, wishes).await?;
-    let mut headers = begun.headers(&state);
-    let events = begun.into_events();
-    let view = Events::new(created);
-    if delivery.streams() {
-        run_headers::mark_stream(&mut headers);
-        let events = EventStream::new(events, view, state.shutdown, state.grace);
-        return Ok((headers, Body::new(events)).into_response());
+    let answering = Answering::begin(&state, caller, request, request::read).await?;
+    let created = answering.created;
+    if answering.delivery.streams() {
+        return Ok(answering.stream(state, Events::new(created)));
     }
-    let answer = view.collect(events).await?;
-    headers.insert(CONTENT_TYPE, JSON);
-    Ok((headers, answer).into_response())
+    let answer = view::collect(answering.events, created).await?;
+    Ok(whole(answering.headers, answer))
 }

@@ -1,6 +1,7 @@
 //! An answer of the newer interface: what the model said and called, as items.
 
-use nexus_core::event::{RunFinished, RunStatus, Usage};
+use nexus_core::RunEvent;
+use nexus_core::event::{Channel, RunFinished, RunStatus, Usage};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -9,13 +10,13 @@ use crate::openai::completion::finish_reason;
 /// What came so far.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
-    pub(super) id: String,
+    id: String,
     /// In seconds since 1970.
-    pub(super) created: i64,
-    pub(super) model: Option<String>,
-    pub(super) items: Vec<Item>,
+    created: i64,
+    model: Option<String>,
+    items: Vec<Item>,
     /// What is in force, where the program wants to know.
-    pub(super) explanation: Option<Value>,
+    explanation: Option<Value>,
 }
 
 /// Something that the model did.
@@ -97,6 +98,67 @@ pub(super) fn part(text: &str) -> Value {
 }
 
 impl Answer {
+    /// `created` is in seconds since 1970.
+    pub(super) fn new(created: i64) -> Self {
+        Self {
+            created,
+            ..Self::default()
+        }
+    }
+
+    /// Takes in what happened. Reasoning is left out: the interface shows summaries of it only,
+    /// which nobody made.
+    pub(super) fn take(&mut self, event: &RunEvent) {
+        match event {
+            RunEvent::RunStarted(started) => {
+                let run = started.run_id.as_str();
+                let name = run.strip_prefix("run_").unwrap_or(run);
+                self.id = format!("resp_{name}");
+                self.model = started.model.as_deref().map(str::to_owned);
+                self.explanation = started.explanation.is_some().then(|| json!(started));
+            }
+            RunEvent::Fallback(fallback) => self.model = Some(fallback.model.to_string()),
+            RunEvent::TextChunk {
+                chunk,
+                channel: Channel::Answer | Channel::Guidance,
+            } => self.say(chunk),
+            RunEvent::ClientToolCall {
+                call_id,
+                tool_name,
+                arguments,
+            } => self.items.push(Item::Call {
+                id: self.item_id("fc"),
+                call_id: call_id.clone(),
+                name: tool_name.clone(),
+                arguments: arguments.clone(),
+            }),
+            _ => {}
+        }
+    }
+
+    fn say(&mut self, words: &str) {
+        if let Some(Item::Message { text, .. }) = self.items.last_mut() {
+            text.push_str(words);
+            return;
+        }
+        let id = self.item_id("msg");
+        let text = words.to_owned();
+        self.items.push(Item::Message { id, text });
+    }
+
+    /// A name for the next item.
+    fn item_id(&self, kind: &str) -> String {
+        let name = self.id.trim_start_matches("resp_");
+        format!("{kind}_{name}_{}", self.items.len())
+    }
+
+    /// The newest item and its place, if there is one. A message is added to until another item
+    /// follows it.
+    pub(super) fn newest(&self) -> Option<(usize, &Item)> {
+        let item = self.items.last()?;
+        Some((self.items.len() - 1, item))
+    }
+
     /// As the interface writes it. `finished`: how it ended, if it has.
     pub(super) fn to_json(&self, finished: Option<&RunFinished>, error: Option<&Value>) -> Value {
         let status = finished.map_or(Status::InProgress, Status::of);

@@ -1,23 +1,38 @@
 //! The events of a run as the events of the newer interface.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use futures_util::{Stream, StreamExt as _};
+use futures_util::Stream;
 use nexus_core::RunEvent;
-use nexus_core::event::{Channel, RunFinished, RunStarted};
+use nexus_core::event::{Channel, RunFinished};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Item, Status, part};
 use crate::ApiError;
+use crate::openai::begin::hear_out;
 use crate::sse::View;
 
-/// What a program sees of a run.
-#[derive(Debug, Default)]
+/// Waits for the end, and gives the answer in one piece. `created` is in seconds since 1970.
+///
+/// # Errors
+/// When the run failed, also in the middle: half an answer is none.
+pub(super) async fn collect(
+    events: impl Stream<Item = RunEvent>,
+    created: i64,
+) -> Result<Bytes, ApiError> {
+    let mut answer = Answer::new(created);
+    let finished = hear_out(events, |event| answer.take(&event)).await?;
+    if Status::of(&finished) == Status::Failed {
+        return Err(ApiError::interrupted());
+    }
+    Ok(answer.to_json(Some(&finished), None).to_string().into())
+}
+
+/// What a program sees of a stream.
+#[derive(Debug)]
 pub(super) struct Events {
     answer: Answer,
     /// The number of the next event.
     next: u64,
-    /// Whether the last item is a message to which words are still added.
-    is_open: bool,
     error: Option<Value>,
 }
 
@@ -25,43 +40,10 @@ impl Events {
     /// `created` is in seconds since 1970.
     pub(super) fn new(created: i64) -> Self {
         Self {
-            answer: Answer {
-                created,
-                ..Answer::default()
-            },
-            ..Self::default()
+            answer: Answer::new(created),
+            next: 0,
+            error: None,
         }
-    }
-
-    /// Waits for the end, and gives the answer in one piece.
-    ///
-    /// # Errors
-    /// When the run failed, also in the middle: half an answer is none.
-    pub(super) async fn collect(
-        mut self,
-        events: impl Stream<Item = RunEvent>,
-    ) -> Result<Bytes, ApiError> {
-        let mut events = std::pin::pin!(events);
-        let (mut failure, mut end) = (None, None);
-        let mut unseen = BytesMut::new();
-        while let Some(event) = events.next().await {
-            self.write(&event, &mut unseen);
-            unseen.clear();
-            match event {
-                RunEvent::Error { .. } => failure = Some(ApiError::from(event)),
-                RunEvent::RunFinished(finished) => end = Some(finished),
-                _ => {}
-            }
-        }
-        if let Some(failure) = failure {
-            return Err(failure);
-        }
-        let finished = end.ok_or_else(ApiError::unexplained)?;
-        if Status::of(&finished) == Status::Failed {
-            return Err(ApiError::interrupted());
-        }
-        let answer = self.answer.to_json(Some(&finished), None);
-        Ok(answer.to_string().into())
     }
 
     fn event(&mut self, out: &mut BytesMut, name: &str, mut payload: Value) {
@@ -77,28 +59,20 @@ impl Events {
         out.extend_from_slice(b"\n\n");
     }
 
-    fn started(&mut self, started: &RunStarted, out: &mut BytesMut) {
-        let run = started.run_id.as_str();
-        let name = run.strip_prefix("run_").unwrap_or(run);
-        self.answer.id = format!("resp_{name}");
-        self.answer.model = started.model.as_deref().map(str::to_owned);
-        self.answer.explanation = started.explanation.is_some().then(|| json!(started));
+    fn started(&mut self, out: &mut BytesMut) {
         for name in ["response.created", "response.in_progress"] {
             let response = self.answer.to_json(None, None);
             self.event(out, name, json!({ "response": response }));
         }
     }
 
-    /// A name for the next item.
-    fn item_id(&self, kind: &str) -> String {
-        let name = self.answer.id.trim_start_matches("resp_");
-        format!("{kind}_{name}_{}", self.answer.items.len())
-    }
-
-    fn say(&mut self, words: &str, out: &mut BytesMut) {
-        if !self.is_open {
-            let id = self.item_id("msg");
-            let place = self.answer.items.len();
+    /// `is_new`: these words begin the message.
+    fn said(&mut self, words: &str, is_new: bool, out: &mut BytesMut) {
+        let Some((place, Item::Message { id, .. })) = self.answer.newest() else {
+            return;
+        };
+        let id = id.clone();
+        if is_new {
             let item = json!({
                 "type": "message", "id": id, "status": "in_progress", "role": "assistant", "content": [],
             });
@@ -108,27 +82,16 @@ impl Events {
                 "item_id": id, "output_index": place, "content_index": 0, "part": part(""),
             });
             self.event(out, "response.content_part.added", added);
-            let text = String::new();
-            self.answer.items.push(Item::Message { id, text });
-            self.is_open = true;
         }
-        let place = self.answer.items.len() - 1;
-        if let Some(Item::Message { id, text }) = self.answer.items.last_mut() {
-            text.push_str(words);
-            let delta = json!({
-                "item_id": id, "output_index": place, "content_index": 0, "delta": words, "logprobs": [],
-            });
-            self.event(out, "response.output_text.delta", delta);
-        }
+        let delta = json!({
+            "item_id": id, "output_index": place, "content_index": 0, "delta": words, "logprobs": [],
+        });
+        self.event(out, "response.output_text.delta", delta);
     }
 
-    /// No more words are added to the message.
+    /// Nothing more is added to the newest item. Of a call, that was said when it came.
     fn close(&mut self, out: &mut BytesMut) {
-        if !std::mem::take(&mut self.is_open) {
-            return;
-        }
-        let place = self.answer.items.len() - 1;
-        let Some(item @ Item::Message { id, text }) = self.answer.items.last() else {
+        let Some((place, item @ Item::Message { id, text })) = self.answer.newest() else {
             return;
         };
         let at = json!({ "item_id": id, "output_index": place, "content_index": 0 });
@@ -142,29 +105,22 @@ impl Events {
         self.event(out, "response.output_item.done", item);
     }
 
-    fn call(&mut self, call: [&str; 3], out: &mut BytesMut) {
-        self.close(out);
-        let [call_id, name, arguments] = call.map(str::to_owned);
-        let id = self.item_id("fc");
-        let place = self.answer.items.len();
-        let item = Item::Call {
-            id: id.clone(),
-            call_id,
-            name,
-            arguments: arguments.clone(),
+    fn called(&mut self, out: &mut BytesMut) {
+        let Some((place, item @ Item::Call { id, arguments, .. })) = self.answer.newest() else {
+            return;
         };
-        let mut begun = item.to_json();
+        let whole = item.to_json();
+        let delta = json!({ "item_id": id, "output_index": place, "delta": arguments });
+        let said = json!({ "item_id": id, "output_index": place, "arguments": arguments });
+        let mut begun = whole.clone();
         begun["status"] = "in_progress".into();
         begun["arguments"] = "".into();
         let added = json!({ "output_index": place, "item": begun });
         self.event(out, "response.output_item.added", added);
-        let delta = json!({ "item_id": id, "output_index": place, "delta": arguments });
         self.event(out, "response.function_call_arguments.delta", delta);
-        let done = json!({ "item_id": id, "output_index": place, "arguments": arguments });
-        self.event(out, "response.function_call_arguments.done", done);
-        let done = json!({ "output_index": place, "item": item.to_json() });
+        self.event(out, "response.function_call_arguments.done", said);
+        let done = json!({ "output_index": place, "item": whole });
         self.event(out, "response.output_item.done", done);
-        self.answer.items.push(item);
     }
 
     fn finished(&mut self, finished: &RunFinished, out: &mut BytesMut) {
@@ -177,26 +133,23 @@ impl Events {
 
 impl View for Events {
     fn write(&mut self, event: &RunEvent, out: &mut BytesMut) {
+        let is_saying = matches!(self.answer.newest(), Some((_, Item::Message { .. })));
+        if let RunEvent::ClientToolCall { .. } = event {
+            self.close(out);
+        }
+        self.answer.take(event);
         match event {
-            RunEvent::RunStarted(started) => self.started(started, out),
-            RunEvent::Fallback(fallback) => self.answer.model = Some(fallback.model.to_string()),
-            RunEvent::TextChunk { chunk, channel } => match channel {
-                Channel::Answer | Channel::Guidance => self.say(chunk, out),
-                // The interface shows summaries of it only, which nobody made.
-                Channel::Reasoning => {}
-            },
-            RunEvent::ClientToolCall {
-                call_id,
-                tool_name,
-                arguments,
-            } => self.call([call_id, tool_name, arguments], out),
+            RunEvent::RunStarted(_) => self.started(out),
+            RunEvent::TextChunk {
+                chunk,
+                channel: Channel::Answer | Channel::Guidance,
+            } => self.said(chunk, !is_saying, out),
+            RunEvent::ClientToolCall { .. } => self.called(out),
             RunEvent::Error { code, message, .. } => {
                 self.error = Some(json!({ "code": code, "message": message }));
             }
             RunEvent::RunFinished(finished) => self.finished(finished, out),
-            RunEvent::Verbatim(_)
-            | RunEvent::ToolCallStarted { .. }
-            | RunEvent::ToolCallFinished { .. } => {}
+            _ => {}
         }
     }
 }
