@@ -56,8 +56,7 @@ pub fn check(text: &str, limit: usize) -> Result<(), TextError> {
             limit,
         });
     }
-    let allowed = |c: char| !c.is_control() || matches!(c, '\n' | '\t' | '\r');
-    if let Some((position, c)) = text.chars().enumerate().find(|(_, c)| !allowed(*c)) {
+    if let Some((position, c)) = text.chars().enumerate().find(|(_, c)| is_control(*c)) {
         return Err(TextError::ControlCharacter {
             code: u32::from(c),
             position,
@@ -73,6 +72,12 @@ pub fn check(text: &str, limit: usize) -> Result<(), TextError> {
         }),
         None => Ok(()),
     }
+}
+
+/// Whether a character is a control character that free text may not contain.
+#[must_use]
+pub fn is_control(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\t' | '\r')
 }
 
 /// Takes the hidden characters out of a text whose writer is not there to correct it, and gives

@@ -102,14 +102,8 @@ pub enum ChatMessage {
         /// What it called.
         tool_calls: Vec<ToolCall>,
     },
-    /// What a program of OpenAI's protocol wrote, in its own form. Providers of that protocol get
-    /// it as it is.
-    Client {
-        /// The message.
-        form: Map<String, Value>,
-        /// The same, as far as the other protocols can say it. Never a message of this kind.
-        read: Box<Self>,
-    },
+    /// What a program of OpenAI's protocol wrote. Shared, as it may be long.
+    Client(Arc<ClientMessage>),
     /// What a tool said.
     ToolResult {
         /// Which call it answers.
@@ -121,12 +115,27 @@ pub enum ChatMessage {
     },
 }
 
+/// What a program of OpenAI's protocol wrote.
+#[derive(Debug, PartialEq)]
+pub struct ClientMessage {
+    /// The message in its own form. Providers of that protocol get it as it is.
+    pub form: Map<String, Value>,
+    /// The same, as far as the other protocols can say it. Never a program's.
+    read: ChatMessage,
+}
+
 impl ChatMessage {
+    /// A message that a program wrote, and what Nexus reads of it.
+    #[must_use]
+    pub fn client(form: Map<String, Value>, read: Self) -> Self {
+        Self::Client(Arc::new(ClientMessage { form, read }))
+    }
+
     /// The message as Nexus reads it.
     #[must_use]
     pub fn plain(&self) -> &Self {
         match self {
-            Self::Client { read, .. } => read,
+            Self::Client(message) => &message.read,
             plain => plain,
         }
     }

@@ -59,7 +59,7 @@ impl<'a> Conversation<'a> {
     fn add(&mut self, message: &'a ChatMessage) {
         match message.plain() {
             // What was read is never in a program's form.
-            ChatMessage::Client { .. } => {}
+            ChatMessage::Client(_) => {}
             ChatMessage::System(text) => {
                 if !is_blank(text) {
                     self.system.push(text);

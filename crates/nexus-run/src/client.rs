@@ -215,7 +215,7 @@ impl ClientPart {
             return None;
         }
         let digest = Sha256::digest(self.system_text.as_bytes());
-        let fence = &nexus_core::hex::encode(&digest)[..16];
+        let fence = nexus_core::hex::encode(&digest[..8]);
         let separator = if system_prompt.is_empty() {
             ""
         } else {

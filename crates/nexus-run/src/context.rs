@@ -40,17 +40,24 @@ pub enum QuestionError {
     Text(#[from] TextError),
 }
 
+impl QuestionError {
+    /// A stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty_message",
+            Self::Text(_) => "invalid_text",
+        }
+    }
+}
+
 impl Question {
     /// Checks a text. It is kept byte for byte.
     ///
     /// # Errors
     /// When it is empty, too long, or contains a control character.
     pub fn parse(text: String) -> Result<Self, QuestionError> {
-        if text.trim().is_empty() {
-            return Err(QuestionError::Empty);
-        }
-        text::check(&text, MAX_QUESTION_BYTES)?;
-        Ok(Self(text))
+        Self::within(text, MAX_QUESTION_BYTES)
     }
 
     /// The same for what a program sends in a person's name.
@@ -58,10 +65,14 @@ impl Question {
     /// # Errors
     /// As [`Question::parse`], with another limit.
     pub fn of_client(text: String) -> Result<Self, QuestionError> {
+        Self::within(text, MAX_CLIENT_QUESTION_BYTES)
+    }
+
+    fn within(text: String, limit: usize) -> Result<Self, QuestionError> {
         if text.trim().is_empty() {
             return Err(QuestionError::Empty);
         }
-        text::check(&text, MAX_CLIENT_QUESTION_BYTES)?;
+        text::check(&text, limit)?;
         Ok(Self(text))
     }
 }

@@ -147,7 +147,7 @@ pub fn estimate(run: &RunContext) -> Spending {
 fn bytes(message: &ChatMessage) -> usize {
     match message.plain() {
         // What was read is never in a program's form.
-        ChatMessage::Client { .. } => 0,
+        ChatMessage::Client(_) => 0,
         ChatMessage::System(text) => text.len(),
         ChatMessage::User(text) => text.len(),
         ChatMessage::UserParts(parts) => parts.iter().map(part_bytes).sum(),

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use nexus_core::auth::InstallationSecret;
 use nexus_core::{
-    ApiKey, ApiScope, AuditEntry, Environment, Message, NonceId, PublicKey, Session, Standing,
-    Timestamp, Usage,
+    ApiKey, ApiScope, AuditEntry, Environment, Identity, Message, NonceId, Overrides, PublicKey,
+    Session, Standing, Timestamp, Usage,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -131,6 +131,21 @@ pub struct WholeIdentity {
     pub prompt_overrides: Map<String, Value>,
     /// Counts the writes to it.
     pub version: u64,
+}
+
+impl From<WholeIdentity> for Identity {
+    /// The part of it that Nexus works with.
+    fn from(whole: WholeIdentity) -> Self {
+        Self {
+            public_key: whole.public_key,
+            created_at: whole.created_at,
+            standing: whole.standing,
+            is_admin: whole.is_admin,
+            overrides: Overrides::from_stored(&whole.config_overrides, &whole.prompt_overrides),
+            metadata: whole.metadata,
+            version: whole.version,
+        }
+    }
 }
 
 /// A nonce that was used.

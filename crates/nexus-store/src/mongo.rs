@@ -78,15 +78,15 @@ impl MongoStore {
         default_database: &str,
         options: MongoOptions,
     ) -> Result<Self, ConnectError> {
-        let (client, database) = connect::client(uri, default_database, &options).await?;
-        let data = Arc::new(Data::new(client, &database));
+        let (data, location) = Data::open(uri, default_database, &options).await?;
+        let data = Arc::new(data);
         let calls = Calls::new(options.deadline);
         let changes = Changes::new();
         let (state, ready) = watch::channel(Readiness::Starting);
         let keeping = keep(Arc::clone(&data), changes.clone(), calls.clone(), state);
         let keeper = calls.keep(keeping);
         let mut store = Self {
-            location: connect::location(uri, &database),
+            location,
             data,
             calls,
             changes,

@@ -117,8 +117,8 @@ impl Serialize for Message<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         match self.message {
-            ChatMessage::Client { form, .. } => {
-                for (key, value) in form {
+            ChatMessage::Client(message) => {
+                for (key, value) in &message.form {
                     map.serialize_entry(key, value)?;
                 }
             }

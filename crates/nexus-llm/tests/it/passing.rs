@@ -27,10 +27,7 @@ fn of_program(
     let mut request = request_in(protocol, base_url);
     request.messages = vec![
         ChatMessage::System("Be kind.".into()),
-        ChatMessage::Client {
-            form: message,
-            read: Box::new(ChatMessage::User("Hi".to_owned())),
-        },
+        ChatMessage::client(message, ChatMessage::User("Hi".to_owned())),
     ];
     request.tools = Arc::clone(&form.tools);
     request.client = Some(Arc::new(ClientForm {

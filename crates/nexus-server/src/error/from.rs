@@ -3,6 +3,7 @@
 use http::StatusCode;
 use nexus_core::command::CommandError;
 use nexus_core::event::{ErrorKind, RunEvent};
+use nexus_run::context::QuestionError;
 use nexus_run::live::TemplateUnavailable;
 use nexus_run::{CommandFailure, ProofError, RunError, SignInError};
 use nexus_store::StoreError;
@@ -52,6 +53,13 @@ const fn status(kind: ErrorKind) -> Option<StatusCode> {
         ErrorKind::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         ErrorKind::Internal => return None,
     })
+}
+
+impl From<QuestionError> for ApiError {
+    /// The field depends on who asks.
+    fn from(error: QuestionError) -> Self {
+        Self::unprocessable(error.code(), error.to_string())
+    }
 }
 
 impl From<CommandFailure> for ApiError {

@@ -1,9 +1,9 @@
 //! The messages of a request. Each is kept in the program's form, for providers of the same protocol,
 //! and read, for the others. Keys that no provider needs are left out.
 
+use nexus_core::text;
 use nexus_run::Question;
 use nexus_run::client::{ChatMessage, Image, ToolCall, UserPart};
-use nexus_run::context::QuestionError;
 use serde_json::{Map, Value};
 
 use super::request::wrong_type;
@@ -69,10 +69,7 @@ impl Conversation {
         form.retain(|key, value| {
             keys.contains(&key.as_str()) && (!value.is_null() || key == "content")
         });
-        self.messages.push(ChatMessage::Client {
-            form,
-            read: Box::new(read),
-        });
+        self.messages.push(ChatMessage::client(form, read));
         Ok(())
     }
 }
@@ -227,14 +224,8 @@ fn question(last: &ChatMessage) -> Result<Option<Question>, ApiError> {
         _ => return Ok(None),
     };
     // Programs paste what terminals wrote; people are shown what is stored.
-    let is_shown = |c: char| !c.is_control() || matches!(c, '\n' | '\t' | '\r');
-    let text = text.replace(|c| !is_shown(c), "\u{FFFD}");
-    let question = Question::of_client(text).map_err(|error| {
-        let code = match error {
-            QuestionError::Empty => "empty_message",
-            QuestionError::Text(_) => "invalid_text",
-        };
-        ApiError::unprocessable(code, error.to_string()).field("messages")
-    })?;
+    let text = text.replace(text::is_control, "\u{FFFD}");
+    let question = Question::of_client(text);
+    let question = question.map_err(|error| ApiError::from(error).field("messages"))?;
     Ok(Some(question))
 }

@@ -8,7 +8,6 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use http::HeaderMap;
 use nexus_core::{ConfigField, Overrides, RunEvent};
-use nexus_run::context::QuestionError;
 use nexus_run::{NewRun, OnDisconnect, Question};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -37,7 +36,8 @@ pub(crate) async fn start_run(
     JsonBody(body): JsonBody<ChatBody>,
 ) -> Result<Response, ApiError> {
     let request = overrides(&body.config.0)?;
-    let question = Question::parse(body.content).map_err(|error| not_a_question(&error))?;
+    let question =
+        Question::parse(body.content).map_err(|error| ApiError::from(error).field("content"))?;
     let cancel = CancellationToken::new();
     let mut run = state.orchestrator.start(NewRun {
         owner: caller.key,
@@ -89,12 +89,4 @@ fn overrides(config: &Map<String, Value>) -> Result<Overrides, ApiError> {
         }
         None => Ok(read),
     }
-}
-
-fn not_a_question(error: &QuestionError) -> ApiError {
-    let code = match error {
-        QuestionError::Empty => "empty_message",
-        QuestionError::Text(_) => "invalid_text",
-    };
-    ApiError::unprocessable(code, error.to_string()).field("content")
 }

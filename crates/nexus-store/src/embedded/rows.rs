@@ -7,8 +7,8 @@ use std::str::FromStr;
 use chrono::{DateTime, TimeDelta};
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::{
-    Environment, Identity, Label, Message, MessageId, Metadata, Overrides, PublicKey, Role, RunId,
-    Scope, Session, Standing, Timestamp, TokenDigest,
+    Environment, Identity, Label, Message, MessageId, Metadata, PublicKey, Role, RunId, Scope,
+    Session, Standing, Timestamp, TokenDigest,
 };
 use rusqlite::Row;
 use rusqlite::types::FromSql;
@@ -20,25 +20,7 @@ use crate::{StoreError, StoredTemplate, TemplateVersion};
 
 /// Columns as [`sql::IDENTITY`](super::sql::IDENTITY) names them.
 pub(super) fn identity(row: &Row<'_>) -> Result<Identity, StoreError> {
-    let WholeIdentity {
-        public_key,
-        created_at,
-        standing,
-        is_admin,
-        metadata,
-        config_overrides,
-        prompt_overrides,
-        version,
-    } = whole_identity(row)?;
-    Ok(Identity {
-        public_key,
-        created_at,
-        standing,
-        is_admin,
-        overrides: Overrides::from_stored(&config_overrides, &prompt_overrides),
-        metadata,
-        version,
-    })
+    whole_identity(row).map(Identity::from)
 }
 
 /// The same columns, nothing left out.

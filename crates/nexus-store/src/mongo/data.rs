@@ -8,6 +8,7 @@ use mongodb::options::{IndexOptions, ReturnDocument};
 use mongodb::{Client, Collection, Database, IndexModel};
 use tokio::sync::Mutex;
 
+use super::connect::{self, ConnectError, MongoOptions};
 use super::{documents, fault};
 use crate::StoreError;
 
@@ -63,7 +64,22 @@ pub(super) struct Data {
 }
 
 impl Data {
-    pub(super) fn new(client: Client, database: &str) -> Self {
+    /// The database that `uri` names, or `default_database`, and where it is, for people; without
+    /// secrets. Whether it answers is not known yet.
+    ///
+    /// # Errors
+    /// When the address cannot be used.
+    pub(super) async fn open(
+        uri: &str,
+        default_database: &str,
+        options: &MongoOptions,
+    ) -> Result<(Self, String), ConnectError> {
+        let (client, database) = connect::client(uri, default_database, options).await?;
+        let location = connect::location(uri, &database);
+        Ok((Self::new(client, &database), location))
+    }
+
+    fn new(client: Client, database: &str) -> Self {
         let database = client.database(database);
         Self {
             configurations: database.collection(CONFIGURATIONS),

@@ -10,8 +10,8 @@ use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{self, Binary, Bson, RawDocumentBuf};
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::{
-    Environment, Identity, Label, Message, MessageId, Metadata, Overrides, PublicKey, Role, RunId,
-    Scope, Session, Standing, Timestamp, TokenDigest,
+    Environment, Identity, Label, Message, MessageId, Metadata, PublicKey, Role, RunId, Scope,
+    Session, Standing, Timestamp, TokenDigest,
 };
 use serde_json::{Map, Value};
 
@@ -24,25 +24,7 @@ use crate::{StoreError, StoredTemplate, Subject, TemplateVersion};
 pub(super) const BOOKKEEPING: [&str; 5] = ["_id", "version", "author", "created_at", "hash"];
 
 pub(super) fn identity(document: &RawDocument) -> Result<Identity, StoreError> {
-    let WholeIdentity {
-        public_key,
-        created_at,
-        standing,
-        is_admin,
-        metadata,
-        config_overrides,
-        prompt_overrides,
-        version,
-    } = whole_identity(document)?;
-    Ok(Identity {
-        public_key,
-        created_at,
-        standing,
-        is_admin,
-        overrides: Overrides::from_stored(&config_overrides, &prompt_overrides),
-        metadata,
-        version,
-    })
+    whole_identity(document).map(Identity::from)
 }
 
 /// Nothing of its maps left out.

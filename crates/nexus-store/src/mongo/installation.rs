@@ -11,7 +11,7 @@ use mongodb::bson::{RawDocumentBuf, doc};
 use nexus_core::Environment;
 
 use self::reading::Documents;
-use super::connect::{self, ConnectError, MongoOptions};
+use super::connect::{ConnectError, MongoOptions};
 use super::data::Data;
 use super::documents::{self, moment};
 use super::fault::{conflict, is_duplicate};
@@ -40,11 +40,8 @@ impl MongoInstallation {
         default_database: &str,
         options: MongoOptions,
     ) -> Result<Self, ConnectError> {
-        let (client, database) = connect::client(uri, default_database, &options).await?;
-        Ok(Self {
-            location: connect::location(uri, &database),
-            data: Data::new(client, &database),
-        })
+        let (data, location) = Data::open(uri, default_database, &options).await?;
+        Ok(Self { data, location })
     }
 }
 

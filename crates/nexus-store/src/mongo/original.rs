@@ -16,7 +16,7 @@ use mongodb::bson::doc;
 use serde::Serialize;
 
 use self::pages::Rules;
-use super::connect::{self, ConnectError, MongoOptions};
+use super::connect::{ConnectError, MongoOptions};
 use super::data::Data;
 use crate::StoreError;
 use crate::installation::{Progress, Step, Tally, Watch};
@@ -86,11 +86,8 @@ impl Original {
         default_database: &str,
         options: MongoOptions,
     ) -> Result<Self, ConnectError> {
-        let (client, database) = connect::client(uri, default_database, &options).await?;
-        Ok(Self {
-            location: connect::location(uri, &database),
-            data: Data::new(client, &database),
-        })
+        let (data, location) = Data::open(uri, default_database, &options).await?;
+        Ok(Self { data, location })
     }
 
     /// Where it is, for people; without secrets.

@@ -29,9 +29,10 @@ async fn reaches(body: Value) -> Result<(String, Vec<String>, Vec<String>), Stri
         panic!("{:?}", request.messages[0])
     };
     let rest = request.messages[1..].iter().map(|message| {
-        let ChatMessage::Client { form, .. } = message else {
+        let ChatMessage::Client(message) = message else {
             panic!("{message:?}")
         };
+        let form = &message.form;
         let keys: Vec<_> = form.keys().map(String::as_str).collect();
         format!("{}: {}", form["role"].as_str().unwrap(), keys.join(" "))
     });

@@ -1,6 +1,6 @@
 //! The chain of what was done, in a collection.
 
-use mongodb::bson::doc;
+use mongodb::bson::{Document, doc};
 use nexus_core::{AuditEntry, AuditHead, NewAudit, PublicKey};
 
 use super::documents as trusted;
@@ -34,18 +34,8 @@ impl Data {
     }
 
     pub(super) async fn audit(&self, after: u64, limit: u32) -> Result<AuditPage, StoreError> {
-        let query = Query {
-            filter: doc! {"_id": {"$gt": number(after)}},
-            sort: doc! {"_id": 1},
-            skip: 0,
-            limit: one_more(limit),
-        };
-        let (found, has_more) = page(query.run(&self.audit).await?, limit);
-        let entries = found.iter().map(|document| trusted::audit(document));
-        Ok(AuditPage {
-            entries: entries.collect::<Result<_, _>>()?,
-            has_more,
-        })
+        let filter = doc! {"_id": {"$gt": number(after)}};
+        self.audit_page(filter, limit).await
     }
 
     pub(super) async fn audit_about(
@@ -55,11 +45,16 @@ impl Data {
         limit: u32,
     ) -> Result<AuditPage, StoreError> {
         let (key, after) = (key.to_string(), doc! {"$gt": number(after)});
+        let filter = doc! {"$or": [
+            {"actor": &key, "_id": after.clone()},
+            {"target": &key, "_id": after},
+        ]};
+        self.audit_page(filter, limit).await
+    }
+
+    async fn audit_page(&self, filter: Document, limit: u32) -> Result<AuditPage, StoreError> {
         let query = Query {
-            filter: doc! {"$or": [
-                {"actor": &key, "_id": after.clone()},
-                {"target": &key, "_id": after},
-            ]},
+            filter,
             sort: doc! {"_id": 1},
             skip: 0,
             limit: one_more(limit),
