@@ -24,6 +24,7 @@ mod people;
 mod program;
 mod provider;
 mod real_model;
+mod regressions;
 mod remote_admin;
 mod scripted;
 mod serve;

@@ -38,7 +38,7 @@ impl Home {
 
     /// The program, not started yet. It knows nothing of the machine that tests it.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nexus"));
+        let mut command = Command::new(binary());
         command
             .args(arguments)
             .env_clear()
@@ -200,6 +200,12 @@ impl Drop for Server {
         _ = self.child.kill();
         _ = self.child.wait();
     }
+}
+
+/// The program to drive: the one that `NEXUS_BINARY` names, else the one just built.
+fn binary() -> PathBuf {
+    let other = std::env::var_os("NEXUS_BINARY");
+    other.map_or_else(|| env!("CARGO_BIN_EXE_nexus").into(), PathBuf::from)
 }
 
 /// A file of the repository.

@@ -1,0 +1,1 @@
+//! Load and abuse from outside: admission before work, bounds of memory, sockets and files.

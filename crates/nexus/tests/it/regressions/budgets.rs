@@ -1,0 +1,1 @@
+//! Budgets, usage and what leaves for providers.

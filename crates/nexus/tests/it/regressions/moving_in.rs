@@ -1,0 +1,1 @@
+//! A database of the original, unreadable documents, administration.

@@ -1,0 +1,1 @@
+//! Settings, the log, addresses, start and stop of the process.

@@ -1,0 +1,1 @@
+//! Runs and their answers: stops, slow stores, contexts, retries.

@@ -1,0 +1,1 @@
+//! The database file and the freshness of what is read from it.
