@@ -1,10 +1,10 @@
 // One person's conversation: what is stored, what has just been said, and what is being said now.
 
-import { ApiError, type Api } from "./api";
+import { ApiError, serverTime, type Api } from "./api";
 import { fromFailure, sentence, type Problem } from "./problem";
 import { Declined } from "./signer.svelte";
 import { answerText, apply, newTurn, turnsOf, type Turn } from "./turns";
-import type { Outcome, StoredMessage } from "./types";
+import type { MessagePage, Outcome, StoredMessage } from "./types";
 
 /** A screen reader is told this much of an answer; the rest is there to be read. */
 const ANNOUNCED_CHARACTERS = 600;
@@ -29,7 +29,8 @@ export class Conversation {
   readonly turns: Turn[] = $derived.by(() => {
     const shown = new Set(this.#recent.map((turn) => turn.runId));
     const stored = turnsOf(this.#stored).filter((turn) => !shown.has(turn.runId));
-    return [...stored, ...this.#recent];
+    // The sort is stable: what has just been said stands after what was stored at that moment.
+    return [...stored, ...this.#recent].sort((one, other) => Number(one.askedAt) - Number(other.askedAt));
   });
   readonly hasOlder: boolean = $derived(this.#cursor !== undefined);
   readonly busy: boolean = $derived(
@@ -49,8 +50,7 @@ export class Conversation {
     this.problem = undefined;
     try {
       const page = await this.api.messages();
-      this.#stored = page.messages.toReversed();
-      this.#cursor = page.next_cursor ?? undefined;
+      this.#renew(page);
       this.#recent = this.#recent.filter((turn) => !this.#isStored(turn));
     } catch (failure) {
       this.#report(failure);
@@ -59,12 +59,27 @@ export class Conversation {
     }
   }
 
+  /** The newest page takes the place of what it covers. What is older stays, if nothing lies between. */
+  #renew(page: MessagePage): void {
+    const newest = page.messages.toReversed();
+    const joint = this.#stored.findIndex(({ id }) => id === newest[0]?.id);
+    if (joint > 0) {
+      this.#stored = [...this.#stored.slice(0, joint), ...newest];
+      return;
+    }
+    this.#stored = newest;
+    this.#cursor = page.next_cursor ?? undefined;
+  }
+
   async loadOlder(): Promise<void> {
-    if (!this.#cursor || this.loadingOlder) return;
+    const cursor = this.#cursor;
+    if (!cursor || this.loadingOlder) return;
     this.loadingOlder = true;
     this.problem = undefined;
     try {
-      const page = await this.api.messages(this.#cursor);
+      const page = await this.api.messages(cursor);
+      // Meanwhile, the conversation was read anew.
+      if (this.#cursor !== cursor) return;
       this.#stored = [...page.messages.toReversed(), ...this.#stored];
       this.#cursor = page.next_cursor ?? undefined;
     } catch (failure) {
@@ -78,9 +93,7 @@ export class Conversation {
   async ask(question: string, model: string | undefined): Promise<void> {
     if (this.busy) return;
     this.problem = undefined;
-    this.#count += 1;
-    this.#recent.push(newTurn(`turn-${this.#count}`, question, new Date()));
-    const turn = this.#recent.at(-1)!;
+    const turn = this.#begin(question);
     turn.picked = model;
     const abort = new AbortController();
     this.#abort = abort;
@@ -97,9 +110,7 @@ export class Conversation {
 
   /** Shows a command and what comes of it. Nothing of it is stored, and no model sees it. */
   async note(line: string, act: () => Promise<Outcome>): Promise<void> {
-    this.#count += 1;
-    this.#recent.push(newTurn(`turn-${this.#count}`, line, new Date()));
-    const turn = this.#recent.at(-1)!;
+    const turn = this.#begin(line);
     turn.outcome = "none";
     try {
       turn.outcome = await act();
@@ -114,6 +125,15 @@ export class Conversation {
     } finally {
       turn.answeredAt = new Date();
     }
+  }
+
+  /** A new turn at the end of all. Its time is the server's, as that of stored messages is. */
+  #begin(question: string): Turn {
+    this.#count += 1;
+    const last = Number(this.turns.at(-1)?.askedAt ?? 0);
+    const now = new Date(Math.max(Number(serverTime()), last));
+    this.#recent.push(newTurn(`new-${this.#count}`, question, now));
+    return this.#recent.at(-1)!;
   }
 
   /** Shows the stored answer of a turn of which only the beginning was read. */

@@ -1,8 +1,11 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { answerText, apply, newTurn, turnsOf } from "./turns";
+import { answerText, apply, newTurn, turnsOf, type Turn } from "./turns";
 import type { StoredMessage } from "./types";
 
 const NOW = new Date("2026-05-03T10:00:00Z");
+
+let made = 0;
 
 function message(
   run: string,
@@ -11,7 +14,8 @@ function message(
   metadata: StoredMessage["metadata"] = {},
 ): StoredMessage {
   const timestamp = NOW.toISOString();
-  return { id: `msg_${run}_${role}`, run_id: run, owner_key: "0x", role, content, timestamp, metadata };
+  made += 1;
+  return { id: `msg_${made}`, run_id: run, owner_key: "0x", role, content, timestamp, metadata };
 }
 
 describe("turns", () => {
@@ -64,5 +68,96 @@ describe("turns", () => {
   test("an answer that broke off is marked", () => {
     const [turn] = turnsOf([message("r", "ai", "Hel", { interrupted: "cancelled" })]);
     expect(turn!.remark).toContain("stopped");
+  });
+});
+
+/** Everything that a turn shows, in order. */
+function shown({ question, parts }: Turn): string[] {
+  const texts = parts.map((part) => (part.kind === "tool" ? (part.call.result ?? "") : part.text));
+  return [question, ...texts].filter((text) => text !== "");
+}
+
+/** Some of the messages that a run can leave behind. Each text is there once. */
+const RUN = fc.record({
+  asks: fc.boolean(),
+  rounds: fc.nat(2),
+  answers: fc.boolean(),
+});
+
+/** Runs whose messages arrived in any order that keeps the order within each run. */
+const INTERLEAVED = fc
+  .tuple(fc.array(RUN, { minLength: 1, maxLength: 5 }), fc.infiniteStream(fc.nat(4)))
+  .map(([runs, choices]) => {
+    const queues = runs.map(({ asks, rounds, answers }, index) => {
+      const run = `run_${index}`;
+      const queue: StoredMessage[] = [];
+      const add = (role: StoredMessage["role"], metadata: StoredMessage["metadata"] = {}): void => {
+        queue.push(message(run, role, `${run} ${queue.length}`, metadata));
+      };
+      if (asks) add("human");
+      for (let round = 0; round < rounds; round += 1) {
+        add("ai", { tool_calls: [{ id: "call", name: "clock", arguments: {} }] });
+        add("tool", { call_id: "call", tool_name: "clock", status: "success" });
+      }
+      if (answers) add("ai");
+      return queue;
+    });
+    const messages: StoredMessage[] = [];
+    for (const choice of choices) {
+      const left = queues.filter((queue) => queue.length > 0);
+      if (left.length === 0) break;
+      messages.push(left[choice % left.length]!.shift()!);
+    }
+    return messages;
+  });
+
+describe("runs that overlap", () => {
+  test("P1: two runs of one person are two turns, each with its question and its answer", () => {
+    const turns = turnsOf([
+      message("a", "human", "one"),
+      message("b", "human", "two"),
+      message("a", "ai", "answer one"),
+      message("b", "ai", "answer two"),
+    ]);
+    expect(turns.map(shown)).toEqual([["one", "answer one"], ["two", "answer two"]]);
+    expect(new Set(turns.map(({ id }) => id)).size).toBe(2);
+  });
+
+  test("P1: in any order, every message is shown once, in the turn of its run, under an id of its own", () => {
+    let overlapping = 0;
+    fc.assert(
+      fc.property(INTERLEAVED, fc.nat(6), (messages, doubled) => {
+        // Pages may overlap too.
+        const turns = turnsOf([...messages, ...messages.slice(messages.length - doubled)]);
+        const runs = messages.map(({ run_id }) => run_id);
+        if (runs.some((run, index) => run !== runs[index - 1] && runs.lastIndexOf(run, index - 1) >= 0)) overlapping += 1;
+        expect(new Set(turns.map(({ id }) => id)).size).toBe(turns.length);
+        expect(turns.map(({ runId }) => runId)).toEqual([...new Set(runs)]);
+        for (const turn of turns) {
+          const own = messages.filter(({ run_id }) => run_id === turn.runId);
+          // The calls of one run have one id here, as some providers repeat them.
+          expect(shown(turn).join(" ").split(" ").sort()).toEqual(own.map(({ content }) => content).join(" ").split(" ").sort());
+        }
+      }),
+      { numRuns: 500 },
+    );
+    expect(overlapping).toBeGreaterThan(50);
+  });
+
+  test("P1: two questions under one run, and messages without a run, are shown too", () => {
+    const turns = turnsOf([
+      message("r", "human", "first"),
+      message("r", "human", "again"),
+      message("r", "ai", "answer"),
+      message("", "human", "from another program"),
+      message("", "ai", "alone"),
+    ]);
+    expect(turns.map(shown)).toEqual([["first"], ["again", "answer"], ["from another program"], ["alone"]]);
+    expect(new Set(turns.map(({ id }) => id)).size).toBe(4);
+  });
+
+  test("a date that is none does not keep a message from being shown", () => {
+    const [turn] = turnsOf([{ ...message("r", "human", "Hi"), timestamp: "yesterday" }]);
+    expect(turn!.askedAt.toISOString()).toBe("1970-01-01T00:00:00.000Z");
   });
 });

@@ -45,28 +45,41 @@ export function newTurn(id: string, question: string, askedAt: Date): Turn {
   return { id, question, askedAt, parts: [], state: "waiting", notices: [] };
 }
 
-/** Stored messages, oldest first, as turns. */
+/** Stored messages, oldest first, as turns, in the order in which the runs began. Runs may overlap,
+ * and pages may: each message is shown once, in the turn of its run, and no two turns have one id. */
 export function turnsOf(messages: readonly StoredMessage[]): Turn[] {
-  const turns: Turn[] = [];
+  const turns = new Map<string, Turn>();
+  const latest = new Map<string, Turn>();
+  const seen = new Set<string>();
   for (const message of messages) {
-    const last = turns.at(-1);
-    if (last?.runId === message.run_id) {
-      addStored(last, message);
-    } else {
-      const turn = newTurn(message.run_id, "", new Date(message.timestamp));
+    if (seen.has(message.id)) continue;
+    seen.add(message.id);
+    const run = message.run_id || message.id;
+    let turn = latest.get(run);
+    // A second question of one run begins a turn of its own.
+    if (!turn || (message.role === "human" && turn.question !== "")) {
+      const id = turn ? `${run}/${message.id}` : run;
+      turn = newTurn(id, "", instant(message.timestamp));
       turn.runId = message.run_id;
       turn.state = "finished";
-      addStored(turn, message);
-      turns.push(turn);
+      latest.set(run, turn);
+      turns.set(id, turn);
     }
+    addStored(turn, message);
   }
-  for (const turn of turns) if (turn.parts.length === 0) turn.remark ??= UNANSWERED;
-  return turns;
+  for (const turn of turns.values()) if (turn.parts.length === 0) turn.remark ??= UNANSWERED;
+  return [...turns.values()];
+}
+
+/** A moment, or the beginning of time when the text is none: one bad date must not hide a conversation. */
+function instant(text: string): Date {
+  const at = new Date(text);
+  return Number.isNaN(at.valueOf()) ? new Date(0) : at;
 }
 
 function addStored(turn: Turn, message: StoredMessage): void {
   const { metadata } = message;
-  const at = new Date(message.timestamp);
+  const at = instant(message.timestamp);
   switch (message.role) {
     case "human":
       turn.question = message.content;

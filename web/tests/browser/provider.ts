@@ -49,6 +49,11 @@ export class Provider {
     this.released = new Promise((resolve) => (this.release = resolve));
   }
 
+  /** Lets go on what was scripted last, also when something else has been scripted since. */
+  later(): () => void {
+    return this.release;
+  }
+
   goOn(): void {
     this.release();
   }
