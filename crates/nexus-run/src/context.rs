@@ -114,8 +114,30 @@ pub struct RunContext {
     pub models: Option<BTreeSet<String>>,
     /// Whether the client wants to know where each value came from.
     pub explains: bool,
-    /// Stops the answer.
+    /// Cancelled when its person, or their credential, does not want the answer any more.
     pub cancel: CancellationToken,
+    /// Cancelled when the server stops.
+    pub stopping: CancellationToken,
+}
+
+/// Why an answer is stopped early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopCause {
+    /// The person does not want it any more, or their credential is not accepted any more.
+    Cancelled,
+    /// The server stops.
+    Shutdown,
+}
+
+impl StopCause {
+    /// The stored spelling: the `interrupted` of a message's metadata.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::Shutdown => "shutdown",
+        }
+    }
 }
 
 impl RunContext {
@@ -182,6 +204,7 @@ impl RunContext {
             models: new.models,
             explains: new.explains,
             cancel: new.cancel,
+            stopping: CancellationToken::new(),
         })
     }
 
@@ -190,6 +213,21 @@ impl RunContext {
     pub fn client_has_tools(&self) -> bool {
         let client = self.client.as_ref();
         client.is_some_and(|client| client.form.has_tools())
+    }
+
+    /// Lets `stopping` stop this run, and all others.
+    #[must_use]
+    pub fn stopped_by(self, stopping: CancellationToken) -> Self {
+        Self { stopping, ..self }
+    }
+
+    /// Waits until the answer has to stop.
+    pub async fn stopped(&self) -> StopCause {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => StopCause::Cancelled,
+            () = self.stopping.cancelled() => StopCause::Shutdown,
+        }
     }
 
     /// Whether the server has to call tools before the model goes on.

@@ -10,7 +10,7 @@ use nexus_llm::{ChatRequest, Delta, Finish, LanguageModel, LlmError, ToolCall};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep_until};
 
-use crate::context::RunContext;
+use crate::context::{RunContext, StopCause};
 use crate::stream::Emitter;
 
 /// What a model said in one turn.
@@ -33,8 +33,8 @@ pub struct Reply {
 pub enum Ending {
     /// The model had finished.
     Finished(Finish),
-    /// The person stopped it.
-    Cancelled,
+    /// It was told to stop.
+    Stopped(StopCause),
     /// A run with tools may not take longer.
     OutOfTime,
     /// The provider broke off.
@@ -54,17 +54,20 @@ pub async fn generate(
         text: String::new(),
         reasoning: String::new(),
         tool_calls: Vec::new(),
-        ending: Ending::Cancelled,
+        ending: Ending::Stopped(StopCause::Cancelled),
     };
     let mut deltas = model.stream(Arc::clone(request));
-    let mut cancelled = std::pin::pin!(run.cancel.cancelled());
+    let mut stopped = std::pin::pin!(run.stopped());
     let mut too_late = std::pin::pin!(OptionFuture::from(deadline.map(sleep_until)));
     // What frames hold has been told with them.
     let mut passes = false;
     loop {
         let delta = tokio::select! {
             biased;
-            () = &mut cancelled => return reply,
+            cause = &mut stopped => {
+                reply.ending = Ending::Stopped(cause);
+                return reply;
+            }
             Some(()) = &mut too_late, if deadline.is_some() => {
                 reply.ending = Ending::OutOfTime;
                 return reply;
@@ -162,7 +165,7 @@ impl Reply {
         let model = &self.model;
         let said = match &self.ending {
             Ending::Finished(finish) => finish.model_id.as_ref(),
-            Ending::Cancelled | Ending::OutOfTime | Ending::Broken(_) => None,
+            Ending::Stopped(_) | Ending::OutOfTime | Ending::Broken(_) => None,
         };
         AnsweredBy {
             name: Arc::clone(&model.name),
@@ -176,7 +179,7 @@ impl Reply {
     pub const fn usage(&self) -> Option<Usage> {
         match &self.ending {
             Ending::Finished(finish) => finish.usage,
-            Ending::Cancelled | Ending::OutOfTime | Ending::Broken(_) => None,
+            Ending::Stopped(_) | Ending::OutOfTime | Ending::Broken(_) => None,
         }
     }
 
@@ -209,8 +212,8 @@ impl Reply {
             Ending::Finished(finish) => {
                 facts.insert("finish_reason".into(), finish.reason.as_str().into());
             }
-            Ending::Cancelled => {
-                facts.insert("interrupted".into(), "cancelled".into());
+            Ending::Stopped(cause) => {
+                facts.insert("interrupted".into(), cause.as_str().into());
             }
             Ending::OutOfTime => {
                 facts.insert("interrupted".into(), "tool_limit".into());

@@ -13,6 +13,7 @@
 //! | [`stream`] | [`RunStream`]: the events of a run, which also drives it |
 //! | [`tools`] | [`Tool`], [`ToolBox`]: what a model may call, and the limits |
 //! | [`limiter`] | [`Limiter`]: who may have how much, now |
+//! | [`runs`] | [`Runs`]: the runs in progress on this node |
 //! | [`spent`] | what a run used of its model |
 //! | [`live`] | [`LiveTemplate`]: the template in force |
 //! | [`proposal`] | [`Proposal`]: a new template, checked and compared before it is stored |
@@ -33,6 +34,7 @@ pub mod live;
 pub mod orchestrator;
 pub mod personal;
 pub mod proposal;
+pub mod runs;
 pub mod sign_in;
 pub mod spent;
 pub mod stream;
@@ -42,7 +44,7 @@ pub use client::{ClientRefusal, ClientTurn};
 pub use commands::{
     Administration, Authority, CommandFailure, Commands, Order, Outcome, Registration,
 };
-pub use context::{Ask, Question, RunContext};
+pub use context::{Ask, Question, RunContext, StopCause};
 pub use error::RunError;
 pub use export::Export;
 pub use gate::{Credential, Gate};
@@ -50,6 +52,7 @@ pub use limiter::{Limiter, Permit, Sharing};
 pub use live::{LiveTemplate, TemplateHealth};
 pub use orchestrator::{NewRun, Orchestrator};
 pub use proposal::{Destination, Proposal, ProposalError};
+pub use runs::Runs;
 pub use sign_in::{NewSession, Proof, ProofError, SignIn, SignInError};
 pub use stream::{OnDisconnect, RunStream};
 pub use tools::{CurrentTime, McpTools, Tool, ToolBox, ToolServers};

@@ -20,6 +20,7 @@ use crate::gate::Gate;
 use crate::generate::{Ending, Reply, generate};
 use crate::limiter::Limiter;
 use crate::live::LiveTemplate;
+use crate::runs::Runs;
 use crate::spent::{self, Spent};
 use crate::stream::{Emitter, OnDisconnect, RunStream, finish_once};
 use crate::tools::{RunTools, ToolBox, ToolResult};
@@ -55,6 +56,11 @@ pub struct Orchestrator {
     pub clock: Arc<dyn Clock>,
     /// Runs whose reader went away.
     pub tasks: TaskTracker,
+    /// The server stops when it is cancelled: each run stops reading its provider, stores the part
+    /// of its answer that came, and finishes.
+    pub stopping: CancellationToken,
+    /// The runs in progress here.
+    pub runs: Runs,
 }
 
 /// A question to answer.
@@ -120,7 +126,8 @@ impl Orchestrator {
             Admission::Pending => return Ok(guide(run_id, new.owner, PENDING, events).await),
             Admission::Disabled => return Ok(guide(run_id, new.owner, DISABLED, events).await),
         };
-        let run = RunContext::new(run_id, new, identity, genesis, self.clock.now())?;
+        let run = RunContext::new(run_id, new, identity, genesis, self.clock.now())?
+            .stopped_by(self.stopping.clone());
 
         let limits = run.genesis.limits();
         let owner = run.identity.public_key;
@@ -276,7 +283,7 @@ async fn conclude(
     match reply.ending {
         Ending::Finished(_) if wants_tools => Ok(RunStatus::ToolLimit),
         Ending::Finished(_) => Ok(RunStatus::Completed),
-        Ending::Cancelled => Ok(RunStatus::Interrupted),
+        Ending::Stopped(_) => Ok(RunStatus::Interrupted),
         Ending::OutOfTime => Ok(RunStatus::ToolLimit),
         Ending::Broken(error) if is_empty => Err(error.into()),
         Ending::Broken(error) => {

@@ -95,7 +95,7 @@ pub fn of_turn(request: &ChatRequest, reply: &Reply) -> Option<TurnUsage> {
     // Whoever broke off late may have worked, and may charge for it.
     let was_reached = match &reply.ending {
         Ending::Finished(_)
-        | Ending::Cancelled
+        | Ending::Stopped(_)
         | Ending::OutOfTime
         | Ending::Broken(LlmError::TimedOut { .. } | LlmError::Interrupted { .. }) => true,
         Ending::Broken(_) => !reply.is_empty(),

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use crate::context::RunContext;
+use crate::context::{RunContext, StopCause};
 use crate::stream::Emitter;
 
 pub use current_time::CurrentTime;
@@ -184,7 +184,10 @@ async fn outcome(
     let answer = tool.call(run, arguments);
     tokio::select! {
         biased;
-        () = run.cancel.cancelled() => Err("the person stopped the answer".to_owned()),
+        cause = run.stopped() => Err(match cause {
+            StopCause::Cancelled => "the person stopped the answer".to_owned(),
+            StopCause::Shutdown => "the server stops".to_owned(),
+        }),
         answer = tokio::time::timeout_at(at.min(until), answer) => match answer {
             Ok(answer) => answer,
             Err(_) if until < at => {

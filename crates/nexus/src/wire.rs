@@ -8,8 +8,8 @@ use nexus_llm::{Jitter, LlmClient, Resilient, Timers};
 use nexus_mcp::McpClient;
 use nexus_run::live::{self, LiveTemplate};
 use nexus_run::{
-    Commands, CurrentTime, Gate, Limiter, McpTools, Orchestrator, Registration, Sharing, SignIn,
-    ToolBox,
+    Commands, CurrentTime, Gate, Limiter, McpTools, Orchestrator, Registration, Runs, Sharing,
+    SignIn, ToolBox,
 };
 use nexus_server::AppState;
 use nexus_store::installation::{Installation, Nowhere};
@@ -298,5 +298,7 @@ pub(crate) fn orchestrator(
         tools: outside.tools,
         clock,
         tasks,
+        stopping: CancellationToken::new(),
+        runs: Runs::default(),
     })
 }

@@ -72,7 +72,7 @@ impl ToolBox {
         let asked = servers.map(async |server| (server, self.servers.offered(server).await));
         let answers = tokio::select! {
             biased;
-            () = run.cancel.cancelled() => return RunTools::new(Vec::new()),
+            _ = run.stopped() => return RunTools::new(Vec::new()),
             answers = join_all(asked) => answers,
         };
         for (server, offered) in answers {

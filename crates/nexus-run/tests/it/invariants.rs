@@ -442,3 +442,23 @@ async fn a_warm_member_costs_no_identity_read() {
         "an own write is seen by the next request"
     );
 }
+
+/// D1: a stop stores the part of each answer that came, and says so.
+#[tokio::test]
+async fn a_stop_stores_the_part_that_came() {
+    let gate = Gate::new();
+    let model = ScriptedModel::new([says("Half").wait(&gate).text(" never said")]);
+    let world = World::new(model).await;
+    let mut run = world.start(ALICE, "Hello");
+    assert!(matches!(run.next().await, Some(RunEvent::RunStarted(_))));
+    assert!(matches!(run.next().await, Some(RunEvent::TextChunk { .. })));
+    world.orchestrator.stopping.cancel();
+    let events: Vec<_> = run.collect().await;
+    assert_eq!(finished(&events).status, RunStatus::Interrupted);
+    assert!(finished(&events).usage_estimated);
+    let alice = world.store.identity(ALICE).await.unwrap().unwrap();
+    let page = world.store.messages(&alice, 1, None).await.unwrap();
+    assert_eq!(page.messages[0].content, "Half");
+    let facts = page.messages[0].metadata.to_map();
+    assert_eq!(facts["interrupted"], "shutdown");
+}

@@ -20,8 +20,8 @@ use nexus_llm::scripted::ScriptedModel;
 use nexus_run::tools::{Away, Offered, ToolServers};
 use nexus_run::{
     Authority, CommandFailure, Commands, CurrentTime, Gate, Limiter, LiveTemplate, NewRun,
-    OnDisconnect, Orchestrator, Order, Outcome, Question, Registration, RunStream, Sharing, Tool,
-    ToolBox,
+    OnDisconnect, Orchestrator, Order, Outcome, Question, Registration, RunStream, Runs, Sharing,
+    Tool, ToolBox,
 };
 use nexus_store::{
     EmbeddedStore, IdentityStore as _, MessageStore as _, NewTemplate, Store, StoreError,
@@ -139,6 +139,8 @@ impl World {
             limiter: Arc::new(Limiter::new(store.clone(), clock.clone(), Sharing::Alone)),
             clock: clock.clone(),
             tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            runs: Runs::default(),
         });
         store.forget();
         Self {

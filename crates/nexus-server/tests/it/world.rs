@@ -19,7 +19,7 @@ use nexus_core::{Clock, Environment, Overrides, PublicKey, Scope, Session, Stand
 use nexus_llm::scripted::ScriptedModel;
 use nexus_run::tools::{Away, Offered, ToolServers};
 use nexus_run::{
-    Commands, CurrentTime, Gate, Limiter, LiveTemplate, Orchestrator, Registration, Sharing,
+    Commands, CurrentTime, Gate, Limiter, LiveTemplate, Orchestrator, Registration, Runs, Sharing,
     SignIn, ToolBox,
 };
 use nexus_server::{AppState, ConnectionLimits, Origins, TrustedProxies};
@@ -214,6 +214,8 @@ impl World {
             limiter: Arc::new(Limiter::new(store.clone(), clock.clone(), Sharing::Alone)),
             clock: clock.clone(),
             tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            runs: Runs::default(),
         });
         let shutdown = CancellationToken::new();
         let origins = origins();

@@ -26,9 +26,7 @@ pub(crate) struct Request {
 
 impl Provider {
     /// Answers each request on a thread of its own, as `reply` says.
-    pub(crate) fn start(
-        reply: impl Fn(Request) -> io::Result<()> + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) fn start(reply: impl Fn(Request) -> io::Result<()> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
         let requests = Arc::<Mutex<Vec<Value>>>::default();
@@ -117,7 +115,12 @@ impl Request {
     }
 
     /// Answers with a text, streamed or whole as the request wants it, and counts its tokens.
-    pub(crate) fn say(self, text: &str, prompt_tokens: u64, completion_tokens: u64) -> io::Result<()> {
+    pub(crate) fn say(
+        self,
+        text: &str,
+        prompt_tokens: u64,
+        completion_tokens: u64,
+    ) -> io::Result<()> {
         let usage = json!({
             "prompt_tokens": prompt_tokens,
             "completion_tokens": completion_tokens,
@@ -138,18 +141,24 @@ impl Request {
 /// An event with a piece of text.
 pub(crate) fn chunk(text: &str) -> String {
     let choice = json!({"index": 0, "delta": {"content": text}, "finish_reason": null});
-    event(&json!({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m",
-        "choices": [choice]}))
+    event(
+        &json!({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m",
+        "choices": [choice]}),
+    )
 }
 
 /// The end of a stream, with the usage that the provider counted.
 pub(crate) fn end(usage: Option<&Value>) -> String {
     let choice = json!({"index": 0, "delta": {}, "finish_reason": "stop"});
-    let mut events = event(&json!({"id": "c1", "object": "chat.completion.chunk", "created": 1,
-        "model": "m", "choices": [choice]}));
+    let mut events = event(
+        &json!({"id": "c1", "object": "chat.completion.chunk", "created": 1,
+        "model": "m", "choices": [choice]}),
+    );
     if let Some(usage) = usage {
-        events += &event(&json!({"id": "c1", "object": "chat.completion.chunk", "created": 1,
-            "model": "m", "choices": [], "usage": usage}));
+        events += &event(
+            &json!({"id": "c1", "object": "chat.completion.chunk", "created": 1,
+            "model": "m", "choices": [], "usage": usage}),
+        );
     }
     events + "data: [DONE]\n\n"
 }
