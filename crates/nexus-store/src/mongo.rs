@@ -86,8 +86,8 @@ impl MongoStore {
         let keeping = keep(Arc::clone(&data), changes.clone(), calls.clone(), state);
         let keeper = calls.keep(keeping);
         let mut store = Self {
-            location,
             data,
+            location,
             calls,
             changes,
             ready,
