@@ -203,6 +203,10 @@ impl Drop for Server {
 }
 
 /// The program to drive: the one that `NEXUS_BINARY` names, else the one just built.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nobody passes the environment in to a test"
+)]
 fn binary() -> PathBuf {
     let other = std::env::var_os("NEXUS_BINARY");
     other.map_or_else(|| env!("CARGO_BIN_EXE_nexus").into(), PathBuf::from)
