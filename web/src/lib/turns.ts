@@ -1,6 +1,7 @@
 // A turn is a question and everything that came of it. Stored messages and live events both become
 // turns, so that a conversation looks the same while it happens and afterwards.
 
+import { splitThought } from "./thought";
 import type { Problem } from "./problem";
 import type { AnsweredBy, Notice, Outcome, RunEvent, RunFinished, StoredMessage, Usage } from "./types";
 import { fromEvent } from "./problem";
@@ -194,8 +195,9 @@ function interruption(why: string | boolean): string {
 
 /** The answer alone, for copying and for screen readers. */
 export function answerText(turn: Turn): string {
-  const texts = turn.parts.flatMap((part) =>
-    part.kind === "answer" || part.kind === "guidance" ? [part.text] : [],
-  );
-  return texts.join("\n\n");
+  const texts = turn.parts.flatMap((part) => {
+    if (part.kind === "guidance") return [part.text];
+    return part.kind === "answer" ? [splitThought(part.text, true).answer] : [];
+  });
+  return texts.filter((text) => text !== "").join("\n\n");
 }
