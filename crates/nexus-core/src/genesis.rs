@@ -4,6 +4,7 @@ mod check;
 mod doc;
 mod node;
 mod problem;
+mod repair;
 pub(crate) mod secret;
 
 use std::collections::{BTreeSet, HashMap};
@@ -23,9 +24,11 @@ use crate::{
 pub use check::Checked;
 pub use doc::{Environment, GenesisDoc, NotADocument};
 pub use problem::{Problem, Problems};
+pub use repair::ClearKey;
 pub use secret::HIDDEN;
 
 pub(crate) use node::escape;
+pub(crate) use problem::quoted;
 
 /// What stands between two prompt blocks.
 pub const PROMPT_SEPARATOR: &str = "\n\n---\n\n";
@@ -199,7 +202,8 @@ impl Genesis {
         &self.policies
     }
 
-    /// `ui.field_options`, for a page that builds a form from it.
+    /// `ui.field_options`, checked, for a page that builds a form from it: by the full path of each
+    /// field, and models by their catalog key.
     #[must_use]
     pub const fn field_options(&self) -> &Map<String, Value> {
         &self.field_options
@@ -247,7 +251,7 @@ impl Genesis {
             });
         }
         match field {
-            Field::Prompt(_) => admit_text(field, value),
+            Field::Prompt(name) => self.admit_text(name, value),
             Field::Config(config) => {
                 let wrong_type = || Refusal::WrongType {
                     field: field.clone(),
@@ -329,6 +333,29 @@ impl Genesis {
         })
     }
 
+    fn admit_text(&self, name: &PromptName, value: &Value) -> Result<(), Refusal> {
+        let field = || Field::Prompt(name.clone());
+        let Some(content) = value.as_str() else {
+            return Err(Refusal::WrongType {
+                field: field(),
+                expected: "a text",
+                found: problem::short(value),
+            });
+        };
+        text::check(content, MAX_PROMPT_BYTES).map_err(|reason| Refusal::Text {
+            field: field(),
+            reason,
+        })?;
+        match self.policies.prompt(name) {
+            Some(policy) if !policy.bounds.admits_text(content) => Err(Refusal::TextOutOfBounds {
+                field: field(),
+                expected: policy::describe_text(&policy.bounds),
+                found: content.chars().count(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     fn admit_number(&self, field: ConfigField, number: f64) -> Result<(), Refusal> {
         let bounds = &self.policy(field).bounds;
         if bounds.admits_number(number) {
@@ -340,20 +367,6 @@ impl Genesis {
             found: number,
         })
     }
-}
-
-fn admit_text(field: &Field, value: &Value) -> Result<(), Refusal> {
-    let Some(content) = value.as_str() else {
-        return Err(Refusal::WrongType {
-            field: field.clone(),
-            expected: "a text",
-            found: problem::short(value),
-        });
-    };
-    text::check(content, MAX_PROMPT_BYTES).map_err(|reason| Refusal::Text {
-        field: field.clone(),
-        reason,
-    })
 }
 
 /// Joins prompt texts in their order. Blocks that are empty, or only white space, leave no trace.

@@ -31,7 +31,15 @@ pub struct Overrides {
     pub prompts: BTreeMap<PromptName, Arc<str>>,
     /// Known fields whose stored value cannot be used, and what it should be.
     pub unusable: Vec<(Field, &'static str)>,
+    /// Stored keys that name no field, such as `config.temprature`: the first [`MAX_UNKNOWN`].
+    pub unknown: Vec<Arc<str>>,
 }
+
+/// How many unknown keys of one person are named.
+const MAX_UNKNOWN: usize = 20;
+
+/// How much of an unknown key is named, in characters.
+const MAX_UNKNOWN_CHARS: usize = 64;
 
 impl Overrides {
     /// Reads the stored maps `config_overrides` and `prompt_overrides`. Keys that Nexus does not
@@ -40,15 +48,18 @@ impl Overrides {
     pub fn from_stored(config: &Map<String, Value>, prompts: &Map<String, Value>) -> Self {
         let mut read = Self::default();
         for (key, value) in config {
-            if let Some(field) = ConfigField::parse(key) {
-                match FieldValue::read(field, value) {
-                    Some(value) => read.put(field, value),
-                    None => read.unusable.push((field.into(), expected_type(field))),
-                }
+            let Some(field) = ConfigField::parse(key) else {
+                read.note_unknown("config", key);
+                continue;
+            };
+            match FieldValue::read(field, value) {
+                Some(value) => read.put(field, value),
+                None => read.unusable.push((field.into(), expected_type(field))),
             }
         }
         for (key, value) in prompts {
             let Ok(name) = key.parse::<PromptName>() else {
+                read.note_unknown("prompts", key);
                 continue;
             };
             match value
@@ -110,6 +121,21 @@ impl Overrides {
             .into_iter()
             .chain(prompts)
             .filter_map(|field| Some((field.clone(), self.get(&field)?)))
+    }
+
+    /// Remembers a key that names no field. It may hold anything, and people will read it.
+    fn note_unknown(&mut self, section: &str, key: &str) {
+        if self.unknown.len() < MAX_UNKNOWN {
+            let shown = |c: char| {
+                if c.is_control() || text::is_hidden(c) {
+                    '\u{fffd}'
+                } else {
+                    c
+                }
+            };
+            let key: String = key.chars().take(MAX_UNKNOWN_CHARS).map(shown).collect();
+            self.unknown.push(format!("{section}.{key}").into());
+        }
     }
 
     fn put(&mut self, field: ConfigField, value: FieldValue) {
@@ -229,6 +255,18 @@ mod tests {
     }
 
     #[test]
+    fn unknown_keys_are_named_up_to_a_bound_and_without_control_characters() {
+        let many: Map<_, _> = (0..1000)
+            .map(|number| (format!("{number}\u{1b}{}", "x".repeat(500)), Value::Null))
+            .collect();
+        let read = Overrides::from_stored(&many, &Map::new());
+        assert_eq!(read.unknown.len(), MAX_UNKNOWN);
+        for key in &read.unknown {
+            assert!(key.len() < 100 && !key.contains('\u{1b}'), "{key}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_used_is_remembered_and_what_is_unknown_is_left_alone() {
         let overrides = read(
             &json!({"temperature": "hot", "max_tokens": -1, "future": {"a": 1}}),
@@ -243,9 +281,12 @@ mod tests {
             unusable,
             ["config.temperature", "config.max_tokens", "prompts.persona"]
         );
+        let unknown: Vec<_> = overrides.unknown.iter().map(|key| &**key).collect();
+        assert_eq!(unknown, ["config.future", "prompts.$where"]);
         assert_eq!(
             Overrides {
                 unusable: Vec::new(),
+                unknown: Vec::new(),
                 ..overrides
             },
             Overrides::default()

@@ -59,6 +59,12 @@ pub struct People {
     pub changed_examples: Vec<ChangedProfile>,
     /// How many stored overrides are in force now and would be refused.
     pub refused: u64,
+    /// Of how many people.
+    #[serde(default)]
+    pub refused_people: u64,
+    /// How many, by field.
+    #[serde(default)]
+    pub refused_fields: BTreeMap<String, u64>,
     /// The first of them.
     pub refused_examples: Vec<RefusedOverride>,
 }
@@ -168,6 +174,7 @@ impl<'a> Planner<'a> {
     fn add_refused(&mut self, key: PublicKey, overrides: &Overrides) {
         let settings = ConfigField::ALL.into_iter().map(Field::from);
         let prompts = overrides.prompts.keys().cloned().map(Field::from);
+        let mut is_refused = false;
         for field in settings.chain(prompts) {
             let Some(value) = overrides.get(&field) else {
                 continue;
@@ -176,6 +183,12 @@ impl<'a> Planner<'a> {
                 continue;
             };
             self.people.refused += 1;
+            is_refused = true;
+            *self
+                .people
+                .refused_fields
+                .entry(field.to_string())
+                .or_default() += 1;
             if self.people.refused_examples.len() < EXAMPLES {
                 self.people.refused_examples.push(RefusedOverride {
                     public_key: key,
@@ -186,6 +199,7 @@ impl<'a> Planner<'a> {
                 });
             }
         }
+        self.people.refused_people += u64::from(is_refused);
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::genesis::quoted;
 use crate::overrides::FieldValue;
 use crate::{ConfigField, Field, PromptName};
 
@@ -137,6 +138,22 @@ pub(crate) fn describe(field: ConfigField, bounds: &Bounds) -> String {
         _ = write!(words, " in steps of {}", step.size);
     }
     words
+}
+
+/// The limits of a prompt, in words: "one of the texts \"brief\", \"long\"".
+pub(crate) fn describe_text(bounds: &Bounds) -> String {
+    let max = bounds.max_length;
+    match &bounds.texts {
+        Some(only) if only.is_empty() => "left as it is: no text may be chosen".to_owned(),
+        Some(only) => {
+            let texts: Vec<_> = only.iter().map(|text| quoted(text)).collect();
+            format!("one of the texts {}", texts.join(", "))
+        }
+        None => max.map_or_else(
+            || "a text".to_owned(),
+            |max| format!("a text of at most {max} characters"),
+        ),
+    }
 }
 
 impl FieldValue {

@@ -35,6 +35,7 @@ pub use freshness::{AsOf, Freshness, Subject};
 #[cfg(feature = "mongo")]
 pub use mongo::{
     Change, Concern, ConnectError, Findings, MongoInstallation, MongoOptions, MongoStore, Original,
+    UncheckedTemplate,
 };
 pub use trust::{ApiKeyStore, AuditStore, CounterStore, InstallationStore, NonceStore, UsageStore};
 pub use types::{

@@ -46,7 +46,7 @@ use crate::{
 
 pub use self::connect::{ConnectError, MongoOptions};
 pub use self::installation::MongoInstallation;
-pub use self::original::{Change, Concern, Findings, Original};
+pub use self::original::{Change, Concern, Findings, Original, UncheckedTemplate};
 
 /// How long the driver is waited for when the store closes.
 const CLOSING: Duration = Duration::from_millis(500);

@@ -2,6 +2,7 @@
 //! which is stronger than the settings file. Nothing else reads the environment of the process.
 
 pub(crate) mod egress;
+pub(crate) mod key_file;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use crate::cli::{Global, LogFormat};
 use crate::failure::Failure;
 
 use egress::Egress;
+use key_file::KeyFile;
 
 /// The settings file that is read when it is there.
 const DEFAULT_FILE: &str = "nexus.yml";
@@ -51,6 +53,8 @@ pub(crate) struct Settings {
     /// Proxies that may say for whom they speak.
     pub(crate) trusted_proxies: TrustedProxies,
     egress: Egress,
+    /// Keys of providers that are kept in the data folder.
+    pub(crate) keys: KeyFile,
 }
 
 /// The settings file.
@@ -121,6 +125,7 @@ impl Settings {
             Failure::new(message).hint("name one with --data DIR")
         })?;
         Ok(Self {
+            keys: KeyFile::read(&absolute)?,
             file: path,
             data: absolute,
             database: flags.database.or(file.database),
@@ -188,7 +193,12 @@ impl Settings {
 impl Settings {
     /// The variables that the providers of a template may name, and for where.
     pub(crate) fn secrets(&self) -> Secrets {
-        self.egress.secrets(self.environment)
+        self.secrets_with(self.environment, &self.keys)
+    }
+
+    /// The same for an environment, with these keys in the data folder.
+    pub(crate) fn secrets_with(&self, environment: Environment, keys: &KeyFile) -> Secrets {
+        self.egress.secrets(environment, keys)
     }
 
     /// Where connections to providers may go, for a server that listens at `listen`.

@@ -108,6 +108,16 @@ fn limits(bounds: &Bounds) -> String {
         let numbers: Vec<_> = numbers.iter().map(ToString::to_string).collect();
         return format!("one of {}", numbers.join(", "));
     }
+    if let Some(texts) = &bounds.texts {
+        let texts: Vec<_> = texts
+            .iter()
+            .map(|text| short(&Value::from(&**text)))
+            .collect();
+        return format!("one of {}", texts.join(", "));
+    }
+    if let Some(max) = bounds.max_length {
+        return format!("at most {max} characters");
+    }
     let mut words = match (bounds.min, bounds.max) {
         (Some(min), Some(max)) => format!("{min} to {max}"),
         (Some(min), None) => format!("at least {min}"),

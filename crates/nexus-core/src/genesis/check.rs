@@ -112,7 +112,7 @@ impl Genesis {
             |name| index.get(name).map(|place| Arc::clone(&catalog[*place])),
             &limits(ConfigField::Model),
         );
-        let field_options = ui::field_options(&root);
+        let field_options = ui::field_options(&root, &named);
 
         let problems = findings.problems.into_inner();
         let (Some(default_model), true) = (default_model, problems.is_empty()) else {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{self, Lock};
-use crate::{CommandName, ConfigField, Field, Genesis};
+use crate::{CommandName, ConfigField, Field, Genesis, PromptName};
 
 /// One rule that differs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,6 +76,8 @@ pub fn policy_changes(before: &Genesis, after: &Genesis) -> Vec<PolicyChange> {
         .collect();
     let settings = ConfigField::ALL.into_iter();
     changes.extend(settings.filter_map(|field| bounds_change(before, after, field)));
+    let prompts = before.prompts().iter();
+    changes.extend(prompts.filter_map(|block| text_change(before, after, &block.name)));
     let commands = CommandName::ALL.iter();
     changes.extend(commands.filter_map(|command| {
         let command = *command;
@@ -112,6 +114,20 @@ fn bounds_change(before: &Genesis, after: &Genesis, field: ConfigField) -> Optio
     let (before, after) = (words(before), words(after));
     (before != after).then(|| PolicyChange::Bounds {
         field: field.into(),
+        before,
+        after,
+    })
+}
+
+/// A prompt that both have, with other limits.
+fn text_change(before: &Genesis, after: &Genesis, name: &PromptName) -> Option<PolicyChange> {
+    let words = |genesis: &Genesis| {
+        let policy = genesis.policies().prompt(name)?;
+        Some(policy::describe_text(&policy.bounds))
+    };
+    let (before, after) = (words(before)?, words(after)?);
+    (before != after).then(|| PolicyChange::Bounds {
+        field: name.clone().into(),
         before,
         after,
     })

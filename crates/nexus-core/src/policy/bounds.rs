@@ -29,6 +29,12 @@ pub struct Bounds {
     /// The only tools.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tools: Option<Vec<ToolName>>,
+    /// The only texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub texts: Option<Vec<Arc<str>>>,
+    /// The longest text, in characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<u32>,
 }
 
 /// Numbers go in steps of `size`, counted from `origin`.
@@ -88,6 +94,14 @@ impl Bounds {
             (Some(a), Some(b)) => Some(both(a, b)),
             (a, b) => a.clone().or_else(|| b.clone()),
         };
+        let texts = match (&self.texts, &other.texts) {
+            (Some(a), Some(b)) => Some(a.iter().filter(|text| b.contains(text)).cloned().collect()),
+            (a, b) => a.clone().or_else(|| b.clone()),
+        };
+        let max_length = match (self.max_length, other.max_length) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
         Self {
             min: tighter(self.min, other.min, f64::max),
             max: tighter(self.max, other.max, f64::min),
@@ -95,6 +109,8 @@ impl Bounds {
             numbers,
             models,
             tools,
+            texts,
+            max_length,
         }
     }
 
@@ -119,6 +135,14 @@ impl Bounds {
     pub fn admits_tool(&self, name: &ToolName) -> bool {
         let only = self.tools.as_ref();
         only.is_none_or(|only| only.iter().any(|allowed| allowed.covers(name)))
+    }
+
+    /// Whether a text is one of those allowed and not too long.
+    #[must_use]
+    pub fn admits_text(&self, text: &str) -> bool {
+        let only = self.texts.as_ref();
+        only.is_none_or(|only| only.iter().any(|allowed| **allowed == *text))
+            && self.max_length.is_none_or(|max| !is_longer(text, max))
     }
 
     /// The admissible number nearest to `number`. `None` when there is none.
@@ -148,6 +172,11 @@ impl Bounds {
             .map(|steps| tidy(step.origin + steps * step.size))
             .find(|candidate| self.admits_number(*candidate))
     }
+}
+
+/// Whether a text has more than `max` characters. Reads no more of it than it must.
+fn is_longer(text: &str, max: u32) -> bool {
+    usize::try_from(max).is_ok_and(|max| text.chars().nth(max).is_some())
 }
 
 fn has(numbers: &[f64], number: f64) -> bool {
@@ -225,8 +254,17 @@ mod tests {
             max,
             steps,
             numbers,
-            models: None,
-            tools: None,
+            ..Bounds::default()
+        })
+    }
+
+    fn text_bounds() -> impl Strategy<Value = Bounds> {
+        let words = ["", "a", "ab", "äöü", "abcd"];
+        let texts = proptest::option::of(proptest::sample::subsequence(words.to_vec(), 0..=5));
+        (texts, proptest::option::of(1_u32..5)).prop_map(|(texts, max_length)| Bounds {
+            texts: texts.map(|texts| texts.into_iter().map(Arc::from).collect()),
+            max_length,
+            ..Bounds::default()
         })
     }
 
@@ -246,6 +284,11 @@ mod tests {
         #[test]
         fn narrowing_never_allows_what_either_forbids(a in bounds(), b in bounds(), number in -30.0..30.0) {
             prop_assert_eq!(a.narrow(&b).admits_number(number), a.admits_number(number) && b.admits_number(number));
+        }
+
+        #[test]
+        fn narrowing_never_allows_a_text_that_either_forbids(a in text_bounds(), b in text_bounds(), text in "[aäb]{0,5}") {
+            prop_assert_eq!(a.narrow(&b).admits_text(&text), a.admits_text(&text) && b.admits_text(&text));
         }
     }
 }

@@ -67,6 +67,16 @@ pub enum Refusal {
         /// What may be chosen.
         allowed: Vec<String>,
     },
+    /// A text that is not among those allowed, or too long.
+    #[error("{field} must be {expected}, not a text of {found} characters")]
+    TextOutOfBounds {
+        /// The field.
+        field: Field,
+        /// The limits, in words.
+        expected: String,
+        /// How many characters were given.
+        found: usize,
+    },
     /// A text that free text rules refuse.
     #[error("{field}: {reason}")]
     Text {
@@ -84,7 +94,7 @@ impl Refusal {
         match self {
             Self::Locked { .. } => "field_locked",
             Self::WrongType { .. } => "wrong_type",
-            Self::OutOfBounds { .. } => "out_of_bounds",
+            Self::OutOfBounds { .. } | Self::TextOutOfBounds { .. } => "out_of_bounds",
             Self::UnknownModel { .. } => "unknown_model",
             Self::ModelNotAllowed { .. } => "model_not_allowed",
             Self::UnknownTool { .. } => "unknown_tool",
@@ -100,6 +110,7 @@ impl Refusal {
             Self::Locked { field, .. }
             | Self::WrongType { field, .. }
             | Self::OutOfBounds { field, .. }
+            | Self::TextOutOfBounds { field, .. }
             | Self::Text { field, .. } => field.clone(),
             Self::UnknownModel { .. } | Self::ModelNotAllowed { .. } => ConfigField::Model.into(),
             Self::UnknownTool { .. } | Self::ToolNotAllowed { .. } => ConfigField::Tools.into(),

@@ -71,6 +71,22 @@ pub enum Notice {
         /// What was set.
         from: f64,
     },
+    /// A text that is not among those allowed, or too long. There is no nearest one.
+    TextOutOfBounds {
+        /// Who set it.
+        layer: Layer,
+        /// The field.
+        field: Field,
+        /// The limits, in words.
+        expected: String,
+    },
+    /// A stored key that names no field, such as a typing error. It is kept and never sent.
+    UnknownKey {
+        /// Where it is stored.
+        layer: Layer,
+        /// The key, such as `config.temprature`.
+        key: Arc<str>,
+    },
     /// A stored value that cannot be used.
     Unusable {
         /// Where it is stored.
@@ -93,19 +109,34 @@ impl Notice {
             Self::ToolNotAllowed { .. } => "tool_not_allowed",
             Self::Locked { .. } => "field_locked",
             Self::Clamped { .. } => "clamped",
-            Self::NoneAdmissible { .. } => "out_of_bounds",
+            Self::NoneAdmissible { .. } | Self::TextOutOfBounds { .. } => "out_of_bounds",
             Self::Unusable { .. } => "wrong_type",
+            Self::UnknownKey { .. } => "unknown_field",
         }
     }
 
-    /// The field that it is about.
+    /// The field that it is about. `None`: it is about a key that names no field.
     #[must_use]
-    pub fn field(&self) -> Field {
-        match self {
+    pub fn field(&self) -> Option<Field> {
+        Some(match self {
+            Self::UnknownKey { .. } => return None,
             Self::UnknownModel { .. } | Self::ModelNotAllowed { .. } => ConfigField::Model.into(),
             Self::UnknownTool { .. } | Self::ToolNotAllowed { .. } => ConfigField::Tools.into(),
-            Self::Locked { field, .. } | Self::Unusable { field, .. } => field.clone(),
+            Self::Locked { field, .. }
+            | Self::TextOutOfBounds { field, .. }
+            | Self::Unusable { field, .. } => field.clone(),
             Self::Clamped { field, .. } | Self::NoneAdmissible { field, .. } => (*field).into(),
+        })
+    }
+
+    /// What it is about, in the spelling of people: a field, or a key that names none.
+    fn place(&self) -> String {
+        match self {
+            Self::UnknownKey { key, .. } => key.to_string(),
+            _ => self
+                .field()
+                .map(|field| field.to_string())
+                .unwrap_or_default(),
         }
     }
 
@@ -114,7 +145,7 @@ impl Notice {
     pub fn to_text(&self) -> NoticeText {
         NoticeText {
             code: self.code(),
-            field: self.field().to_string(),
+            field: self.place(),
             message: self.to_string(),
         }
     }
@@ -178,6 +209,25 @@ impl fmt::Display for Notice {
                 write!(
                     f,
                     "{field} {from} (set by {}) is ignored: its limits leave no value",
+                    whose(layer)
+                )
+            }
+            Self::TextOutOfBounds {
+                layer,
+                field,
+                expected,
+            } => {
+                write!(
+                    f,
+                    "{field} set by {} is ignored: it should be {expected}",
+                    whose(layer)
+                )
+            }
+            Self::UnknownKey { layer, key } => {
+                write!(
+                    f,
+                    "{key} set by {} has no effect: Nexus knows no such field; it is kept and \
+                     never sent",
                     whose(layer)
                 )
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{EffectiveProfile, Layer, LayerValues, Notice, Resolved, ResolvedPrompt};
 use crate::genesis::{PromptBlock, join_prompts};
-use crate::policy::Policy;
+use crate::policy::{Policy, describe_text};
 use crate::tools::both;
 use crate::{ConfigField, Field, Genesis, Model, Overrides, PromptName, ToolName};
 
@@ -251,8 +251,14 @@ impl Merge<'_> {
                 winner.shadowed.push((values.layer, Arc::clone(text)));
             } else if values.layer.is_personal() && policy.lock.is_some() {
                 self.note_locked(values.layer, block.name.clone().into(), &policy);
-            } else {
+            } else if policy.bounds.admits_text(text) {
                 winner = Some(Resolved::new(Arc::clone(text), values.layer, &policy));
+            } else {
+                self.notices.push(Notice::TextOutOfBounds {
+                    layer: values.layer,
+                    field: block.name.clone().into(),
+                    expected: describe_text(&policy.bounds),
+                });
             }
         }
         let text = match winner {
@@ -283,6 +289,11 @@ impl Merge<'_> {
                     field: field.clone(),
                     expected,
                 }));
+            let unknown = values.values.unknown.iter();
+            self.notices.extend(unknown.map(|key| Notice::UnknownKey {
+                layer: values.layer,
+                key: Arc::clone(key),
+            }));
         }
     }
 

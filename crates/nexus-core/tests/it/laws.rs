@@ -17,8 +17,9 @@ pub(crate) fn any_template() -> impl Strategy<Value = Value> {
     let open = proptest::collection::vec(any::<bool>(), 6);
     let limits = (0_u32..5, 9_u32..20, proptest::option::of(1_u32..4));
     let tools = (any_tools(), any_tools());
-    (open, limits, proptest::option::of(0_usize..3), tools).prop_map(
-        |(open, (low, high, step), options, (tools, allowed))| {
+    let options = (proptest::option::of(0_usize..3), any_text_limits());
+    (open, limits, options, tools).prop_map(
+        |(open, (low, high, step), (options, texts), (tools, allowed))| {
             let mut template = document();
             let paths = [
                 "config.model",
@@ -46,6 +47,9 @@ pub(crate) fn any_template() -> impl Strategy<Value = Value> {
                 template["ui"]["field_options"]["config.model"] =
                     json!({ "type": "select", "options": &names[..=count] });
             }
+            if let Some(texts) = texts {
+                template["ui"]["field_options"]["prompts.persona"] = texts;
+            }
             if let Some(allowed) = allowed {
                 template["ui"]["field_options"]["config.tools"] = json!({ "options": allowed });
             } else if let Some(tools) = tools {
@@ -54,6 +58,20 @@ pub(crate) fn any_template() -> impl Strategy<Value = Value> {
             template
         },
     )
+}
+
+/// Limits of `prompts.persona` that its own text keeps to.
+fn any_text_limits() -> impl Strategy<Value = Option<Value>> {
+    let own = document()["user_defaults"]["prompts"]["persona"]["content"].clone();
+    let length = u32::try_from(own.as_str().unwrap().chars().count()).unwrap();
+    let options = json!([own, "", "brief", "äöü"]);
+    proptest::option::of(prop_oneof![
+        Just(json!({ "type": "textarea", "label": "Persona" })),
+        (length..30).prop_map(|max| json!({ "type": "text", "max_length": max })),
+        (1_usize..5).prop_map(move |count| {
+            json!({ "type": "select", "options": options.as_array().unwrap()[..count] })
+        }),
+    ])
 }
 
 fn any_tools() -> impl Strategy<Value = Option<Vec<&'static str>>> {
@@ -94,6 +112,8 @@ pub(crate) fn any_overrides() -> impl Strategy<Value = Overrides> {
         prop_oneof![
             Just(json!("")),
             "[a-z ]{1,12}".prop_map(Value::from),
+            "[a-zäö ]{12,40}".prop_map(Value::from),
+            Just(json!("brief")),
             Just(json!(1))
         ],
         0..4,
@@ -246,6 +266,10 @@ proptest! {
         prop_assert!(profile.max_tokens.value.is_none_or(|count| bounds(ConfigField::MaxTokens).admits_number(f64::from(count))));
         prop_assert!(profile.tools.value.iter().all(|name| bounds(ConfigField::Tools).admits_tool(name)));
         prop_assert!(profile.tools.value.iter().all(|name| genesis.knows_tool(name)));
+        let admits = |prompt: &nexus_core::profile::ResolvedPrompt| {
+            genesis.policies().prompt(&prompt.name).is_none_or(|policy| policy.bounds.admits_text(&prompt.text.value))
+        };
+        prop_assert!(profile.prompts.iter().all(admits));
         prop_assert!(bounds(ConfigField::HistoryContextSize).admits_number(f64::from(profile.history_context_size.value)));
     }
 
@@ -296,7 +320,7 @@ proptest! {
         for explained in profile.explain() {
             let Some(asked) = identity.get(&explained.field) else { continue };
             let honoured = genesis.admit(&explained.field, &asked).is_ok();
-            let said = profile.notices.iter().any(|notice| notice.field() == explained.field);
+            let said = profile.notices.iter().any(|notice| notice.field().as_ref() == Some(&explained.field));
             prop_assert_eq!(honoured, !said, "{}: asked {}, in force {}", explained.field, asked, explained.value);
         }
     }

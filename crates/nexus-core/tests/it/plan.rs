@@ -232,6 +232,13 @@ fn any_variant() -> impl Strategy<Value = Value> {
             template["later"] = json!({ "a/b~c": [1, text] });
         }
         template["user_defaults"]["prompts"]["persona"]["order"] = json!(order);
+        // Its own text keeps to its own limits.
+        if let Some(limits) = template["ui"]["field_options"].get_mut("prompts.persona") {
+            match limits.get_mut("options") {
+                Some(options) => options.as_array_mut().unwrap().push(json!(text)),
+                None => limits["max_length"] = json!(20),
+            }
+        }
         template["user_defaults"]["prompts"]["persona"]["content"] = json!(text);
         template
     })

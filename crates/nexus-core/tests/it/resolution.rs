@@ -131,6 +131,7 @@ fn t12_what_was_stored_by_hand_is_ignored_or_clamped_and_never_silently() {
     config.model stored by identity is ignored: it should be the name of a model
     config.max_tokens stored by identity is ignored: it should be a whole number
     prompts.persona stored by identity is ignored: it should be a text of at most 32 KiB without control or hidden characters
+    config.role set by identity has no effect: Nexus knows no such field; it is kept and never sent
     config.temperature 99 (set by identity) is outside its limits: 1.5 is used
     config.history_context_size set by identity is ignored: the template does not list it in ui.editable_fields
     prompts.extra set by identity is ignored: the template has no prompt of this name

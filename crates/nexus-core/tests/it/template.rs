@@ -5,10 +5,13 @@ use nexus_core::clients::{OtherFields, OutOfPolicy, SystemText};
 use nexus_core::egress::Secrets;
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::policy::Lock;
-use nexus_core::{ClientRules, CommandName, Field, Genesis, Limit, Limits, Price};
+use nexus_core::profile::LayerValues;
+use nexus_core::{
+    ClientRules, CommandName, EffectiveProfile, Field, Genesis, Limit, Limits, Price,
+};
 use serde_json::{Value, json};
 
-use crate::templates::{check, document, genesis};
+use crate::templates::{check, document, genesis, overrides};
 
 fn problems(document: Value) -> String {
     check(document).map_or_else(|problems| problems.to_string(), |_| "no problem".to_owned())
@@ -148,6 +151,90 @@ fn ten_mistakes_are_reported_at_once_each_with_its_place() {
       /ui/field_options/config.max_tokens: found min 9000 above max 8192, expected min at most as large as max
       /user_defaults/config/temperature: found 1.9, expected a number from 0 to 1.5 in steps of 0.1
     "#);
+}
+
+#[test]
+fn options_of_prompts_are_checked_as_those_of_settings_are() {
+    let mut document = document();
+    let options = &mut document["ui"]["field_options"];
+    options["prompts.persona"] =
+        json!({ "type": "banana", "max_length": 0, "label": 7, "description": "a\u{7}" });
+    options["prompts.system"] = json!({ "type": "select" });
+    options["prompts.tools"] = json!({ "type": "select", "options": ["brief", 3] });
+    options["config.model"] = json!({ "type": "select", "label": ["Model"] });
+    insta::assert_snapshot!(problems(document.clone()), @r#"
+    the template has 8 mistakes
+      /ui/field_options/prompts.persona/label: found 7, expected plain text of at most 2 KiB, for people
+      /ui/field_options/prompts.persona/description: found "a\u{7}", expected plain text of at most 2 KiB, for people
+      /ui/field_options/prompts.persona/type: found "banana", expected text, textarea or select
+      /ui/field_options/prompts.persona/max_length: found 0, expected a whole number of characters above 0
+      /ui/field_options/prompts.system/options: found nothing, expected a list of the texts that may be chosen
+      /ui/field_options/prompts.tools/options/1: found 3, expected plain text of at most 32 KiB
+      /ui/field_options/config.model/label: found a list of 1, expected plain text of at most 2 KiB, for people
+      /user_defaults/prompts/tools/content: found "Use tools.", expected one of the texts "brief", as ui.field_options has it
+    "#);
+
+    document["ui"]["field_options"] = json!({
+        "prompts.persona": { "type": "text", "max_length": 5 },
+        "prompts.system": "textarea",
+        "prompts.tools": { "type": "select", "options": ["brief"] },
+    });
+    insta::assert_snapshot!(problems(document), @r#"
+    the template has 3 mistakes
+      /ui/field_options/prompts.system: found "textarea", expected an object with type, label, description, options or max_length
+      /user_defaults/prompts/persona/content: found "You are Nexus.", expected a text of at most 5 characters, as ui.field_options has it
+      /user_defaults/prompts/tools/content: found "Use tools.", expected one of the texts "brief", as ui.field_options has it
+    "#);
+}
+
+#[test]
+fn options_are_shown_by_the_full_path_and_models_by_their_key() {
+    let mut document = document();
+    document["ui"]["field_options"] = json!({
+        "model": { "type": "select", "label": "Model", "options": ["DeepSeek", "gemini-2.5-flash"] },
+        "prompts.persona": { "type": "textarea", "max_length": 2000 },
+    });
+    assert_eq!(
+        Value::Object(genesis(document).field_options().clone()),
+        json!({
+            "config.model": { "type": "select", "label": "Model", "options": ["deepseek-chat", "gemini-2.5-flash"] },
+            "prompts.persona": { "type": "textarea", "max_length": 2000 },
+        })
+    );
+}
+
+#[test]
+fn a_text_outside_the_limits_of_its_prompt_is_refused_and_ignored_where_it_is_stored() {
+    for (options, good, bad) in [
+        (
+            json!({ "type": "select", "options": ["You are Nexus.", "Be brief.", ""] }),
+            "Be brief.",
+            "Be long.",
+        ),
+        (
+            json!({ "type": "text", "max_length": 14 }),
+            "äöüäöüäöüäöüäö",
+            "fifteen letters",
+        ),
+        (
+            json!({ "options": ["You are Nexus.", "Be brief."] }),
+            "Be brief.",
+            "",
+        ),
+    ] {
+        let mut document = document();
+        document["ui"]["field_options"]["prompts.persona"] = options;
+        let genesis = genesis(document);
+        let field = "prompts.persona".parse().unwrap();
+        assert!(genesis.admit(&field, &json!(good)).is_ok(), "{good}");
+        let refused = genesis.admit(&field, &json!(bad)).unwrap_err();
+        assert_eq!((refused.code(), refused.field()), ("out_of_bounds", field));
+        let stored = overrides(&json!({}), &json!({ "persona": bad }));
+        let layers = [LayerValues::identity(&stored)];
+        let profile = EffectiveProfile::resolve(&genesis, &layers);
+        assert_eq!(&*profile.prompts[0].text.value, "You are Nexus.");
+        assert_eq!(profile.notices[0].code(), "out_of_bounds");
+    }
 }
 
 #[test]

@@ -5,8 +5,10 @@
 //! as it is, type for type. Nothing is cancelled here: the driver's futures need no tasks.
 
 mod identities;
+mod keys;
 mod messages;
 mod pages;
+mod people;
 mod templates;
 
 use std::collections::{BTreeMap, HashSet};
@@ -14,6 +16,8 @@ use std::collections::{BTreeMap, HashSet};
 use futures_util::TryStreamExt;
 use mongodb::bson::doc;
 use serde::Serialize;
+
+pub use self::templates::UncheckedTemplate;
 
 use self::pages::Rules;
 use super::connect::{ConnectError, MongoOptions};

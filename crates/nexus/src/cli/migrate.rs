@@ -15,6 +15,10 @@ pub(crate) struct Migrate {
     /// Do it; without this, it is a dry run that changes nothing
     #[arg(long)]
     pub(crate) apply: bool,
+    /// Make a template of the original usable: keys in it move to a file in the data folder, and
+    /// what people changed is opened to them
+    #[arg(long, conflicts_with = "from")]
+    pub(crate) repair_template: bool,
     /// Do not ask
     #[arg(long, requires = "apply")]
     pub(crate) yes: bool,

@@ -1,5 +1,6 @@
 //! `nexus config get|set|unset|explain`: the settings of one person.
 
+use nexus_core::profile::Notice;
 use nexus_core::{Command, ConfigField, EffectiveProfile, Field, Genesis, Identity, PublicKey};
 use nexus_run::{Commands, RunError, personal};
 use serde_json::{Map, Value};
@@ -91,7 +92,8 @@ pub(crate) fn report(
         )),
         _ => output.note(format_args!("{field} is removed")),
     }
-    for notice in now.notices.iter().filter(|it| it.field() == *field) {
+    let of_field = |it: &&Notice| it.field().as_ref() == Some(field);
+    for notice in now.notices.iter().filter(of_field) {
         output.warn(notice);
     }
     let is_model = *field == ConfigField::Model.into();

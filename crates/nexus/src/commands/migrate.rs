@@ -4,6 +4,7 @@
 mod copy;
 mod prepare;
 mod progress;
+mod template;
 
 use nexus_store::installation::Tally;
 
@@ -22,6 +23,7 @@ pub(crate) async fn run(shell: &Shell, arguments: Migrate) -> Result<(), Failure
     let go = Go {
         apply: arguments.apply,
         yes: arguments.yes,
+        repair: arguments.repair_template,
     };
     match (arguments.from, arguments.to) {
         (Some(from), Some(to)) => copy::run(shell, &from, &to, go).await,
@@ -34,6 +36,8 @@ pub(crate) async fn run(shell: &Shell, arguments: Migrate) -> Result<(), Failure
 struct Go {
     apply: bool,
     yes: bool,
+    /// Whether templates of the original are repaired.
+    repair: bool,
 }
 
 /// The first names, in one cell of a table.

@@ -3,7 +3,7 @@
 mod change;
 mod history;
 mod place;
-mod plan;
+pub(super) mod plan;
 mod server;
 
 use std::path::PathBuf;

@@ -8,6 +8,7 @@ use nexus_core::Environment;
 use nexus_core::egress::{Secrets, Site, is_variable_name};
 use nexus_llm::AddressRules;
 
+use super::key_file::KeyFile;
 use super::variable;
 
 /// The variables that vendors name in their own documentation, and where those vendors are.
@@ -59,14 +60,17 @@ impl Egress {
         })
     }
 
-    /// What a template may name. A line of the file replaces the vendor's one of the same name.
-    pub(crate) fn secrets(&self, environment: Environment) -> Secrets {
+    /// What a template may name. A line of the settings file replaces one of the key file, and that
+    /// the vendor's one of the same name.
+    pub(crate) fn secrets(&self, environment: Environment, keys: &KeyFile) -> Secrets {
         let vendors = VENDORS
             .into_iter()
             .map(|(name, host)| (name.to_owned(), host.parse().into_iter().collect()));
         let mut pins: BTreeMap<String, Vec<Site>> = vendors.collect();
+        pins.extend(keys.pins());
         pins.extend(self.secrets.clone());
-        let mut secrets = Secrets::new(variable);
+        let keys = keys.clone();
+        let mut secrets = Secrets::new(move |name| variable(name).or_else(|| keys.key(name)));
         for (name, sites) in pins {
             secrets = secrets.pin(name, sites);
         }
@@ -105,7 +109,7 @@ mod tests {
 
     #[test]
     fn every_vendor_has_one_server() {
-        let secrets = Egress::default().secrets(Environment::Production);
+        let secrets = Egress::default().secrets(Environment::Production, &KeyFile::none());
         for (name, host) in VENDORS {
             let url = |text: &str| Url::parse(text).unwrap();
             let key = |address: &str| secrets.key(name, &url(address));
@@ -122,7 +126,7 @@ mod tests {
             secrets: BTreeMap::from([("OPENAI_API_KEY".to_owned(), sites)]),
             ..Egress::default()
         };
-        let secrets = egress.secrets(Environment::Development);
+        let secrets = egress.secrets(Environment::Development, &KeyFile::none());
         let may_go = |url: &str| {
             secrets
                 .key("OPENAI_API_KEY", &Url::parse(url).unwrap())

@@ -135,12 +135,13 @@ mod tests {
 
     use super::*;
     use crate::settings::egress::Egress;
+    use crate::settings::key_file::KeyFile;
 
     #[test]
     fn the_shipped_template_has_no_mistakes_and_no_oddities() {
         let draft = Draft::read(&Source::default()).unwrap();
         let checked = draft
-            .check(&Egress::default().secrets(Environment::Production))
+            .check(&Egress::default().secrets(Environment::Production, &KeyFile::none()))
             .unwrap();
         assert_eq!(checked.warnings, []);
         let prompts: Vec<_> = checked.genesis.prompts().iter().collect();

@@ -10,4 +10,5 @@ mod moving_in;
 mod operation;
 mod provider;
 mod runs;
+mod specification;
 mod store;

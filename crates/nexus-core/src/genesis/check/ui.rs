@@ -8,8 +8,13 @@ use serde_json::{Map, Value};
 use super::tools;
 use crate::genesis::PromptBlock;
 use crate::genesis::node::Node;
-use crate::policy::{Bounds, Lock, Policies, Policy, Step, ceiling};
+use crate::overrides::whole;
+use crate::policy::{Bounds, Lock, Policies, Policy, Step, ceiling, describe_text};
+use crate::text::{self, MAX_PROMPT_BYTES};
 use crate::{ConfigField, Field, ToolName};
+
+/// The longest label or description, in bytes.
+const MAX_LABEL_BYTES: usize = 2048;
 
 /// What the rest of the template has, by name.
 pub(super) struct Named<'a> {
@@ -62,26 +67,71 @@ pub(super) fn policies(root: &Node<'_>, named: &Named<'_>) -> Policies {
         .get("field_options")
         .optional_members("an object of options, by field")
     {
-        match path.parse::<Field>() {
-            Ok(Field::Config(field)) => {
-                let bounds = bounds(&options, field, named);
-                policies.restrict(&field.into(), &Policy { lock: None, bounds });
-            }
-            Ok(Field::Prompt(_)) => {}
-            Err(_) => options.warn(
+        let Ok(field) = path.parse::<Field>() else {
+            options.warn(
                 "options of a field that Nexus does not know",
                 "config.* or prompts.*; they are kept and have no effect",
-            ),
-        }
+            );
+            continue;
+        };
+        let bounds = match &field {
+            Field::Config(field) => bounds(&options, *field, named),
+            Field::Prompt(name) if prompts.iter().any(|block| block.name == *name) => {
+                texts(&options)
+            }
+            Field::Prompt(_) => {
+                options.warn(
+                    "options of a prompt that the template does not have",
+                    "a prompt of user_defaults.prompts; they are kept and have no effect",
+                );
+                continue;
+            }
+        };
+        policies.restrict(&field, &Policy { lock: None, bounds });
     }
+    check_defaults(root, prompts, &policies);
     policies
 }
 
-/// `ui.field_options` as it is, for a page that builds a form.
-pub(super) fn field_options(root: &Node<'_>) -> Map<String, Value> {
+/// The template's own texts keep to its limits.
+fn check_defaults(root: &Node<'_>, prompts: &[PromptBlock], policies: &Policies) {
+    let texts = root.get("user_defaults").get("prompts");
+    for block in prompts {
+        let Some(policy) = policies.prompt(&block.name) else {
+            continue;
+        };
+        if !policy.bounds.admits_text(&block.content) {
+            let node = texts.get(block.name.as_str());
+            let content = node.get("content");
+            let node = if content.is_present() { content } else { node };
+            let limits = describe_text(&policy.bounds);
+            node.problem(format!("{limits}, as ui.field_options has it"));
+        }
+    }
+}
+
+/// `ui.field_options` for a page that builds a form: each field by its full path, each model by its
+/// catalog key. Options of fields that do not exist are left out.
+pub(super) fn field_options(root: &Node<'_>, named: &Named<'_>) -> Map<String, Value> {
     let options = root.get("ui").get("field_options");
     let options = options.value().and_then(Value::as_object);
-    options.cloned().unwrap_or_default()
+    let mut shown = Map::new();
+    for (path, options) in options.into_iter().flatten() {
+        let Ok(field) = path.parse::<Field>() else {
+            continue;
+        };
+        let mut options = options.clone();
+        if field == ConfigField::Model.into()
+            && let Some(Value::Array(models)) = options.get_mut("options")
+        {
+            for model in models {
+                let key = model.as_str().and_then(named.model);
+                *model = key.as_deref().into();
+            }
+        }
+        shown.insert(field.to_string(), options);
+    }
+    shown
 }
 
 fn editable_fields(node: &Node<'_>, prompts: &[PromptBlock]) -> HashSet<Field> {
@@ -117,20 +167,68 @@ fn bounds(node: &Node<'_>, field: ConfigField, named: &Named<'_>) -> Bounds {
         "label",
         "description",
     ]);
-    let known = |kind: &str| {
-        matches!(
-            kind,
-            "select" | "multiselect" | "slider" | "text" | "textarea" | "number"
-        )
-    };
-    node.get("type").optional(
-        |value| value.as_str().filter(|kind| known(kind)),
-        "select, multiselect, slider, text, textarea or number",
+    control(
+        node,
+        &[
+            "select",
+            "multiselect",
+            "slider",
+            "text",
+            "textarea",
+            "number",
+        ],
     );
     match field {
         ConfigField::Model => models(&node.get("options"), named),
         ConfigField::Tools => tool_names(&node.get("options"), named),
         _ => numbers(node),
+    }
+}
+
+/// What the page shows for a field: the kind of control, and what stands beside it.
+fn control<'a>(node: &Node<'a>, kinds: &[&str]) -> Option<&'a str> {
+    for key in ["label", "description"] {
+        let read = |value: &'a Value| {
+            let text = value.as_str()?;
+            text::check(text, MAX_LABEL_BYTES).is_ok().then_some(text)
+        };
+        node.get(key)
+            .optional(read, "plain text of at most 2 KiB, for people");
+    }
+    let known = |value: &'a Value| value.as_str().filter(|kind| kinds.contains(kind));
+    let (last, first) = kinds.split_last()?;
+    let expected = format!("{} or {last}", first.join(", "));
+    node.get("type").optional(known, &expected)
+}
+
+/// The limits of a prompt.
+fn texts(node: &Node<'_>) -> Bounds {
+    let (options, max_length) = (node.get("options"), node.get("max_length"));
+    if node.value().is_none_or(|value| !value.is_object()) {
+        node.problem("an object with type, label, description, options or max_length");
+        return Bounds::default();
+    }
+    node.warn_unknown(&["type", "options", "max_length", "label", "description"]);
+    let kind = control(node, &["text", "textarea", "select"]);
+    if kind == Some("select") && !options.is_present() {
+        options.problem("a list of the texts that may be chosen");
+    }
+    let elements = options.optional_elements("a list of the texts that may be chosen");
+    let text = |element: &Node<'_>| {
+        let text = element.value().and_then(Value::as_str);
+        let text = text.filter(|text| text::check(text, MAX_PROMPT_BYTES).is_ok());
+        if text.is_none() {
+            element.problem("plain text of at most 32 KiB");
+        }
+        text.map(Arc::from)
+    };
+    let length = |value: &Value| whole(value).filter(|length| *length > 0);
+    Bounds {
+        texts: options
+            .is_present()
+            .then(|| elements.iter().filter_map(text).collect()),
+        max_length: max_length.optional(length, "a whole number of characters above 0"),
+        ..Bounds::default()
     }
 }
 
@@ -203,7 +301,6 @@ fn numbers(node: &Node<'_>) -> Bounds {
         numbers: options
             .is_present()
             .then(|| elements.iter().filter_map(number).collect()),
-        models: None,
-        tools: None,
+        ..Bounds::default()
     }
 }

@@ -18,7 +18,7 @@ pub(super) const RULES: Rules = Rules {
 
 const MAPS: [&str; 3] = ["config_overrides", "prompt_overrides", "metadata"];
 
-fn judge(document: &RawDocument, collisions: &HashSet<String>) -> Verdict {
+pub(super) fn judge(document: &RawDocument, collisions: &HashSet<String>) -> Verdict {
     let mut verdict = Verdict::default();
     let key = document.get_str("public_key").unwrap_or_default();
     let lower = key.to_ascii_lowercase();

@@ -197,7 +197,7 @@ impl Original {
 
 /// The page behind `last`. Not by `$gt`, which only finds what has the same type, and an `_id` may
 /// have any.
-async fn read(
+pub(super) async fn read(
     collection: &Collection<RawDocumentBuf>,
     last: Option<&Bson>,
 ) -> Result<Vec<RawDocumentBuf>, StoreError> {
@@ -224,7 +224,7 @@ async fn read(
 }
 
 /// Every stored document has one.
-fn id(document: &RawDocumentBuf) -> Bson {
+pub(super) fn id(document: &RawDocumentBuf) -> Bson {
     let id = document.get("_id").ok().flatten();
     id.and_then(|id| Bson::try_from(id).ok())
         .unwrap_or(Bson::Null)

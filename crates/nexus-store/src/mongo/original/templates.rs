@@ -3,6 +3,7 @@
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use nexus_core::Environment;
+use nexus_core::genesis::GenesisDoc;
 
 use super::{Change, Concern, Findings, Original};
 use crate::StoreError;
@@ -11,7 +12,42 @@ use crate::mongo::documents::{self, BOOKKEEPING};
 use crate::mongo::fault::conflict;
 use crate::mongo::write::raw;
 
+/// A template that Nexus has not stored: nothing looked at it yet.
+#[derive(Clone, Debug)]
+pub struct UncheckedTemplate {
+    /// Whose.
+    pub environment: Environment,
+    /// What it says, out of its wrapper.
+    pub doc: GenesisDoc,
+}
+
 impl Original {
+    /// The templates that the original left. One that Nexus stored was checked then, with its plan
+    /// shown, so it is left out; so is one that [`survey`](Self::survey) reports.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn unchecked_templates(&self) -> Result<Vec<UncheckedTemplate>, StoreError> {
+        let mut unchecked = Vec::new();
+        for environment in ENVIRONMENTS {
+            let query = doc! {"environment": environment.as_str()};
+            let found = self.data.configurations.find(query);
+            let found: Vec<_> = found.limit(2).await?.try_collect().await?;
+            let [only] = &*found else { continue };
+            let Ok(template) = documents::template(only, environment) else {
+                continue;
+            };
+            let is_clear = !matches!(unwrapped(only)?, Form::Unclear(_));
+            if template.version == 0 && is_clear {
+                unchecked.push(UncheckedTemplate {
+                    environment,
+                    doc: template.doc,
+                });
+            }
+        }
+        Ok(unchecked)
+    }
+
     /// There are two or three of them.
     pub(super) async fn templates(
         &self,

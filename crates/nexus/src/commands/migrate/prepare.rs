@@ -4,6 +4,7 @@ use nexus_store::{Change, Concern, Findings, Original};
 use serde_json::json;
 
 use super::progress::Meter;
+use super::template::Looks;
 use super::{EXAMPLES, Go, TO_LOOK_AT, examples, list};
 use crate::Shell;
 use crate::commands::identity::confirm;
@@ -14,12 +15,14 @@ use crate::wire;
 pub(super) async fn run(shell: &Shell, go: Go) -> Result<(), Failure> {
     let output = &shell.output;
     let original = wire::original(&shell.settings).await?;
+    let mut looks = Looks::take(shell, &original, go.repair).await?;
     if !(go.apply && go.yes) {
         let findings = survey(shell, &original).await?;
-        let is_done = findings.is_in_form();
+        let is_done = findings.is_in_form() && !looks.is_repair();
         if !go.apply || is_done {
-            report(shell, &original, &findings, false);
-            match (is_done, findings.concerns.is_empty()) {
+            report(shell, &original, (&findings, &looks), false);
+            let nothing_open = findings.concerns.is_empty() && looks.to_decide() == 0;
+            match (is_done, nothing_open) {
                 (true, true) => output.note("nothing to do"),
                 (true, false) => output.note("nothing to do, but for what you have to decide"),
                 (false, _) => output.note(
@@ -27,26 +30,28 @@ pub(super) async fn run(shell: &Shell, go: Go) -> Result<(), Failure> {
                      make a backup, and add --apply",
                 ),
             }
-            return verdict(&findings);
+            return verdict(&findings, &looks);
         }
         if !output.json {
-            report(shell, &original, &findings, false);
+            report(shell, &original, (&findings, &looks), false);
         }
         if !confirm(shell, "Change these documents?")? {
             output.note("nothing was changed");
             return Ok(());
         }
     }
+    looks.move_keys(&original).await?;
     let findings = {
         let mut meter = Meter::new(output);
         original.apply(&mut |progress| meter.show(progress)).await?
     };
-    report(shell, &original, &findings, true);
+    looks.store(shell).await?;
+    report(shell, &original, (&findings, &looks), true);
     output.note(format_args!(
         "check of the specification: {} identities are without override fields, 0 are expected",
         findings.without_overrides
     ));
-    verdict(&findings)
+    verdict(&findings, &looks)
 }
 
 async fn survey(shell: &Shell, original: &Original) -> Result<Findings, Failure> {
@@ -56,13 +61,14 @@ async fn survey(shell: &Shell, original: &Original) -> Result<Findings, Failure>
 }
 
 /// What a person has to decide makes the command fail, so that a script notices.
-fn verdict(findings: &Findings) -> Result<(), Failure> {
+fn verdict(findings: &Findings, looks: &Looks) -> Result<(), Failure> {
     // What is held back needs no decision of its own.
     let to_decide = findings
         .concerns
         .iter()
         .filter(|(it, _)| **it != Concern::HeldBack);
     let count: u64 = to_decide.map(|(_, tally)| tally.count).sum();
+    let count = count + looks.to_decide();
     if count == 0 {
         return Ok(());
     }
@@ -72,7 +78,12 @@ fn verdict(findings: &Findings) -> Result<(), Failure> {
     )
 }
 
-fn report(shell: &Shell, original: &Original, findings: &Findings, applied: bool) {
+fn report(
+    shell: &Shell,
+    original: &Original,
+    (findings, looks): (&Findings, &Looks),
+    applied: bool,
+) {
     let output = &shell.output;
     if output.json {
         output.data(&json!({
@@ -81,6 +92,7 @@ fn report(shell: &Shell, original: &Original, findings: &Findings, applied: bool
             "documents": findings.documents,
             "changes": findings.changes,
             "concerns": findings.concerns,
+            "templates": looks.all,
             "without_overrides": findings.without_overrides,
         }));
         return;
@@ -110,6 +122,12 @@ fn report(shell: &Shell, original: &Original, findings: &Findings, applied: bool
             output.line(line);
         }
     }
+    report_concerns(shell, findings);
+    looks.print(shell);
+}
+
+fn report_concerns(shell: &Shell, findings: &Findings) {
+    let output = &shell.output;
     for (concern, tally) in &findings.concerns {
         let (what, advice) = concern_text(*concern);
         output.line("");

@@ -6,9 +6,11 @@ use serde_json::Value;
 use crate::output::{Output, printable};
 
 /// Prints a plan.
-pub(super) fn print(output: &Output, plan: &Plan) {
+pub(in crate::commands) fn print(output: &Output, plan: &Plan) {
     let heading = |text: &str| output.line(output.paint.bold(text));
-    heading("The document:");
+    if !plan.document.is_empty() {
+        heading("The document:");
+    }
     for change in &plan.document {
         tell(output, &place(change));
     }
@@ -55,6 +57,19 @@ fn refused(output: &Output, people: &People) {
         "Stored by people, and without effect from then on: {}",
         people.refused
     )));
+    let fields: Vec<_> = people.refused_fields.keys().map(String::as_str).collect();
+    let whose = match people.refused_people {
+        1 => "1 person".to_owned(),
+        count => format!("{count} people"),
+    };
+    // A server of before does not count them.
+    if people.refused_people > 0 {
+        let fields = fields.join(", ");
+        tell(
+            output,
+            &format!("overrides of {whose} would have no effect ({fields})"),
+        );
+    }
     for example in &people.refused_examples {
         let value = example.value.as_ref().map(|value| format!(" {value}"));
         let value = value.unwrap_or_default();
