@@ -1,9 +1,12 @@
 //! What came of a command, as a table for people or as JSON. The command was executed here or at a
 //! server, so this reads what a server sends.
 
+use nexus_core::policy::{Bounds, Lock};
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::output::{Output, columns, printable};
+use crate::view;
 
 /// A heading, and where in a row its cell is (JSON Pointer).
 type Column = (&'static str, &'static str);
@@ -21,6 +24,10 @@ pub(crate) fn print(output: &Output, outcome: &Value) {
     let message = printable(outcome["message"].as_str().unwrap_or_default());
     match (command, data) {
         ("history", Value::Array(messages)) => history(output, messages),
+        ("explain", Value::Array(rows)) => {
+            let rows = rows.iter().map(explained).collect::<Vec<_>>();
+            table(output, EXPLAINED, &rows);
+        }
         (_, Value::Array(rows)) => table(output, columns_of(command), rows),
         ("key.create", Value::Object(made)) => {
             // The secret alone is data: a script takes it from here.
@@ -72,13 +79,47 @@ fn columns_of(command: &str) -> &'static [Column] {
             ("UNTIL", "/expires_at"),
             ("THIS ONE", "/current"),
         ],
-        // config.get, prompt.get, explain
+        // config.get, prompt.get
         _ => &[
             ("FIELD", "/field"),
             ("VALUE", "/value"),
             ("SET BY", "/layer"),
         ],
     }
+}
+
+const EXPLAINED: &[Column] = &[
+    ("FIELD", "/field"),
+    ("VALUE", "/value"),
+    ("SET BY", "/layer"),
+    ("HIDES", "/hides"),
+    ("LOCK OR LIMITS", "/limits"),
+];
+
+/// A field with what it hides, and with its lock or its limits, in words.
+fn explained(row: &Value) -> Value {
+    let mut row = row.clone();
+    let shadowed = row["shadowed"].as_array().into_iter().flatten();
+    let hides: Vec<_> = shadowed
+        .map(|hidden| {
+            let layer = hidden["layer"].as_str().unwrap_or_default();
+            format!("{} ({layer})", view::short(&hidden["value"]))
+        })
+        .collect();
+    let lock = Option::<Lock>::deserialize(&row["lock"]).ok().flatten();
+    let limits = match (lock, row["lock"].as_str()) {
+        (Some(lock), _) => format!("locked: {}", lock.reason()),
+        // One of a newer server.
+        (None, Some(lock)) => format!("locked: {lock}"),
+        (None, None) => match Bounds::deserialize(&row["bounds"]) {
+            Ok(bounds) => view::limits(&bounds),
+            Err(_) => String::new(),
+        },
+    };
+    row["value"] = view::short(&row["value"]).into();
+    row["hides"] = hides.join(", ").into();
+    row["limits"] = limits.into();
+    row
 }
 
 fn table(output: &Output, shown: &[Column], rows: &[Value]) {

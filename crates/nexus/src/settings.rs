@@ -183,6 +183,21 @@ impl Settings {
         }
     }
 
+    /// Where people reach the server, as far as the settings say: the public origin, else where it
+    /// listens.
+    pub(crate) fn reached_at(&self) -> String {
+        if let Some(origin) = self.public_origins.first() {
+            return origin.to_string();
+        }
+        let listen = self.listen(None);
+        match listen.parse::<SocketAddr>() {
+            Ok(address) if address.ip().is_unspecified() => {
+                format!("http://127.0.0.1:{}", address.port())
+            }
+            _ => format!("http://{listen}"),
+        }
+    }
+
     /// Where to listen; `flag` is the strongest.
     pub(crate) fn listen(&self, flag: Option<String>) -> String {
         flag.or_else(|| self.listen.clone())

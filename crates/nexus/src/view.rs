@@ -95,7 +95,8 @@ pub(crate) fn short(value: &Value) -> String {
     }
 }
 
-fn limits(bounds: &Bounds) -> String {
+/// Limits in words; none: nothing.
+pub(crate) fn limits(bounds: &Bounds) -> String {
     if let Some(models) = &bounds.models {
         let names: Vec<_> = models.iter().map(|name| &**name).collect();
         return format!("one of {}", names.join(", "));

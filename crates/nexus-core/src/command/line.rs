@@ -21,7 +21,11 @@ pub fn split_line(line: &str) -> (&str, &str) {
 /// When there is no such command, or more words than it has arguments.
 pub fn read_line(line: &str) -> Result<(CommandName, Map<String, Value>), CommandError> {
     let (name, mut rest) = split_line(line);
-    let name: CommandName = name.parse()?;
+    let name = match name {
+        // The settings, as the original's authors wanted `/config`.
+        "config" if rest.is_empty() => CommandName::ConfigGet,
+        name => name.parse()?,
+    };
     let spec = name.spec();
     let mut arguments = Map::new();
     for (index, argument) in spec.arguments.iter().enumerate() {

@@ -41,12 +41,14 @@ impl Administration<'_> {
         self.store.create_identity(key, standing, self.at).await
     }
 
-    /// Lets somebody in or locks them out; makes them an administrator, or not. If it is so
-    /// already, nothing goes on record. The sessions of whoever is disabled end: also those that an
+    /// Lets somebody in or locks them out; makes them an administrator, or not. Only a member can
+    /// administer, so nobody else is made an administrator. If it is so already, nothing goes on
+    /// record. The sessions of whoever is disabled end: also those that an
     /// earlier attempt left.
     ///
     /// # Errors
-    /// [`CommandFailure::NotAMember`] when the key is not registered; when the store cannot.
+    /// [`CommandFailure::NotAMember`] when the key is not registered; [`CommandFailure::Pending`]
+    /// or [`CommandFailure::Disabled`] when it may not administer for that; when the store cannot.
     pub async fn change(
         &self,
         key: PublicKey,
@@ -55,6 +57,15 @@ impl Administration<'_> {
         for _ in 0..ATTEMPTS {
             let identity = self.store.identity(key).await?;
             let identity = identity.ok_or(CommandFailure::NotAMember)?;
+            match (write, identity.standing) {
+                (IdentityWrite::Admin(true), Standing::Pending) => {
+                    return Err(CommandFailure::Pending);
+                }
+                (IdentityWrite::Admin(true), Standing::Disabled) => {
+                    return Err(CommandFailure::Disabled);
+                }
+                _ => {}
+            }
             let (field, before, after) = match write {
                 IdentityWrite::Standing(after) => {
                     ("standing", json!(identity.standing), json!(after))

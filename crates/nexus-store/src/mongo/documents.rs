@@ -361,10 +361,10 @@ impl<'a> Read<'a> {
             .ok_or_else(|| self.unexpected(name, found, "a number that is 0 or more"))
     }
 
-    /// An object; an empty one when it is missing, as in documents of the original.
+    /// An object; an empty one when it is missing or null, as in documents of the original.
     pub(super) fn object(&self, name: &str) -> Result<Map<String, Value>, StoreError> {
         match self.field(name)? {
-            None => Ok(Map::new()),
+            None | Some(RawBsonRef::Null) => Ok(Map::new()),
             Some(RawBsonRef::Document(object)) => json::to_object(object)
                 .map_err(|error| self.corrupt(format_args!("{name}: {error}"))),
             found => Err(self.unexpected(name, found, "an object")),

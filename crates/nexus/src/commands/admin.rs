@@ -1,6 +1,7 @@
 //! `nexus admin grant|revoke|list`: who may change what belongs to this server.
 
-use nexus_core::{IdentityWrite, PublicKey};
+use nexus_core::{IdentityWrite, PublicKey, Standing};
+use nexus_run::CommandFailure;
 use serde_json::json;
 
 use super::identity::everybody;
@@ -29,7 +30,22 @@ pub(crate) async fn run(shell: &Shell, command: Admin) -> Result<(), Failure> {
 async fn change(shell: &Shell, key: PublicKey, is_admin: bool) -> Result<(), Failure> {
     let store = wire::open_existing(&shell.settings).await?;
     let write = IdentityWrite::Admin(is_admin);
-    let now = here::administration(&*store).change(key, write).await?;
+    let changed = here::administration(&*store).change(key, write).await;
+    let now = changed.map_err(|failure| match failure {
+        CommandFailure::Pending => Failure::new(format!(
+            "{key} waits to be let in, and only a member can administer: nothing was changed"
+        ))
+        .hint(format!(
+            "first `nexus identity approve {key}`, then this again"
+        )),
+        CommandFailure::Disabled => Failure::new(format!(
+            "{key} is disabled, and only a member can administer: nothing was changed"
+        ))
+        .hint(format!(
+            "first `nexus identity enable {key}`, then this again"
+        )),
+        other => other.into(),
+    })?;
     if shell.output.json {
         let facts = json!({"public_key": key, "is_admin": now.is_admin, "standing": now.standing});
         shell.output.data(&facts);
@@ -46,20 +62,27 @@ async fn list(shell: &Shell) -> Result<(), Failure> {
     let output = &shell.output;
     let store = wire::open_existing(&shell.settings).await?;
     let granted = everybody(&*store).await?.into_iter();
-    let granted = granted.filter(|it| it.is_admin).map(|it| it.public_key);
+    let granted = granted.filter(|it| it.is_admin);
     let named = shell.settings.admins.iter().copied();
     let all: Vec<_> = granted
-        .map(|key| (key, "nexus admin grant"))
-        .chain(named.map(|key| (key, "the settings file")))
+        .map(|it| (it.public_key, "nexus admin grant", it.standing))
+        // The settings file lets them in, too.
+        .chain(named.map(|key| (key, "the settings file", Standing::Active)))
         .collect();
     if output.json {
-        let row = |(key, by): &(PublicKey, &str)| json!({"public_key": key, "by": by});
+        let row = |(key, by, standing): &(PublicKey, &str, Standing)| json!({"public_key": key, "by": by, "standing": standing});
         output.data(&all.iter().map(row).collect::<Vec<_>>());
         return Ok(());
     }
     let rows: Vec<_> = all
         .iter()
-        .map(|(key, by)| vec![key.to_string(), (*by).to_owned()])
+        .map(|(key, by, standing)| {
+            let remark = match standing {
+                Standing::Active => String::new(),
+                other => format!("{}: cannot administer", other.as_str()),
+            };
+            vec![key.to_string(), (*by).to_owned(), remark]
+        })
         .collect();
     for line in columns(&rows) {
         output.line(line);

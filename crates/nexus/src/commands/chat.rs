@@ -22,6 +22,9 @@ use crate::signals::Interrupts;
 use crate::wire::{self, Clock, Outside};
 use crate::{Shell, template};
 
+/// How many identities are named when somebody must choose one.
+const SHOWN: u32 = 5;
+
 /// One chat: who talks, and with what.
 struct Chat<'a> {
     shell: &'a Shell,
@@ -73,7 +76,7 @@ pub(crate) async fn run(shell: &Shell, key: Option<PublicKey>) -> Result<(), Fai
 
 /// The only identity there is.
 async fn whose(shell: &Shell, store: &dyn Store, is_terminal: bool) -> Result<PublicKey, Failure> {
-    let page = store.identities(None, 2).await?;
+    let page = store.identities(None, SHOWN).await?;
     match &*page.identities {
         [only] => Ok(only.public_key),
         [] if is_terminal => {
@@ -90,8 +93,17 @@ async fn whose(shell: &Shell, store: &dyn Store, is_terminal: bool) -> Result<Pu
             Ok(registered.key)
         }
         [] => Err(nobody()),
-        _ => Err(Failure::new("there are several identities: say who chats")
-            .hint("`nexus chat KEY`; `nexus identity list` shows the keys")),
+        several => {
+            let mut lines: Vec<_> = several
+                .iter()
+                .map(|it| format!("`nexus chat {}`", it.public_key))
+                .collect();
+            if page.has_more {
+                lines.push("another of `nexus identity list`".to_owned());
+            }
+            Err(Failure::new("there are several identities: say who chats")
+                .hint(lines.join(", or ")))
+        }
     }
 }
 

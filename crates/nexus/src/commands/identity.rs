@@ -160,9 +160,10 @@ fn remark(shell: &Shell, token: &NewToken) {
     let output = &shell.output;
     output.note(format_args!(
         "The token is valid until {} and is shown only this once. Try it while `nexus serve` runs:\n\n  \
-         curl -N http://127.0.0.1:8000/api/v1/chat -H 'Content-Type: application/json' \\\n    \
+         curl -N {}/api/v1/chat -H 'Content-Type: application/json' \\\n    \
          -H 'Authorization: Bearer {}' -d '{{\"content\": \"Hello\"}}'\n",
         token.expires_at.format("%Y-%m-%d"),
+        shell.settings.reached_at(),
         token.reveal()
     ));
     if shell.settings.environment == Environment::Production {

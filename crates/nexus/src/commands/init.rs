@@ -61,8 +61,12 @@ fn report(shell: &Shell, outcome: &Outcome) -> Result<(), Failure> {
         Outcome::Edited { stored, wanted } => {
             show(shell, stored.version, &stored.doc, wanted)?;
             let message = format!(
-                "the stored template (version {}) was edited by {}: nothing was changed",
-                stored.version, stored.author
+                "the stored template (version {}) {}: nothing was changed",
+                stored.version,
+                match stored.author.as_str() {
+                    "" => "is not one that Nexus stored".to_owned(),
+                    author => format!("was edited by {author}"),
+                }
             );
             Err(Failure::new(message).hint(
                 "the lines above show what would change; --force stores it as a new version, and \

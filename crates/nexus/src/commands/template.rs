@@ -49,9 +49,12 @@ async fn show(shell: &Shell, at: At) -> Result<(), Failure> {
         return Ok(());
     }
     shell.output.note(format_args!(
-        "version {} for {environment}, stored by {} at {}",
+        "version {} for {environment}, {} at {}",
         stored.version,
-        printable(&stored.author),
+        match printable(&stored.author) {
+            author if author.is_empty() => "made outside of Nexus".to_owned(),
+            author => format!("stored by {author}"),
+        },
         stored.created_at
     ));
     for remark in remarks {

@@ -21,6 +21,8 @@ const PROMPTS: [(&str, &str); 3] = [
 pub(crate) struct Draft {
     pub(crate) doc: GenesisDoc,
     pub(crate) problems: Vec<Problem>,
+    /// For which environment it says that it is, if it says so.
+    pub(crate) environment: Option<Value>,
 }
 
 impl Draft {
@@ -45,6 +47,7 @@ impl Draft {
             }
         }
         Ok(Self {
+            environment: document.get("environment").cloned(),
             doc: GenesisDoc::new(document),
             problems,
         })

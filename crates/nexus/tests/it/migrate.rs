@@ -96,8 +96,11 @@ fn template() -> Document {
             "providers": {"builtin": {"protocol": "builtin"}},
             "catalog": {"echo": {"provider": "builtin", "id": "echo"}},
         },
-        "user_defaults": {"config": {"model": "echo"}, "prompts": {}},
-        "ui": {"editable_fields": [], "field_options": {}},
+        "user_defaults": {
+            "config": {"model": "echo"},
+            "prompts": {"persona": {"content": "", "editable": true, "order": 1}},
+        },
+        "ui": {"editable_fields": ["prompts.persona"], "field_options": {}},
     }
 }
 

@@ -7,7 +7,7 @@ use nexus_core::genesis::{GenesisDoc, Problem, Problems};
 use nexus_core::plan::Plan;
 use nexus_run::{Destination, Proposal, ProposalError};
 use nexus_store::Store;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::place::Place;
 use super::{plan, refuse, server};
@@ -22,7 +22,24 @@ use crate::{Shell, here, settings};
 pub(super) struct New {
     pub(super) doc: GenesisDoc,
     pub(super) problems: Vec<Problem>,
+    /// For which environment it says that it is, if it says so.
+    pub(super) environment: Option<Value>,
     pub(super) name: String,
+}
+
+impl New {
+    /// The warning that it is meant for another environment than it is stored for.
+    pub(super) fn is_for_another(&self, environment: Environment) -> Option<Problem> {
+        let named = self.environment.as_ref()?;
+        (named != environment.as_str()).then(|| Problem {
+            pointer: "/environment".to_owned(),
+            found: named.to_string(),
+            expected: format!(
+                "{environment}, for which it is stored: the line has no effect; --environment \
+                 chooses another"
+            ),
+        })
+    }
 }
 
 pub(super) async fn apply(
@@ -32,7 +49,11 @@ pub(super) async fn apply(
     change: Change,
 ) -> Result<(), Failure> {
     let name = file.display().to_string();
-    let Draft { doc, problems } = Draft::read(&Source {
+    let Draft {
+        doc,
+        problems,
+        environment,
+    } = Draft::read(&Source {
         config: Some(file),
         prompts,
     })?;
@@ -40,6 +61,7 @@ pub(super) async fn apply(
     let new = New {
         doc,
         problems,
+        environment,
         name,
     };
     put(shell, &place, new, change).await
@@ -50,6 +72,7 @@ pub(super) async fn rollback(shell: &Shell, version: u64, change: Change) -> Res
     let new = New {
         doc: place.find(version).await?.doc,
         problems: Vec::new(),
+        environment: None,
         name: format!("version {version}"),
     };
     put(shell, &place, new, change).await
@@ -63,13 +86,14 @@ async fn put(shell: &Shell, place: &Place, new: New, change: Change) -> Result<(
 }
 
 async fn here(shell: &Shell, store: &dyn Store, new: New, change: Change) -> Result<(), Failure> {
+    let odd = new.is_for_another(shell.settings.environment);
     let proposal = propose(shell, store, new).await?;
     let planned = Planned {
         environment: shell.settings.environment,
         current: proposal.current().unwrap_or(0),
         is_new: proposal.changes_something(),
         plan: proposal.plan.clone(),
-        warnings: proposal.warnings.clone(),
+        warnings: odd.into_iter().chain(proposal.warnings.clone()).collect(),
         place: String::new(),
     };
     let author = change.author.clone().or_else(settings::user);

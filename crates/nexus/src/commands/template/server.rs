@@ -55,7 +55,11 @@ pub(super) async fn put(
         current: version,
         is_new: !plan.document.is_empty(),
         plan,
-        warnings,
+        warnings: new
+            .is_for_another(environment)
+            .into_iter()
+            .chain(warnings)
+            .collect(),
         place: format!(" at {}", remote.connection.server),
     };
     settle(shell, planned, change, async || {

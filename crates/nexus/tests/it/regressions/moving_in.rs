@@ -26,10 +26,10 @@ impl Original {
         let server = mongod::shared().await;
         let client = Client::with_uri_str(&server).await.unwrap();
         let database = client.database(&name);
-        let put = database.collection("configurations").insert_one(template);
-        put.await.unwrap();
-        let people = database.collection("identities").insert_many(identities);
-        people.await.unwrap();
+        let configurations = database.collection("configurations");
+        configurations.insert_one(template).await.unwrap();
+        let people = database.collection("identities");
+        people.insert_many(identities).await.unwrap();
         Self {
             home: Home::new(),
             uri: server.replace("/?", &format!("/{name}?")),
@@ -48,8 +48,9 @@ impl Original {
 
         let mut all = String::new();
         for name in self.database.list_collection_names().await.unwrap() {
-            let found = self.database.collection::<Document>(&name).find(doc! {});
-            let found: Vec<_> = found.await.unwrap().try_collect().await.unwrap();
+            let collection = self.database.collection::<Document>(&name);
+            let found = collection.find(doc! {}).await.unwrap();
+            let found: Vec<_> = found.try_collect().await.unwrap();
             all += &format!("{name}: {found:?}\n");
         }
         all
@@ -113,7 +114,9 @@ fn says(done: &Done, parts: &[&str]) {
 async fn a_template_that_locks_everything_is_told() {
     let template = locked("http://127.0.0.1:9/v1");
     let place = Original::new("told", template, vec![likes_tea()]).await;
-    let before = place.everything().await;
+    let begun = place.everything().await;
+    place.run(&["migrate"]);
+    assert_eq!(place.everything().await, begun, "a dry run changes nothing");
     for arguments in [&["migrate"][..], &["migrate", "--apply", "--yes"]] {
         let told = place.run(arguments);
         assert_eq!(told.code, Some(1), "{told:#?}");
@@ -127,6 +130,7 @@ async fn a_template_that_locks_everything_is_told() {
             ],
         );
     }
+    let before = place.everything().await;
     let offered = place.run(&["migrate", "--repair-template"]);
     says(&offered, &["NEXUS_KEY_P", "provider-keys.yml", "a dry run"]);
     assert!(
@@ -145,9 +149,8 @@ async fn a_template_that_locks_everything_is_told() {
 /// override in force and the key out of the database.
 #[tokio::test(flavor = "multi_thread")]
 async fn three_commands_end_with_a_server_that_is_ready() {
-    let provider = Provider::start(|request| request.say("Hello."));
-    let unreadable = person("0", doc! {}, doc! {});
-    let mut unreadable = unreadable;
+    let provider = Provider::start(|request| request.say("Hello.", 7, 3));
+    let mut unreadable = person("00", doc! {}, doc! {});
     unreadable.insert("public_key", "0xsomebody");
     let template = locked(&provider.base_url);
     let place = Original::new("ready", template, vec![likes_tea(), unreadable]).await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::http::{get, put_signed};
+use crate::http::{get, put_signed, soon};
 use crate::program::{Home, Server};
 
 /// A development template with one built-in model and these parts of `ui`.
@@ -27,6 +27,9 @@ fn template(field_options: &Value) -> Value {
 }
 
 fn apply(home: &Home, template: &Value, more: &[&str]) -> crate::program::Done {
+    if !home.path("data").exists() {
+        home.ok(&["init"]);
+    }
     home.write("template.json", &template.to_string());
     home.run(&[&["template", "apply", "template.json", "--yes"], more].concat())
 }
@@ -131,5 +134,161 @@ fn limits_of_prompts_hold() {
         );
         home.ok(&["prompt", "set", &key, name, &good]);
     }
-    assert_eq!(profile(&server, &token)["notices"], json!([]));
+    soon(&server.address, "/api/v1/profile", &token, |told| {
+        told["notices"] == json!([])
+    });
+}
+
+/// Puts something into the stored maps of a person, as an administrator of the original did by hand.
+fn store(home: &Home, key: &str, config: &Value, prompts: &Value) {
+    let file = rusqlite::Connection::open(home.path("data/nexus.db")).unwrap();
+    let sql = "UPDATE identities SET config_overrides = ?1, prompt_overrides = ?2";
+    let changed = file.execute(sql, [config.to_string(), prompts.to_string()]);
+    assert_eq!(changed.unwrap(), 1, "{key} is the only one");
+}
+
+/// M6: stored keys that name no field are kept, never sent, and named in a notice.
+#[test]
+fn unknown_override_keys_are_named() {
+    let home = Home::new();
+    let (key, token) = home.member();
+    let config = json!({"temprature": 0.1, "": 1, "Model": "echo"});
+    store(
+        &home,
+        &key,
+        &config,
+        &json!({"Persona": "A pirate.", "$where": "1"}),
+    );
+    let server = home.serve();
+    let told = profile(&server, &token);
+    let notices = told["notices"].as_array().unwrap();
+    for name in [
+        "config.temprature",
+        "config.",
+        "config.Model",
+        "prompts.Persona",
+        "prompts.$where",
+    ] {
+        let about = notices.iter().find(|it| it["field"] == name);
+        let about = about.unwrap_or_else(|| panic!("{name}: {notices:?}"));
+        assert_eq!(about["code"], "unknown_field");
+    }
+    let shown = home.json(&["identity", "show", &key]);
+    assert_eq!(shown["config_overrides"]["temprature"], Value::Null);
+    let text = home.ok(&["config", "explain", &key]);
+    assert!(text.contains("config.temprature"), "{text}");
+}
+
+/// M6: a file that says for which environment it is, and is stored for another, is told so by name.
+#[test]
+fn a_template_for_another_environment_is_named() {
+    let home = Home::new();
+    let mut document = template(&json!({}));
+    document["environment"] = json!("production");
+    let done = apply(&home, &document, &[]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let said = format!("{}{}", done.out, done.err);
+    assert!(
+        said.contains("/environment: found \"production\""),
+        "{said}"
+    );
+    assert!(said.contains("expected development"), "{said}");
+    document["user_defaults"]["config"]["temperature"] = json!(0.7);
+    let right = apply(&home, &document, &["--environment", "production"]);
+    assert!(!right.err.contains("/environment"), "{right:?}");
+}
+
+/// M6: `/config` alone shows the settings.
+#[test]
+fn config_alone_shows_the_settings() {
+    let home = Home::new();
+    let (key, _) = home.member();
+    let chat = home.run_with(&["chat", &key], "/config\n");
+    assert_eq!(chat.code, Some(0), "{chat:?}");
+    for field in ["config.model", "config.temperature", "config.max_tokens"] {
+        assert!(chat.out.contains(field), "{chat:?}");
+    }
+}
+
+/// M6: `explain` at a server tells what is hidden and what is locked, as on the machine.
+#[test]
+fn explain_at_a_server_tells_what_is_hidden_and_locked() {
+    let home = Home::new();
+    let open = apply(
+        &home,
+        &template(&json!({"config.temperature": {"min": 0, "max": 1}})),
+        &[],
+    );
+    assert_eq!(open.code, Some(0), "{open:?}");
+    let (key, _) = home.member();
+    home.ok(&["config", "set", &key, "temperature", "0.3"]);
+    let server = home.serve();
+    let address = format!("http://{}", server.address);
+    let file = home.path(&format!("data/keys/{key}.key"));
+    home.ok(&["login", &address, "--key", &file.display().to_string()]);
+    let told = home.ok(&["command", "explain"]);
+    for part in [
+        "HIDES",
+        "0.8 (genesis)",
+        "0 to 1",
+        "locked: the template does not list it",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+/// M7: nobody who waits or is locked out is made an administrator, and the command says what to do.
+#[test]
+fn only_a_member_is_made_an_administrator() {
+    let home = Home::new();
+    let (key, _) = home.member();
+    for (standing, command) in [("pending", "approve"), ("disabled", "enable")] {
+        let file = rusqlite::Connection::open(home.path("data/nexus.db")).unwrap();
+        let sql = "UPDATE identities SET standing = ?1";
+        assert_eq!(file.execute(sql, [standing]).unwrap(), 1);
+        drop(file);
+        let refused = home.fails(&["admin", "grant", &key]);
+        let hint = format!("nexus identity {command} {key}");
+        assert!(refused.err.contains(&hint), "{refused:?}");
+        assert_eq!(home.json(&["admin", "list"]), json!([]));
+        home.ok(&["identity", command, &key]);
+    }
+    home.ok(&["admin", "grant", &key]);
+    assert_eq!(home.json(&["admin", "list"])[0]["public_key"], key);
+}
+
+/// D9: `identity new` names the address of this server, whatever is configured.
+#[test]
+fn a_new_identity_is_told_the_address_of_this_server() {
+    for (settings, address) in [
+        ("listen: 127.0.0.1:8765\n", "http://127.0.0.1:8765/api"),
+        ("listen: 0.0.0.0:9000\n", "http://127.0.0.1:9000/api"),
+        (
+            "public_origin: https://nexus.example.org\n",
+            "https://nexus.example.org/api",
+        ),
+        ("data: data\n", "http://127.0.0.1:8000/api"),
+    ] {
+        let home = Home::new();
+        home.write("nexus.yml", settings);
+        let made = home.run(&["identity", "new"]);
+        assert!(made.err.contains(address), "{settings}: {made:?}");
+    }
+}
+
+/// D9: a chat with two identities names them.
+#[test]
+fn a_chat_with_two_identities_names_them() {
+    let home = Home::new();
+    let (one, _) = home.member();
+    let (other, _) = home.member();
+    home.serve().kill();
+    let asked = home.run_with(&["chat"], "Hello\n");
+    assert_eq!(asked.code, Some(1), "{asked:?}");
+    for key in [one, other] {
+        assert!(
+            asked.err.contains(&format!("nexus chat {key}")),
+            "{asked:?}"
+        );
+    }
 }
