@@ -1,5 +1,7 @@
 //! Every route of the server, in one list.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -165,7 +167,8 @@ fn foreign_page() -> Response {
 }
 
 /// `GET /api/v1`
-async fn list_routes() -> Json<Value> {
+async fn list_routes(State(state): State<AppState>) -> Json<Value> {
+    let genesis = state.orchestrator.template.current().ok();
     let routes = routes();
     let routes = routes.iter().filter(|route| route.path.starts_with("/api"));
     let routes: Vec<_> = routes
@@ -174,6 +177,7 @@ async fn list_routes() -> Json<Value> {
     Json(json!({
         "name": "nexus",
         "version": env!("CARGO_PKG_VERSION"),
+        "app_name": genesis.map(|genesis| Arc::clone(&genesis.system().app_name)),
         "routes": routes,
     }))
 }

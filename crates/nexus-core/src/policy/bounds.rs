@@ -60,8 +60,9 @@ pub(super) const WHOLE: Step = Step {
     origin: 0.0,
 };
 
-/// Two numbers that differ by less are the same: `0.1 + 0.2` is on a grid of `0.1`.
-const TOLERANCE: f64 = 1e-9;
+/// Two numbers that differ by less are the same: `0.1 + 0.2` is on a grid of `0.1`. It is the dust
+/// of binary fractions and nothing that a person can write: 2.0000000001 is above 2.
+const TOLERANCE: f64 = 1e-12;
 
 impl Bounds {
     /// Numbers from `min` to `max`.
