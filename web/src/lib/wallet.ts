@@ -7,29 +7,76 @@ export interface Provider {
 }
 
 export interface Wallet {
+  /** Its own, whatever the wallet says of itself. */
+  id: string;
+  /** What people read: different for each. */
   name: string;
   provider: Provider;
 }
 
 const DECLINED = 4001;
 const BUSY = -32002;
+/** Nobody has more. Any script of the page may announce. */
+const MOST = 8;
+const LONGEST_NAME = 32;
+
+interface Announced {
+  name: string;
+  /** Which program it is, as far as it says. */
+  rdns: string;
+  provider: Provider;
+}
 
 /** Every wallet there is. They answer at once, so nothing is waited for. */
 export function wallets(): Wallet[] {
-  const found: Wallet[] = [];
+  const found: Announced[] = [];
   const announced = (event: Event): void => {
-    const detail = (event as CustomEvent<{ info?: { name?: unknown }; provider?: Provider }>).detail;
-    const { info, provider } = detail ?? {};
-    if (!provider || found.some((one) => one.provider === provider)) return;
-    found.push({ name: typeof info?.name === "string" ? info.name.slice(0, 40) : "wallet", provider });
+    const one = found.length < MOST ? read((event as CustomEvent<unknown>).detail) : undefined;
+    if (one && !found.some(({ provider }) => provider === one.provider)) found.push(one);
   };
   window.addEventListener("eip6963:announceProvider", announced);
   window.dispatchEvent(new Event("eip6963:requestProvider"));
   window.removeEventListener("eip6963:announceProvider", announced);
   const injected = (window as { ethereum?: Provider }).ethereum;
-  if (found.length === 0 && injected) found.push({ name: "wallet", provider: injected });
-  return found;
+  if (found.length === 0 && typeof injected?.request === "function") {
+    found.push({ name: "", rdns: "", provider: injected });
+  }
+  return named(found);
 }
+
+/** What an announcement says. It is foreign: it may hold anything, and reading it may throw. */
+function read(detail: unknown): Announced | undefined {
+  try {
+    const { info, provider } = (detail ?? {}) as { info?: Record<string, unknown>; provider?: Provider };
+    if (typeof provider?.request !== "function") return undefined;
+    return { name: words(info?.name), rdns: words(info?.rdns), provider };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Plain letters on one line, whatever stands in it. */
+function words(text: unknown): string {
+  if (typeof text !== "string") return "";
+  const plain = text.slice(0, 500).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "").replace(/\s+/g, " ").trim();
+  return [...plain].slice(0, LONGEST_NAME).join("");
+}
+
+/** Wallets of one name are told apart by the program that they are, or else by a number. */
+function named(found: Announced[]): Wallet[] {
+  const first = found.map(({ name }) => name || "my wallet");
+  const longer = first.map((name, at) => {
+    const { rdns } = found[at]!;
+    return rdns && isTwice(first, name) ? `${name} (${rdns})` : name;
+  });
+  return found.map(({ provider }, at) => {
+    const name = longer[at]!;
+    const before = longer.slice(0, at).filter((one) => one === name).length;
+    return { id: String(at), name: isTwice(longer, name) ? `${name}, ${before + 1}` : name, provider };
+  });
+}
+
+const isTwice = (names: string[], name: string): boolean => names.filter((one) => one === name).length > 1;
 
 /** The address that the wallet gives to this page. */
 export async function account({ provider }: Wallet): Promise<string> {
