@@ -12,6 +12,12 @@ const ANNOUNCED_CHARACTERS = 600;
 /** Why somebody who is signed in has no history and no profile. */
 export const NOT_MEMBERS = new Set(["not_a_member", "identity_pending", "identity_disabled"]);
 
+/** A question that no run has begun for: it goes back to where it was typed. */
+export interface Refused {
+  question: string;
+  problem: Problem;
+}
+
 export class Conversation {
   /** Oldest first. */
   #stored = $state.raw<StoredMessage[]>([]);
@@ -23,6 +29,8 @@ export class Conversation {
   loading = $state(true);
   loadingOlder = $state(false);
   problem = $state<Problem | undefined>();
+  /** The question that was refused last. The composer takes it back. */
+  refused = $state.raw<Refused | undefined>();
   /** Spoken by screen readers. */
   announcement = $state("");
 
@@ -89,39 +97,50 @@ export class Conversation {
     }
   }
 
-  /** Asks, and returns when the answer has ended, however it ended. */
-  async ask(question: string, model: string | undefined): Promise<void> {
+  /** Asks, and returns when the answer has ended, however it ended. `onaccepted` is called when the
+   * server has begun a run for it; until then it is not stored anywhere. */
+  async ask(question: string, model: string | undefined, onaccepted?: () => void): Promise<void> {
     if (this.busy) return;
     this.problem = undefined;
+    this.refused = undefined;
     const turn = this.#begin(question);
     turn.picked = model;
     const abort = new AbortController();
     this.#abort = abort;
+    let accepted = false;
     try {
       const body = { content: question, ...(model ? { config: { model } } : {}) };
-      for await (const event of this.api.chat(body, abort.signal)) apply(turn, event, new Date());
+      for await (const event of this.api.chat(body, abort.signal)) {
+        if (!accepted) onaccepted?.();
+        accepted = true;
+        apply(turn, event, new Date());
+      }
       if (turn.state === "waiting" || turn.state === "streaming") throw new Error("cut short");
       this.#announce(turn);
     } catch (failure) {
       if (abort.signal.aborted) await this.#stopped(turn);
-      else this.#failed(turn, failure);
+      else if (accepted) this.#failed(turn, failure);
+      else this.#refuse(turn, failure);
     }
   }
 
-  /** Shows a command and what comes of it. Nothing of it is stored, and no model sees it. */
-  async note(line: string, act: () => Promise<Outcome>): Promise<void> {
+  /** Shows a command and what comes of it. Nothing of it is stored, and no model sees it. Gives whether
+   * it was done. */
+  async note(line: string, act: () => Promise<Outcome>): Promise<boolean> {
     const turn = this.#begin(line);
     turn.outcome = "none";
     try {
       turn.outcome = await act();
       turn.state = "finished";
       this.announcement = sentence(turn.outcome.message);
+      return true;
     } catch (failure) {
       turn.state = "finished";
       if (failure instanceof Declined) turn.remark = "You closed the question. Nothing was signed, nothing was done.";
       else turn.problem = fromFailure(failure);
       this.announcement = turn.remark ?? `${turn.problem?.title}. ${turn.problem?.detail}`;
       if (turn.problem?.signedOut) this.onSignedOut(turn.problem);
+      return false;
     } finally {
       turn.answeredAt = new Date();
     }
@@ -154,6 +173,15 @@ export class Conversation {
     turn.remark = "You stopped reading here. The server finishes the answer and keeps it.";
     this.announcement = "Stopped.";
     await this.load();
+  }
+
+  /** Gives a question back of which the server knows nothing. */
+  #refuse(turn: Turn, failure: unknown): void {
+    const problem = fromFailure(failure);
+    this.#recent = this.#recent.filter((one) => one !== turn);
+    this.refused = { question: turn.question, problem };
+    this.announcement = `${problem.title}. ${problem.detail}`;
+    if (problem.signedOut) this.onSignedOut(problem);
   }
 
   #failed(turn: Turn, failure: unknown): void {

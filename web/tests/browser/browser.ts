@@ -115,7 +115,7 @@ export class Visit {
 
   async ask(question: string): Promise<void> {
     await this.page.getByLabel("Your message").fill(question);
-    await this.page.keyboard.press("Enter");
+    await this.page.getByRole("button", { name: "Send" }).click();
   }
 
   /** Asks, and waits until the answer is there. */
@@ -124,7 +124,7 @@ export class Visit {
     const before = await copies.count();
     await this.ask(question);
     await copies.nth(before).waitFor();
-    await this.page.getByRole("button", { name: "Send" }).waitFor();
+    await this.page.getByRole("button", { name: "Stop" }).waitFor({ state: "detached" });
   }
 
   async picture(name: string): Promise<void> {
