@@ -26,6 +26,8 @@ export class ApiError extends Error {
     readonly retryable = false,
     /** The field that is wrong. */
     readonly field?: string,
+    /** After how many seconds asking again may help. */
+    readonly retryAfter?: number,
   ) {
     super(message);
   }
@@ -79,6 +81,8 @@ export const serverTime = (): Date => new Date(Date.now() + ahead);
 
 /** What anybody may ask. */
 export const anybody = {
+  /** What this installation calls itself. */
+  appName: async (): Promise<string | undefined> => (await json<{ app_name?: string }>("/api/v1", {})).app_name,
   challenge: (): Promise<Challenge> => json("/api/v1/auth/challenge", { method: "POST" }),
   /** Signs in. The session comes as a cookie. */
   verify: (message: string, signature: string): Promise<SignedIn> =>
@@ -158,14 +162,14 @@ async function call(path: string, init: RequestInit): Promise<Response> {
   if (Number.isFinite(date)) ahead = date - Date.now();
   if (response.ok) return response;
   const body: unknown = await response.json().catch(() => undefined);
-  throw asApiError(response.status, body);
+  throw asApiError(response.status, body, Number(response.headers.get("Retry-After")));
 }
 
-function asApiError(status: number, body: unknown): ApiError {
+function asApiError(status: number, body: unknown, retryAfter: number): ApiError {
   const error = (body as { error?: Partial<ApiError> } | undefined)?.error;
   const message =
     typeof error?.message === "string" ? error.message : `The server answered with ${status}.`;
-  return new ApiError(status, error?.code ?? "unknown", message, error?.retryable, error?.field);
+  return new ApiError(status, error?.code ?? "unknown", message, error?.retryable, error?.field, retryAfter || undefined);
 }
 
 function notNexus(): never {

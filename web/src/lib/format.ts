@@ -9,6 +9,48 @@ const number = new Intl.NumberFormat();
 export const time = (at: Date): string => clock.format(at);
 export const exactTime = (at: Date): string => full.format(at);
 
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const STAMP = /\b\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)/g;
+
+/** A text of the server, with its times as clocks here show them. */
+export function localTimes(text: string): string {
+  return text.replace(STAMP, (stamp) => {
+    const at = new Date(stamp);
+    return Number.isNaN(at.getTime()) ? stamp : moment.format(at);
+  });
+}
+
+/** "Try again in 12 seconds.", "Try again at 14:31.", and with the day when it is another one. */
+export function againAt(seconds: number, now: Date): string {
+  if (seconds < 90) return `Try again in ${seconds === 1 ? "1 second" : `${Math.ceil(seconds)} seconds`}.`;
+  const at = new Date(now.getTime() + seconds * 1000);
+  const same = at.toDateString() === now.toDateString();
+  return `Try again ${same ? `at ${clock.format(at)}` : `after ${moment.format(at)}`}.`;
+}
+
+/** What limits count. */
+const COUNTED: Record<string, string> = {
+  requests: "requests",
+  tokens: "tokens",
+  runs: "answers",
+  cost: "of cost",
+  sign_in: "sign-ins",
+  registrations: "registrations",
+};
+
+/** `limits.identity.requests_per_minute` and 20: "20 requests a minute". Nothing for what is no limit. */
+export function limitWords(field: string, value: string | undefined): string {
+  const name = field.slice(field.lastIndexOf(".") + 1);
+  const found = /^(?:(daily|concurrent)_(\w+)|(\w+)_per_(minute|hour|day))$/.exec(name);
+  if (!found || value === undefined) return "";
+  const [, kind, first, second, period] = found;
+  const what = first ?? second ?? "";
+  const count = what === "cost" ? value : number.format(Number(value));
+  const words = COUNTED[what] ?? what.replaceAll("_", " ");
+  const one = value === "1" ? words.replace(/s$/, "") : words;
+  return `${count} ${one} ${kind === "concurrent" ? "at a time" : `a ${kind === "daily" ? "day" : period}`}`;
+}
+
 /** "Today", "Yesterday", "Monday, 3 May", and with the year when it is another one. */
 export function dayName(at: Date, now: Date): string {
   const days = Math.round((midnight(now) - midnight(at)) / 86_400_000);

@@ -9,7 +9,8 @@ export interface Table {
   rows: string[][];
 }
 
-export function table({ command, data }: Outcome): Table | undefined {
+/** Administrators are also told what is still to be set up. */
+export function table({ command, data }: Outcome, isAdmin = false): Table | undefined {
   if (!Array.isArray(data) || data.length === 0) return undefined;
   switch (command) {
     case "help":
@@ -23,10 +24,10 @@ export function table({ command, data }: Outcome): Table | undefined {
         origin(it.layer),
       ]);
     case "models":
-      return made(["Model", "Provider", ""], data as { name: string; provider: string; unavailable?: string }[], (it) => [
+      return made(["Model", "Provider", ""], data as { name: string; provider: string; unavailable?: string | null }[], (it) => [
         it.name,
         it.provider,
-        it.unavailable ?? "",
+        it.unavailable === undefined || it.unavailable === null ? "" : isAdmin ? it.unavailable : "cannot be asked now",
       ]);
     case "history":
       return made(["When", "Who", "What"], data as StoredMessage[], (it) => [date(it.timestamp), it.role, cut(it.content)]);

@@ -3,12 +3,16 @@
 import { ApiError, anybody, connect, type Api } from "./api";
 import { parseLine } from "./commands";
 import { Conversation, NOT_MEMBERS } from "./conversation.svelte";
+import { forgetDrafts } from "./drafts";
 import { saveFile } from "./files";
 import { fromFailure, type Problem } from "./problem";
-import { bareName, change, changeCommand, isPrompt, resetCommand } from "./provenance";
+import { bareName, change, changeCommand, isPrompt, label, resetCommand } from "./provenance";
 import { session, type Somebody } from "./session.svelte";
 import { signer, type Intent } from "./signer.svelte";
-import type { Described, ModelList, Outcome, Profile, ProfileField } from "./types";
+import type { Described, FieldOptions, ModelList, Notice, Outcome, Profile, ProfileField } from "./types";
+
+/** They are about one name in a list. */
+const TOOL_NOTICES = new Set(["unknown_tool", "tool_not_allowed"]);
 
 /** What cannot be undone is asked about, even when the key is unlocked. */
 const FINAL = new Set(["identity.delete"]);
@@ -23,6 +27,8 @@ export class Person {
   /** What the server says to somebody who is no member. */
   guidance = $state<string | undefined>();
   problem = $state<Problem | undefined>();
+  /** Counts how often the drafts were forgotten: what shows one begins anew. */
+  forgotten = $state(0);
 
   constructor(readonly who: Somebody) {
     this.api = connect(who.credential);
@@ -74,15 +80,33 @@ export class Person {
     }
   }
 
-  /** Executes what was typed, and shows it in the conversation. */
-  async typed(line: string): Promise<void> {
-    await this.conversation.note(line, async () => {
+  /** Executes what was typed, and shows it in the conversation. Gives whether it was done. */
+  typed(line: string): Promise<boolean> {
+    return this.conversation.note(line, async () => {
       if (this.commands.length === 0) await this.#loadCommands();
       const call = parseLine(line, this.commands);
       const { name } = call.command;
       if (name === "export") await this.saveExport();
       const intent = plainIntent(name, call.arguments, `/${line.replace(/^\//, "")}`);
       return this.execute(name, call.arguments, intent);
+    });
+  }
+
+  /** What the template says about the control of a field. */
+  optionsOf(field: string): FieldOptions | undefined {
+    return this.profile?.field_options[field];
+  }
+
+  /** Removes what the person has stored and a notice is about: its field may be locked, or gone. */
+  async drop({ code, field }: Notice): Promise<void> {
+    const listed = this.profile?.fields.find((one) => one.field === field);
+    // Of a list, only what is not in force goes.
+    if (TOOL_NOTICES.has(code) && listed) return this.write(listed, listed.value);
+    const prompt = isPrompt(field);
+    await this.execute(prompt ? "prompt.unset" : "config.unset", { [prompt ? "name" : "field"]: bareName(field) }, {
+      title: "Remove a value of yours",
+      words: [`${label(field)}: what you have stored is removed.`],
+      action: "Sign and remove",
     });
   }
 
@@ -94,7 +118,7 @@ export class Person {
     const next = unset ? field.shadowed[0]?.value : value;
     const intent: Intent = {
       title: "Change a setting",
-      words: [change(field.field, field.value, next ?? null)],
+      words: [change(field.field, field.value, next ?? null, this.optionsOf(field.field))],
       action: "Sign and save",
       terminal: unset
         ? resetCommand(this.who.public_key, field)
@@ -132,7 +156,10 @@ export class Person {
       await session.refresh();
       this.load();
     }
-    if (command === "identity.delete") session.drop(message);
+    if (command === "identity.delete") {
+      forgetDrafts(this.who.public_key);
+      session.drop(message);
+    }
     if (command === "session.revoke_all") session.drop("You are signed out everywhere.");
     return outcome;
   }

@@ -1,6 +1,7 @@
 // Errors, made ready for people: what happened, and what to do.
 
 import { ApiError, Unreachable } from "./api";
+import { againAt, limitWords, localTimes } from "./format";
 import { Refusal } from "./refusal";
 
 export interface Problem {
@@ -10,6 +11,8 @@ export interface Problem {
   retryable: boolean;
   /** The session or the token is not accepted (any more). */
   signedOut?: boolean;
+  /** More of it, for administrators only: nobody else can do anything about it. */
+  operator?: string;
 }
 
 const NOT_ACCEPTED: Problem = {
@@ -41,12 +44,22 @@ const TITLES: Record<string, string> = {
   other_key: "This is the signature of another key",
 };
 
+/** What only the person who runs the server can mend, in words for everybody else. */
+const TO_OPERATOR: Record<string, string> = {
+  provider_key_missing: "Choose another model, or tell the person who runs this server.",
+  provider_address_refused: "Choose another model, or tell the person who runs this server.",
+  provider_unauthorized: "Choose another model, or tell the person who runs this server.",
+  template_unavailable: "Tell the person who runs this server.",
+};
+
 export function fromEvent(error: { code: string; message: string; retryable: boolean }): Problem {
-  return {
-    title: TITLES[error.code] ?? "No answer this time",
-    detail: sentence(error.message),
-    retryable: error.retryable,
-  };
+  const title = TITLES[error.code] ?? "No answer this time";
+  return { title, ...told(error.code, error.message), retryable: error.retryable };
+}
+
+function told(code: string, message: string): Pick<Problem, "detail" | "operator"> {
+  const instead = TO_OPERATOR[code];
+  return instead ? { detail: instead, operator: sentence(message) } : { detail: sentence(message) };
 }
 
 export function fromFailure(failure: unknown): Problem {
@@ -69,7 +82,7 @@ export function fromFailure(failure: unknown): Problem {
 function fromStatus(error: ApiError): Problem {
   // A signature can be refused too, which does not end a session.
   if (error.code === "unauthenticated") return NOT_ACCEPTED;
-  const detail = sentence(error.message);
+  if (error.code === "rate_limited") return fromLimit(error);
   const title =
     TITLES[error.code] ??
     (error.status === 413
@@ -79,12 +92,21 @@ function fromStatus(error: ApiError): Problem {
         : error.status >= 500
           ? "The server has a problem"
           : "The server did not accept this");
-  return { title, detail, retryable: error.retryable || error.status === 429 };
+  return { title, ...told(error.code, error.message), retryable: error.retryable || error.status === 429 };
+}
+
+/** "You have reached the limit of 20 requests a minute. Try again at 14:31." */
+function fromLimit(error: ApiError): Problem {
+  const value = /\blimit of ([\d.]+)/.exec(error.message)?.[1];
+  const words = limitWords(error.field ?? "", value);
+  const at = error.retryAfter && /\btry again after\b/.test(error.message) ? ` ${againAt(error.retryAfter, new Date())}` : "";
+  const detail = words ? `You have reached the limit of ${words}.${at || " Try again when one of them has ended."}` : sentence(error.message);
+  return { title: "That was a lot at once", detail, retryable: true };
 }
 
 /** Messages of the server begin in lower case, as they also stand inside other sentences. */
 export function sentence(text: string): string {
-  const trimmed = text.trim();
+  const trimmed = localTimes(text.trim());
   if (trimmed === "") return "";
   // A name such as max_tokens stays as it is.
   const begun = /^[a-z]+[ ,]/.test(trimmed) ? trimmed[0]!.toUpperCase() + trimmed.slice(1) : trimmed;

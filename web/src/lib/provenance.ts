@@ -1,6 +1,6 @@
 // Where a value comes from, and how to change it, in plain words.
 
-import type { Bounds, Layer, ProfileField } from "./types";
+import type { Bounds, FieldOptions, Layer, Notice, ProfileField } from "./types";
 
 const ORIGINS: Record<Layer, string> = {
   builtin: "built into Nexus",
@@ -31,6 +31,18 @@ const LABELS: Record<string, { label: string; hint: string }> = {
   "prompts.tools": { label: "Tools", hint: "How your assistant uses its tools." },
 };
 
+/** The same, for a value that another one stands before. */
+const DEFAULTS: Record<Layer, string> = {
+  builtin: "Nexus's own default",
+  catalog: "the default of this model",
+  genesis: "the default of this server",
+  group: "the default of your group",
+  identity: "your own",
+  request: "the one of this message",
+};
+
+export const defaultOf = (layer: Layer): string => DEFAULTS[layer] ?? `the one from ${layer}`;
+
 export const origin = (layer: Layer): string => ORIGINS[layer] ?? `from ${layer}`;
 
 export const lockReason = (lock: string | undefined): string =>
@@ -40,19 +52,46 @@ export const isPrompt = (field: string): boolean => field.startsWith("prompts.")
 
 export const bareName = (field: string): string => field.slice(field.indexOf(".") + 1);
 
-export function label(field: string): string {
+/** The name of a field: the template's, if it has one. */
+export function label(field: string, options?: FieldOptions): string {
   const words = bareName(field).replaceAll("_", " ");
-  return LABELS[field]?.label ?? words.charAt(0).toUpperCase() + words.slice(1);
+  return options?.label || LABELS[field]?.label || words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-export const hint = (field: string): string => LABELS[field]?.hint ?? "";
+export const hint = (field: string, options?: FieldOptions): string => options?.description || LABELS[field]?.hint || "";
+
+/** Whether a notice is about something that the person has stored. */
+export const isOwn = ({ message }: Notice): boolean => /\b(set|stored) by identity\b/.test(message);
+
+/** What the merge of settings says, with the words of this page for fields and layers. */
+export function noticeWords(notice: Notice): string {
+  const { code, field, message } = notice;
+  const name = field.startsWith("config.") || isPrompt(field) ? `“${label(field)}”` : field;
+  if (code === "field_locked" && isOwn(notice)) {
+    const gone = message.includes("has no prompt of this name");
+    return `${name} as you have set it is not used. ${lockReason(gone ? "no_such_prompt" : "not_editable")}`;
+  }
+  if (code === "unknown_field" && isOwn(notice)) return `You have stored “${bareName(field)}”, which Nexus does not know. It is not used.`;
+  return message
+    .replace(field, () => name)
+    .replace("(set by identity)", "(set by you)")
+    .replace("(set by request)", "(set for this message)")
+    .replace("(set by genesis)", "(set by this server)")
+    .replace(/\b(set|stored) by identity\b/, "as you have set it")
+    .replace(/\b(set|stored) by genesis\b/, "as this server has it");
+}
+
+/** A text of this length is shown as it is. */
+const SHORT = 40;
 
 /** A value in a few words; long texts are shown elsewhere. */
 export function display(field: string, value: unknown): string {
   if (value === null || value === undefined) return "left to the provider";
   if (isPrompt(field)) {
-    const length = String(value).length;
+    const text = String(value);
+    const { length } = text;
     if (length === 0) return "removed";
+    if (length <= SHORT && !text.includes("\n")) return `“${text}”`;
     return length === 1 ? "1 character" : `${length.toLocaleString()} characters`;
   }
   if (field === "config.history_context_size") {
@@ -83,8 +122,8 @@ export function limits(bounds: Bounds | undefined): string {
 }
 
 /** A change in words: "Temperature: 0.8 → 0.3". A text is shown by how long it is. */
-export function change(field: string, from: unknown, to: unknown): string {
-  return `${label(field)}: ${display(field, from)} → ${display(field, to)}`;
+export function change(field: string, from: unknown, to: unknown, options?: FieldOptions): string {
+  return `${label(field, options)}: ${display(field, from)} → ${display(field, to)}`;
 }
 
 /** What somebody at the machine runs to set a field to this value. */

@@ -15,6 +15,19 @@ export interface Bounds {
   numbers?: number[];
   models?: string[];
   tools?: string[];
+  /** The only texts of a prompt. */
+  texts?: string[];
+  /** The longest text, in characters. */
+  max_length?: number;
+}
+
+/** `ui.field_options` of the template: the control of a field, and what stands beside it. */
+export interface FieldOptions {
+  type?: "text" | "textarea" | "select" | "multiselect" | "slider" | "number";
+  label?: string;
+  description?: string;
+  options?: unknown[];
+  max_length?: number;
 }
 
 export interface ProfileField {
@@ -35,7 +48,7 @@ export interface Profile {
   app_name: string;
   template_version: number;
   fields: ProfileField[];
-  field_options: Record<string, unknown>;
+  field_options: Record<string, FieldOptions>;
   notices: Notice[];
 }
 

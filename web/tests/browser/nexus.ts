@@ -26,17 +26,18 @@ export class Nexus {
   ) {}
 
   /** The template that comes with the program, with `provider` as the model on this machine. Who may
-   * register is a setting. `more` stands at the ends of template and settings. */
+   * register is a setting. `more` stands at the ends of template and settings; `change` changes the
+   * template otherwise. */
   static async start(
     provider: string,
     registration = "open",
-    more: { template?: string; settings?: string } = {},
+    more: { template?: string; settings?: string; change?: (template: string) => string } = {},
   ): Promise<Nexus> {
     const data = await mkdtemp(join(tmpdir(), "nexus-page-"));
     const template = await readFile(join(root, "config.example.yml"), "utf8");
     const config = join(data, "template.yml");
     const own = template.replace("http://127.0.0.1:11434/v1", provider);
-    await writeFile(config, own + (more.template ?? ""));
+    await writeFile(config, (more.change?.(own) ?? own) + (more.template ?? ""));
     const prompts = join(root, "prompts");
     await nexus(data, "init", "--config", config, "--prompts", prompts, "--default-model", "echo");
     const settings = join(data, "nexus.yml");
@@ -50,6 +51,18 @@ export class Nexus {
 
   cli(...words: string[]): Promise<string> {
     return nexus(this.data, ...words);
+  }
+
+  /** The template that it was started with. */
+  template(): Promise<string> {
+    return readFile(join(this.data, "template.yml"), "utf8");
+  }
+
+  /** Puts another template into force. */
+  async apply(template: string): Promise<void> {
+    const file = join(this.data, "next.yml");
+    await writeFile(file, template);
+    await this.cli("template", "apply", file, "--prompts", join(root, "prompts"), "--yes");
   }
 
   async member(): Promise<Person> {

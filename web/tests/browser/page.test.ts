@@ -218,7 +218,7 @@ test("the settings tell where each value comes from, and what may be changed", a
   await page.getByRole("button", { name: /My settings/ }).click();
   const card = visit.card("Temperature");
   await card.getByText("from you").waitFor();
-  expect(await card.innerText()).toMatch(/0\.5[\s\S]*Hides 0\.\d from this server's defaults/);
+  expect(await card.innerText()).toMatch(/0\.5[\s\S]*Instead of\s+0\.\d, the default of this server/);
 
   const rules = visit.card("Rules");
   await rules.getByText("This server does not let people change this text.").waitFor();
