@@ -49,7 +49,7 @@ export class Visit {
     browser: Browser,
     url: string,
     options: BrowserContextOptions = {},
-    prepare: (page: Page) => Promise<void> = async () => undefined,
+    prepare: (page: Page) => Promise<unknown> = async () => undefined,
   ): Promise<Visit> {
     const context = await browser.newContext({ locale: "en-GB", ...options });
     await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: url });

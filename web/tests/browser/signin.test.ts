@@ -60,12 +60,17 @@ test("P8: hostile announcements never break the sign-in", async () => {
     page.addInitScript(() => {
       const provider = (): object => ({ request: async () => [] });
       const again = provider();
+      const trap = Object.defineProperty({}, "provider", {
+        get(): never {
+          throw new Error("trap");
+        },
+      });
       const details: unknown[] = [
         undefined,
         null,
         { info: null, provider: null },
         { info: { name: "x" }, provider: { request: 7 } },
-        Object.defineProperty({}, "provider", { get: () => { throw new Error("trap"); } }),
+        trap,
         { info: { name: "W".repeat(100_000), rdns: "r".repeat(100_000) }, provider: provider() },
         { info: { name: "\u202e<img src=x onerror=hacked=1>" }, provider: provider() },
         ...Array.from({ length: 500 }, () => ({ info: { name: "Same", uuid: "same", rdns: "same" }, provider: again })),
