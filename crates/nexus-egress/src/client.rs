@@ -16,6 +16,7 @@ use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::TokioTimer;
+use nix::errno::Errno;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::addresses::{AddressRefused, AddressRules};
@@ -163,6 +164,8 @@ fn closed_when_reused(error: &ClientError) -> bool {
 /// At which point a connection failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
+    /// This machine has no file handles left, or no network: it can connect to nothing.
+    Local,
     /// No name server knows it.
     UnknownName,
     /// The connection was refused.
@@ -193,6 +196,9 @@ impl Broken {
                 };
             }
             if let Some(error) = cause.downcast_ref::<io::Error>() {
+                if is_local(error) {
+                    return Self::Local;
+                }
                 match error.kind() {
                     io::ErrorKind::ConnectionRefused => return Self::NobodyListens,
                     io::ErrorKind::TimedOut => return Self::Unanswered,
@@ -221,6 +227,10 @@ impl Broken {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Local => {
+                "this server can make no connection at the moment: it has no file handles left, or \
+                 no network"
+            }
             Self::UnknownName => "its name is not known",
             Self::NobodyListens => "nothing listens at its address",
             Self::Unanswered => "no connection could be made in time",
@@ -231,6 +241,33 @@ impl Broken {
             Self::Closed => "the connection was closed",
         }
     }
+}
+
+/// Whether an error is about this machine, and says nothing about whoever is at the other end.
+fn is_local(error: &io::Error) -> bool {
+    // No file handles (here, or in all), no memory, no buffers, no free port, no permission.
+    const NOTHING_LEFT: [Errno; 7] = [
+        Errno::EMFILE,
+        Errno::ENFILE,
+        Errno::ENOMEM,
+        Errno::ENOBUFS,
+        Errno::EADDRNOTAVAIL,
+        Errno::EPERM,
+        Errno::EACCES,
+    ];
+    match error.raw_os_error() {
+        Some(code) => NOTHING_LEFT.contains(&Errno::from_raw(code)) || is_offline(error.kind()),
+        // A lookup that could not be made: no name server was reached.
+        None => is_offline(error.kind()) || error.to_string().ends_with(NO_NAME_SERVER),
+    }
+}
+
+/// How the C library words `EAI_AGAIN`.
+const NO_NAME_SERVER: &str = "Temporary failure in name resolution";
+
+const fn is_offline(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{HostUnreachable, NetworkDown, NetworkUnreachable};
+    matches!(kind, HostUnreachable | NetworkDown | NetworkUnreachable)
 }
 
 /// Why a connection failed, for people. The libraries' own words may hold addresses, so only what

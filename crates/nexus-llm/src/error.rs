@@ -40,6 +40,15 @@ pub enum LlmError {
         /// What the connection said, without addresses or secrets.
         reason: String,
     },
+    /// No connection could be made, and that is the fault of this machine: it has no file handles
+    /// left, or no network. The provider was not asked.
+    #[error("provider {provider} was not asked: {reason}")]
+    LocalFault {
+        /// The provider.
+        provider: String,
+        /// What this machine lacks.
+        reason: String,
+    },
     /// It refused the key.
     #[error(
         "provider {provider} refused its key (HTTP {status}): check the key in its environment variable"
@@ -125,6 +134,7 @@ impl LlmError {
             Self::MissingKey { .. } => "provider_key_missing",
             Self::AddressRefused { .. } => "provider_address_refused",
             Self::Unreachable { .. } => "provider_unreachable",
+            Self::LocalFault { .. } => "network_unavailable",
             Self::Unauthorized { .. } => "provider_unauthorized",
             Self::RateLimited { .. } => "provider_rate_limited",
             Self::Unavailable { .. } => "provider_unavailable",
@@ -141,6 +151,7 @@ impl LlmError {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Unreachable { .. }
+            | Self::LocalFault { .. }
             | Self::RateLimited { .. }
             | Self::Unavailable { .. }
             | Self::Failed { .. }

@@ -54,6 +54,15 @@ impl Failures {
         }
     }
 
+    /// This machine cannot connect to anything.
+    pub(crate) fn local_fault(&self, reason: &str) -> LlmError {
+        tracing::error!(provider = %self.provider, reason, "a provider was not asked");
+        LlmError::LocalFault {
+            provider: self.provider(),
+            reason: reason.to_owned(),
+        }
+    }
+
     pub(crate) fn timed_out(&self, waited: Duration) -> LlmError {
         LlmError::TimedOut {
             provider: self.provider(),

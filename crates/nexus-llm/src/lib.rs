@@ -57,7 +57,9 @@ pub use delta::{Delta, Finish, FinishReason};
 pub use error::{LlmError, RetryHint};
 pub use form::{ClientForm, Delivery, FormError, ToolChoice};
 pub use remote::{Diagnosis, Obstacle, Reachability};
-pub use request::{ChatMessage, ChatRequest, ClientMessage, Image, ToolCall, ToolSpec, UserPart};
+pub use request::{
+    ChatMessage, ChatRequest, ClientMessage, Image, Requester, ToolCall, ToolSpec, UserPart,
+};
 pub use resilient::{Jitter, Resilient, Trouble};
 pub use timers::Timers;
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use http::{Response, StatusCode, header};
 use nexus_core::catalog::{Credential, Endpoint, Protocol, Provider};
 use nexus_core::egress::PinnedKey;
-use nexus_egress::{AnswerBody, RequestError};
+use nexus_egress::{AnswerBody, Broken, RequestError};
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
@@ -86,6 +86,9 @@ impl<'a> Remote<'a> {
     fn unsent(&self, error: &RequestError) -> LlmError {
         match error.refused_address() {
             Some(refused) => self.failures.address_refused(refused.to_string()),
+            None if error.broken() == Broken::Local => {
+                self.failures.local_fault(Broken::Local.as_str())
+            }
             None => self.failures.unreachable(&error.to_string()),
         }
     }

@@ -1,6 +1,8 @@
 //! One turn with a model, the same for every provider and protocol.
 
-use std::sync::Arc;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hash};
+use std::sync::{Arc, LazyLock};
 
 use nexus_core::Model;
 use nexus_core::catalog::{Endpoint, Protocol};
@@ -31,6 +33,21 @@ pub struct ChatRequest {
     /// Whether nothing of the answer is for Nexus alone, so that the program may be shown it as it
     /// came.
     pub is_for_client_only: bool,
+    /// On whose behalf it is asked.
+    pub requester: Requester,
+}
+
+/// An opaque tag: the same for all requests of one person, another one after a restart. It tells
+/// whose requests fail, and nothing about anybody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Requester(u64);
+
+impl Requester {
+    /// The tag of whoever has this key.
+    pub fn of(key: &impl Hash) -> Self {
+        static TAGS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        Self(TAGS.hash_one(key))
+    }
 }
 
 impl ChatRequest {

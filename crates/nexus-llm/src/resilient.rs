@@ -4,6 +4,7 @@
 
 mod breaker;
 mod budget;
+mod circuit;
 mod plan;
 mod routes;
 
@@ -18,7 +19,7 @@ use nexus_core::Model;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use self::routes::{Route, Routes};
-use crate::{ChatRequest, Delta, LanguageModel, LlmError, Timers};
+use crate::{ChatRequest, Delta, LanguageModel, LlmError, Requester, Timers};
 
 pub use self::breaker::Trouble;
 
@@ -136,14 +137,19 @@ impl<M: LanguageModel> Turn<M> {
         let mut was_asked = false;
         let mut tries = 0;
         loop {
-            let error = match route.admit(Instant::now()) {
+            let error = match route.admit(request.requester, Instant::now()) {
                 Err(refusal) => refusal.into_error(&request.model.provider.name),
                 Ok(permit) => {
                     was_asked = true;
                     match self.first_piece(request).await {
                         Ok((first, rest)) => {
                             permit.settle(breaker::Sample::Answered);
-                            return Ok(Found { route, first, rest });
+                            return Ok(Found {
+                                route,
+                                requester: request.requester,
+                                first,
+                                rest,
+                            });
                         }
                         Err(error) => {
                             permit.settle(plan::sample(&error));
@@ -152,7 +158,12 @@ impl<M: LanguageModel> Turn<M> {
                     }
                 }
             };
-            let Some(pause) = self.pause(&route, &error, tries, was_asked) else {
+            let may_again =
+                plan::may_be_sent_again(&error) && !route.is_open_for(request.requester);
+            let pause = may_again
+                .then(|| self.pause(&route, &error, tries, was_asked))
+                .flatten();
+            let Some(pause) = pause else {
                 if matches!(error, LlmError::RateLimited { .. }) && was_asked {
                     route.cool_down(error.retry_after().unwrap_or(COOLDOWN), Instant::now());
                 }
@@ -201,7 +212,7 @@ impl<M: LanguageModel> Turn<M> {
         tries: u32,
         was_asked: bool,
     ) -> Option<Duration> {
-        if tries >= plan::RETRIES || !plan::may_be_sent_again(error) || route.is_open() {
+        if tries >= plan::RETRIES {
             return None;
         }
         let asked_for = error.retry_after().unwrap_or_default();
@@ -222,6 +233,7 @@ impl<M: LanguageModel> Turn<M> {
             first: Some(found.first),
             rest: Some(found.rest),
             route: found.route,
+            requester: found.requester,
             deadline: self.deadline,
         }
     }
@@ -230,6 +242,7 @@ impl<M: LanguageModel> Turn<M> {
 /// A model that answers.
 struct Found {
     route: Arc<Route>,
+    requester: Requester,
     first: Delta,
     rest: Pieces,
 }
@@ -263,6 +276,7 @@ struct Begun {
     /// Gone when the answer is over.
     rest: Option<Pieces>,
     route: Arc<Route>,
+    requester: Requester,
     deadline: Deadline,
 }
 
@@ -293,7 +307,8 @@ impl Stream for Begun {
         };
         this.rest = None;
         if let Some(Err(error)) = &piece {
-            this.route.record(plan::sample(error), Instant::now());
+            let sample = plan::sample(error);
+            this.route.record(this.requester, sample, Instant::now());
         }
         Poll::Ready(piece)
     }

@@ -10,7 +10,7 @@ use nexus_core::text::{self, TextError};
 use nexus_core::{
     EffectiveProfile, Genesis, Member, Message, MessageId, Metadata, Model, Role, RunId, Timestamp,
 };
-use nexus_llm::{ChatMessage, ChatRequest, ToolSpec};
+use nexus_llm::{ChatMessage, ChatRequest, Requester, ToolSpec};
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{self, ClientPart, ClientTurn};
@@ -303,6 +303,7 @@ pub fn build(run: &RunContext, history: Vec<Message>, tools: Arc<[ToolSpec]>) ->
         max_tokens: profile.max_tokens.value,
         fallbacks: fallbacks.collect(),
         is_for_client_only: tools.is_empty(),
+        requester: Requester::of(&run.identity.public_key),
         tools: match client {
             Some(client) if client.form.has_tools() => Arc::clone(&client.form.tools),
             _ => tools,

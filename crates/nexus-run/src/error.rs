@@ -83,7 +83,9 @@ impl RunError {
             Self::Busy => ErrorKind::Conflict,
             Self::Store(StoreError::Corrupt { .. } | StoreError::TooNew { .. })
             | Self::Internal => ErrorKind::Internal,
-            Self::Template(_) | Self::Store(_) | Self::Provider(LlmError::Unavailable { .. }) => {
+            Self::Template(_)
+            | Self::Store(_)
+            | Self::Provider(LlmError::Unavailable { .. } | LlmError::LocalFault { .. }) => {
                 ErrorKind::Unavailable
             }
             Self::Limited(_) | Self::Provider(LlmError::RateLimited { .. }) => {

@@ -83,6 +83,7 @@ pub(crate) fn reader(protocol: Protocol) -> Reader {
         fallbacks: Vec::new(),
         client: None,
         is_for_client_only: false,
+        requester: crate::Requester::default(),
     };
     Reader::new(protocol, &request)
 }

@@ -318,6 +318,7 @@ mod tests {
             fallbacks: Vec::new(),
             client: None,
             is_for_client_only: false,
+            requester: crate::Requester::default(),
         }
     }
 

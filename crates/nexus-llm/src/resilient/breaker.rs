@@ -36,6 +36,13 @@ pub(super) enum Sample {
     Nothing,
 }
 
+impl Sample {
+    /// Whether the request was not answered as it should have been.
+    pub(super) const fn is_failure(self) -> bool {
+        matches!(self, Self::NotReached | Self::Failed)
+    }
+}
+
 /// Whether a request may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
@@ -129,6 +136,23 @@ impl Breaker {
         self.cooldown = self.cooldown.max(Some(until));
     }
 
+    /// Leaves the model alone, whatever it showed so far.
+    pub(super) fn rest(&mut self, now: Instant) {
+        self.state = State::Open { until: now + REST };
+    }
+
+    /// Lets the next request probe a model that is left alone.
+    pub(super) fn wake(&mut self, now: Instant) {
+        if let State::Open { .. } = self.state {
+            self.state = State::Open { until: now };
+        }
+    }
+
+    /// All requests of the last seconds, and how many of them failed.
+    pub(super) fn share(&self, now: Instant) -> (u32, u32) {
+        self.window.count(now)
+    }
+
     /// Learns what the probe showed.
     pub(super) fn probed(&mut self, sample: Sample, now: Instant) -> Option<Change> {
         let State::Probing = self.state else {
@@ -155,6 +179,11 @@ impl Breaker {
     /// Learns what an ordinary request showed. One that left before the model was found to be down
     /// says nothing new.
     pub(super) fn record(&mut self, sample: Sample, now: Instant) -> Option<Change> {
+        self.learn(sample, now, true)
+    }
+
+    /// The same; the breaker opens only if it may.
+    pub(super) fn learn(&mut self, sample: Sample, now: Instant, may_open: bool) -> Option<Change> {
         if self.state != State::Closed {
             return None;
         }
@@ -182,8 +211,10 @@ impl Breaker {
             Sample::NotReached => self.not_reached + 1,
             _ => 0,
         };
-        let is_failure = matches!(sample, Sample::NotReached | Sample::Failed);
-        if is_failure && (self.not_reached >= CONNECTS || self.is_mostly_failing(now)) {
+        if may_open
+            && sample.is_failure()
+            && (self.not_reached >= CONNECTS || self.is_mostly_failing(now))
+        {
             self.state = State::Open { until: now + REST };
             change = Some(Change::Opened);
         }

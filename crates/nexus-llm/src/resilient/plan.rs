@@ -21,7 +21,9 @@ pub(super) fn longest_backoff(tries: u32) -> Duration {
 /// too long is not asked again: another such wait helps nobody.
 pub(super) fn may_be_sent_again(error: &LlmError) -> bool {
     match error {
-        LlmError::Unreachable { .. } | LlmError::Interrupted { .. } => true,
+        LlmError::Unreachable { .. }
+        | LlmError::LocalFault { .. }
+        | LlmError::Interrupted { .. } => true,
         LlmError::RateLimited { hint, .. } => hint.again.unwrap_or(true),
         // 200: the error came in place of the first piece. 529: Anthropic is overloaded.
         LlmError::Failed { status, hint, .. } => hint.again.unwrap_or(matches!(
@@ -61,6 +63,7 @@ pub(super) fn sample(error: &LlmError) -> Sample {
         | LlmError::Malformed { .. } => Sample::Failed,
         LlmError::MissingKey { .. }
         | LlmError::AddressRefused { .. }
+        | LlmError::LocalFault { .. }
         | LlmError::Unavailable { .. } => Sample::Nothing,
     }
 }

@@ -9,9 +9,10 @@ use std::time::Duration;
 use nexus_core::Model;
 use tokio::time::Instant;
 
-use super::breaker::{Admission, Breaker, Change, Sample, Trouble};
+use super::breaker::{Admission, Change, Sample, Trouble};
 use super::budget::Budget;
-use crate::{LlmError, RetryHint};
+use super::circuit::{Circuit, Probes};
+use crate::{LlmError, Requester, RetryHint};
 
 /// How many models are remembered. Templates come and go, so old ones are forgotten.
 const MOST: usize = 1024;
@@ -32,8 +33,8 @@ pub(super) struct Route {
     provider: Arc<str>,
     model: Arc<str>,
     pub(super) budget: Arc<Budget>,
-    breaker: Mutex<Breaker>,
-    /// The breaker lets everybody pass, so that nobody needs to lock it for that.
+    circuit: Mutex<Circuit>,
+    /// The circuit lets everybody pass, so that nobody needs to lock it for that.
     is_calm: AtomicBool,
 }
 
@@ -41,7 +42,8 @@ pub(super) struct Route {
 #[derive(Debug)]
 pub(super) struct Permit {
     route: Option<Arc<Route>>,
-    is_probe: bool,
+    requester: Requester,
+    probes: Probes,
 }
 
 /// Why a model is not asked.
@@ -82,7 +84,7 @@ impl Routes {
                 provider: Arc::clone(name),
                 model: Arc::clone(&model.id),
                 budget,
-                breaker: Mutex::new(Breaker::new(now)),
+                circuit: Mutex::new(Circuit::new(now)),
                 is_calm: AtomicBool::new(true),
             })
         }))
@@ -94,51 +96,54 @@ impl Route {
         &self.provider
     }
 
-    pub(super) fn admit(self: &Arc<Self>, now: Instant) -> Result<Permit, Refusal> {
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        requester: Requester,
+        now: Instant,
+    ) -> Result<Permit, Refusal> {
         let admission = if self.is_calm.load(Ordering::Relaxed) {
-            Admission::Pass
+            Ok(Probes::default())
         } else {
-            self.change(|breaker| breaker.admit(now))
-        };
-        let permit = |is_probe| {
-            let route = Some(Arc::clone(self));
-            Ok(Permit { route, is_probe })
+            self.change(|circuit| circuit.admit(requester, now))
         };
         match admission {
-            Admission::Pass => permit(false),
-            Admission::Probe => permit(true),
-            Admission::Cooling(wait) => Err(Refusal::Cooling(wait)),
-            Admission::Resting(wait) => Err(Refusal::Resting(wait)),
+            Ok(probes) => Ok(Permit {
+                route: Some(Arc::clone(self)),
+                requester,
+                probes,
+            }),
+            Err(Admission::Cooling(wait)) => Err(Refusal::Cooling(wait)),
+            Err(Admission::Resting(wait)) => Err(Refusal::Resting(wait)),
+            Err(Admission::Pass | Admission::Probe) => Err(Refusal::Resting(Duration::ZERO)),
         }
     }
 
     /// Learns from a request that was not a probe.
-    pub(super) fn record(&self, sample: Sample, now: Instant) {
-        let change = self.change(|breaker| breaker.record(sample, now));
-        self.log(change);
+    pub(super) fn record(&self, requester: Requester, sample: Sample, now: Instant) {
+        self.settle(requester, Probes::default(), sample, now);
     }
 
     pub(super) fn cool_down(&self, wait: Duration, now: Instant) {
-        self.change(|breaker| breaker.cool_down(wait, now));
+        self.change(|circuit| circuit.cool_down(wait, now));
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        !self.is_calm.load(Ordering::Relaxed) && self.breaker().is_open()
+    pub(super) fn is_open_for(&self, requester: Requester) -> bool {
+        !self.is_calm.load(Ordering::Relaxed) && self.circuit().is_open_for(requester)
     }
 
     pub(super) fn trouble(&self, now: Instant) -> Option<Trouble> {
-        self.breaker().trouble(now)
+        self.circuit().trouble(now)
     }
 
-    fn probed(&self, sample: Sample, now: Instant) {
-        let change = self.change(|breaker| breaker.probed(sample, now));
+    fn settle(&self, requester: Requester, probes: Probes, sample: Sample, now: Instant) {
+        let change = self.change(|circuit| circuit.settle(requester, probes, sample, now));
         self.log(change);
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Breaker) -> T) -> T {
-        let mut breaker = self.breaker();
-        let result = change(&mut breaker);
-        let is_calm = breaker.is_calm();
+    fn change<T>(&self, change: impl FnOnce(&mut Circuit) -> T) -> T {
+        let mut circuit = self.circuit();
+        let result = change(&mut circuit);
+        let is_calm = circuit.is_calm();
         // A healthy request changes nothing here, and leaves the cell in everybody's cache.
         if self.is_calm.load(Ordering::Relaxed) != is_calm {
             self.is_calm.store(is_calm, Ordering::Relaxed);
@@ -146,8 +151,8 @@ impl Route {
         result
     }
 
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    fn circuit(&self) -> MutexGuard<'_, Circuit> {
+        self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn log(&self, change: Option<Change>) {
@@ -179,10 +184,8 @@ impl Permit {
         let Some(route) = self.route.take() else {
             return;
         };
-        if self.is_probe {
-            route.probed(sample, Instant::now());
-        } else if sample != Sample::Nothing {
-            route.record(sample, Instant::now());
+        if sample != Sample::Nothing || self.probes != Probes::default() {
+            route.settle(self.requester, self.probes, sample, Instant::now());
         }
     }
 }

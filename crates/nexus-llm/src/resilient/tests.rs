@@ -51,6 +51,7 @@ fn request(fallbacks: &[&str]) -> Arc<ChatRequest> {
         fallbacks: fallbacks.collect(),
         client: None,
         is_for_client_only: false,
+        requester: Requester::default(),
     })
 }
 

@@ -87,6 +87,7 @@ pub(crate) fn asking(model: Model) -> ChatRequest {
         fallbacks: Vec::new(),
         client: None,
         is_for_client_only: false,
+        requester: nexus_llm::Requester::default(),
     }
 }
 

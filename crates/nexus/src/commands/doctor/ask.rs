@@ -64,6 +64,7 @@ async fn ask(client: &Client, model: &Arc<Model>) -> Result<Duration, String> {
         fallbacks: Vec::new(),
         client: None,
         is_for_client_only: false,
+        requester: nexus_llm::Requester::default(),
     };
     let pieces = client.stream(Arc::new(request)).collect::<Vec<_>>();
     let pieces: Vec<Result<Delta, LlmError>> = timeout(PATIENCE, pieces)

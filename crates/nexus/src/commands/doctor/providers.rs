@@ -137,6 +137,11 @@ fn advice(provider: &Provider, obstacle: Option<Obstacle>) -> String {
     };
     match obstacle {
         Some(Obstacle::Connection(broken)) => match broken {
+            Broken::Local => {
+                "look whether this machine has a network, and how many files a program \
+                              may open (`ulimit -n`)"
+                    .to_owned()
+            }
             Broken::UnknownName => format!(
                 "look whether {place} is written right in its `base_url`, and whether this \
                  machine can look up names (DNS)"
