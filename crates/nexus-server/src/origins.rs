@@ -48,10 +48,8 @@ impl Origins {
         let (Some(host), None) = (hosts.next(), hosts.next()) else {
             return None;
         };
-        self.iter().find(|origin| {
-            let authority = origin.authority().as_bytes();
-            authority.eq_ignore_ascii_case(host.as_bytes())
-        })
+        let host = host.to_str().ok()?;
+        self.iter().find(|origin| is_at(origin, host))
     }
 }
 
@@ -75,7 +73,17 @@ fn is_for_us(origins: &Origins, request: &Request) -> bool {
         return false;
     };
     let spelled_out = request.uri().authority();
-    spelled_out.is_none_or(|it| it.as_str().eq_ignore_ascii_case(origin.authority()))
+    spelled_out.is_none_or(|it| is_at(origin, it.as_str()))
+}
+
+/// Whether this is the host of an address, with its port. The usual port may be spelled out.
+fn is_at(origin: &Origin, host: &str) -> bool {
+    let authority = origin.authority();
+    let is_authority = |host: &str| host.eq_ignore_ascii_case(authority);
+    let usual_port = if origin.is_secure() { ":443" } else { ":80" };
+    let has_usual_port = authority.ends_with(']') || !authority.contains(':');
+    is_authority(host)
+        || (has_usual_port && host.strip_suffix(usual_port).is_some_and(is_authority))
 }
 
 fn misdirected(origins: &Origins) -> ApiError {
@@ -118,6 +126,33 @@ mod tests {
             "",
         ] {
             assert!(!is_ours(&[host]), "{host}");
+        }
+        let public = [
+            "https://nexus.test",
+            "http://plain.test",
+            "https://odd.test:8443",
+        ];
+        let origins = Origins::new(public.map(|it| it.parse().unwrap()).to_vec());
+        let is_known = |host: &'static str| {
+            let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static(host))]);
+            origins.of_request(&headers).is_some()
+        };
+        for host in [
+            "nexus.test",
+            "Nexus.test:443",
+            "plain.test:80",
+            "odd.test:8443",
+        ] {
+            assert!(is_known(host), "{host}");
+        }
+        for host in [
+            "nexus.test:80",
+            "nexus.test:4430",
+            "plain.test:443",
+            "odd.test",
+            "odd.test:8443:443",
+        ] {
+            assert!(!is_known(host), "{host}");
         }
         assert!(!is_ours(&[]) && !is_ours(&["localhost:8000", "localhost:8000"]));
     }

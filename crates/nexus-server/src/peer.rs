@@ -1,6 +1,6 @@
 //! From which address of the network a request comes, and how much may come from there.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
@@ -42,7 +42,7 @@ impl TrustedProxies {
         texts.iter().map(parse).collect::<Result<_, _>>().map(Self)
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
@@ -58,13 +58,24 @@ impl TrustedProxies {
         let mut client = peer;
         while self.trusts(client) {
             // A trusted proxy that wrote something else than an address counts for itself.
-            match hops.next().map(|hop| hop.trim().parse()) {
-                Some(Ok(hop)) => client = hop,
-                Some(Err(_)) | None => break,
+            match hops.next().map(|hop| address(hop.trim())) {
+                Some(Some(hop)) => client = hop,
+                Some(None) | None => break,
             }
         }
         client
     }
+}
+
+/// An address, with or without a port: some proxies write it.
+fn address(hop: &str) -> Option<IpAddr> {
+    let bracketed = hop.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    let with_port = || hop.parse().map(|it: SocketAddr| it.ip());
+    bracketed
+        .unwrap_or(hop)
+        .parse()
+        .or_else(|_| with_port())
+        .ok()
 }
 
 /// What a request is counted for where nobody is signed in.
@@ -148,6 +159,21 @@ mod tests {
             client(&["127.0.0.1"], "::ffff:127.0.0.1", &["2001:db8::5"]),
             "2001:db8::5"
         );
+    }
+
+    #[test]
+    fn a_port_behind_an_address_does_not_matter() {
+        for (hop, counted) in [
+            ("1.2.3.4:5678", "1.2.3.4"),
+            ("[::1]:99", "::1"),
+            ("[2001:db8::5]", "2001:db8::5"),
+            ("2001:db8::5", "2001:db8::5"),
+            ("1.2.3.4:99999", "10.0.0.1"),
+            ("1.2.3.4:", "10.0.0.1"),
+            ("[1.2.3.4", "10.0.0.1"),
+        ] {
+            assert_eq!(client(&["10.0.0.1"], "10.0.0.1", &[hop]), counted, "{hop}");
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The accept loop: HTTP/1.1 with limits on everything that a stranger could take, and a shutdown
 //! that lets people finish.
 
+mod connections;
 mod stall;
 
+use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
@@ -18,23 +20,34 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::connections::{Activity, BusyBody, Connections, Slot};
 use self::stall::StallGuard;
+use crate::TrustedProxies;
 use crate::peer::Peer;
 
 /// The longest head of a request, and the most that waits in memory for a slow reader.
 const BUFFER_BYTES: usize = 64 * 1024;
+const MOST_CONNECTIONS: usize = 10_000;
+/// An office of this many people may talk to their assistants at the same time.
+const MOST_PER_ADDRESS: usize = 512;
+/// For the store, for servers with tools, and for the program itself.
+const RESERVED_FILES: usize = 128;
 /// How long to wait when no connection can be accepted, for want of file handles for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 
 /// How much of a server strangers can take, and for how long.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ConnectionLimits {
-    /// More connections than this wait until another one ends.
+    /// When there are as many connections as this, one without a request makes room for the next.
     pub connections: usize,
+    /// The same for one address of the network. Connections from this machine and from `exempt`
+    /// are those of proxies, and are not counted.
+    pub per_address: usize,
+    /// Proxies that may say for whom they speak.
+    pub exempt: TrustedProxies,
     /// How long a client may take to send the head of a request, and to begin the next one on the
     /// same connection.
     pub head: Duration,
@@ -48,10 +61,27 @@ pub struct ConnectionLimits {
 impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
-            connections: 10_000,
+            connections: MOST_CONNECTIONS,
+            per_address: MOST_PER_ADDRESS,
+            exempt: TrustedProxies::default(),
             head: Duration::from_secs(10),
             stall: Duration::from_secs(30),
             shutdown: Duration::from_secs(25),
+        }
+    }
+}
+
+impl ConnectionLimits {
+    /// For a process that may have so many files open: each request may need a connection to a
+    /// provider as well, and the store keeps its own.
+    #[must_use]
+    pub fn for_files(files: u64) -> Self {
+        let files = usize::try_from(files).unwrap_or(usize::MAX);
+        let connections = (files.saturating_sub(RESERVED_FILES) / 2).clamp(16, MOST_CONNECTIONS);
+        Self {
+            connections,
+            per_address: MOST_PER_ADDRESS.min(connections / 2),
+            ..Self::default()
         }
     }
 }
@@ -64,18 +94,18 @@ pub async fn serve(
     limits: ConnectionLimits,
     shutdown: CancellationToken,
 ) {
-    let free = Arc::new(Semaphore::new(limits.connections));
+    let limits = Arc::new(limits);
+    let all = Connections::new(Arc::clone(&limits));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
             Some(_) = connections.join_next() => {}
-            (stream, peer, permit) = accept(&listener, &free) => {
-                let (router, shutdown) = (router.clone(), shutdown.clone());
+            (stream, peer, slot) = accept(&listener, &all, &shutdown) => {
+                let (router, limits) = (router.clone(), Arc::clone(&limits));
                 connections.spawn(async move {
-                    converse(stream, peer, router, limits, shutdown).await;
-                    drop(permit);
+                    converse(stream, peer, router, &limits, &slot.activity).await;
                 });
             }
         }
@@ -97,18 +127,24 @@ pub async fn serve(
 /// The next connection, when there is room for it.
 async fn accept(
     listener: &TcpListener,
-    free: &Arc<Semaphore>,
-) -> (TcpStream, IpAddr, Option<OwnedSemaphorePermit>) {
-    // The semaphore is never closed.
-    let permit = Arc::clone(free).acquire_owned().await.ok();
+    all: &Arc<Connections>,
+    shutdown: &CancellationToken,
+) -> (TcpStream, IpAddr, Slot) {
+    let mut permit = all.room().await;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let peer = peer.ip();
+                let Some(slot) = all.place(peer, permit.take(), shutdown) else {
+                    tracing::debug!(%peer, "an address has too many connections");
+                    permit = all.room().await;
+                    continue;
+                };
                 // Without it, the small pieces of an answer wait 40 ms for each other.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "TCP_NODELAY could not be set");
                 }
-                return (stream, peer.ip(), permit);
+                return (stream, peer, slot);
             }
             // This one was gone before it was accepted; the next may be fine.
             Err(error) if is_of_one_connection(&error) => {}
@@ -133,16 +169,21 @@ async fn converse<S>(
     stream: S,
     peer: IpAddr,
     router: Router,
-    limits: ConnectionLimits,
-    shutdown: CancellationToken,
+    limits: &ConnectionLimits,
+    activity: &Arc<Activity>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let stream = TokioIo::new(StallGuard::new(stream, limits.stall));
     let router = TowerToHyperService::new(router);
-    let service = service_fn(move |mut request: Request<Incoming>| {
+    let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
-        router.call(request)
+        let busy = activity.begin();
+        let response = router.call(request);
+        async move {
+            let response = response.await?;
+            Ok::<_, Infallible>(response.map(|body| BusyBody { body, _busy: busy }))
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -152,9 +193,12 @@ async fn converse<S>(
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = shutdown.cancelled() => {
+        () = activity.close.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                ended = connection => ended,
+                () = activity.is_idle() => Ok(()),
+            }
         }
     };
     if let Err(error) = ended {
@@ -173,6 +217,12 @@ mod tests {
 
     use super::*;
 
+    /// The place of the only connection.
+    fn slot(shutdown: &CancellationToken) -> Slot {
+        let all = Connections::new(Arc::default());
+        all.place(NOBODY, None, shutdown).unwrap()
+    }
+
     const NOBODY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 
@@ -190,8 +240,8 @@ mod tests {
                 server,
                 NOBODY,
                 hello(),
-                ConnectionLimits::default(),
-                CancellationToken::new(),
+                &ConnectionLimits::default(),
+                &slot(&CancellationToken::new()).activity,
             )
             .await;
             assert_eq!(
@@ -216,8 +266,8 @@ mod tests {
             server,
             NOBODY,
             router,
-            ConnectionLimits::default(),
-            CancellationToken::new(),
+            &ConnectionLimits::default(),
+            &slot(&CancellationToken::new()).activity,
         )
         .await;
         assert_eq!(
@@ -232,18 +282,13 @@ mod tests {
         let shutdown = CancellationToken::new();
         let began = Instant::now();
         client.write_all(REQUEST).await.unwrap();
+        let (limits, slot) = (ConnectionLimits::default(), slot(&shutdown));
         let reading = async {
             client.read_u8().await.unwrap();
             shutdown.cancel();
         };
         tokio::join!(
-            converse(
-                server,
-                NOBODY,
-                hello(),
-                ConnectionLimits::default(),
-                shutdown.clone()
-            ),
+            converse(server, NOBODY, hello(), &limits, &slot.activity),
             reading
         );
         assert_eq!(began.elapsed(), Duration::ZERO);
@@ -255,7 +300,8 @@ mod tests {
         let _client = TcpStream::connect(listener.local_addr().unwrap())
             .await
             .unwrap();
-        let (stream, _, _permit) = accept(&listener, &Arc::new(Semaphore::new(1))).await;
+        let all = Connections::new(Arc::default());
+        let (stream, _, _slot) = accept(&listener, &all, &CancellationToken::new()).await;
         assert!(stream.nodelay().unwrap());
     }
 
