@@ -74,8 +74,5 @@ pub struct AppState {
     pub body_timeout: Duration,
 }
 
-/// How long open streams may usually go on when the server stops.
-pub const GRACE: Duration = Duration::from_secs(20);
-
 /// How long a body may usually take to arrive.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);

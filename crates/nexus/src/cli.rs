@@ -7,10 +7,12 @@ mod remote;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use nexus_core::{Environment, Field, PromptName, PublicKey};
 use secrecy::SecretString;
 use serde::Deserialize;
+
+use crate::failure::Failure;
 
 pub(crate) use machine::{Admin, Audit, Doctor, Usage};
 pub(crate) use migrate::{Migrate, Place};
@@ -28,7 +30,8 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// A flag is stronger than its environment variable, which is stronger than the settings file.
+/// A flag is stronger than its environment variable, which is stronger than the `.env` file of the
+/// working folder, which is stronger than the settings file.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
@@ -59,7 +62,8 @@ pub(crate) struct Global {
         env = "NEXUS_PUBLIC_ORIGIN"
     )]
     pub(crate) public_origin: Option<String>,
-    /// What is logged, such as `debug` or `nexus_run=debug` [default: the template says]
+    /// What is logged, such as `debug` or `nexus_run=debug`; the variable `LOG_LEVEL` names a level too
+    /// [default: the template says]
     #[arg(long, global = true, value_name = "FILTER", env = "NEXUS_LOG")]
     pub(crate) log: Option<String>,
     /// How it is logged
@@ -77,6 +81,34 @@ pub(crate) struct Global {
     /// Print without colours; the variable `NO_COLOR` does the same
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
+    /// The options above that come from variables, by their names.
+    #[arg(skip)]
+    pub(crate) from_variables: Vec<String>,
+}
+
+impl Cli {
+    /// Reads the command line, or says what is wrong with it and ends the program.
+    pub(crate) fn read() -> Self {
+        let matches = Self::command().get_matches();
+        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        let is_variable = |name: &&str| {
+            matches.value_source(name) == Some(clap::parser::ValueSource::EnvVariable)
+        };
+        let named = ["database", "data"].into_iter().filter(is_variable);
+        cli.global.from_variables = named.map(str::to_owned).collect();
+        cli
+    }
+}
+
+/// The environment of this name, as the `.env` file writes it.
+pub(crate) fn environment_named(name: &str) -> Result<Environment, Failure> {
+    match name {
+        "production" => Ok(Environment::Production),
+        "development" => Ok(Environment::Development),
+        _ => Err(Failure::new(format!(
+            "NEXUS_ENV in .env is {name:?}: expected development or production"
+        ))),
+    }
 }
 
 fn environment() -> impl TypedValueParser<Value = Environment> {
@@ -167,6 +199,10 @@ pub(crate) struct Serve {
     /// Where to listen [default: 127.0.0.1:8000]
     #[arg(long, value_name = "ADDRESS", env = "NEXUS_LISTEN")]
     pub(crate) listen: Option<String>,
+    /// How long a stop may take, in seconds: answers that are being written get three eighths of it to
+    /// end by themselves, then the part that came is stored [default: 8]
+    #[arg(long, value_name = "SECONDS", env = "NEXUS_STOP_TIMEOUT", value_parser = clap::value_parser!(u16).range(1..=3600))]
+    pub(crate) stop_timeout: Option<u16>,
 }
 
 #[derive(Args, Debug, Default)]

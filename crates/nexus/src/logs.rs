@@ -1,14 +1,19 @@
 //! The log: to standard error, for people or for programs.
 
+mod stderr;
+
 use std::fmt::{self, Debug, Write as _};
 use std::io::{self, IsTerminal};
 
 use nexus_core::genesis::LogLevel;
+use nexus_run::LiveTemplate;
+use nexus_store::Store;
+use tokio_util::sync::CancellationToken;
 use tracing::Dispatch;
 use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{LevelFilter, ParseError};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -18,23 +23,91 @@ use crate::cli::LogFormat;
 use crate::failure::Failure;
 use crate::settings;
 
+use stderr::Stderr;
+
+/// The log of a server.
+pub(crate) struct Log {
+    /// `None`: the settings say what is logged, whatever the template says.
+    set_filter: Option<Box<dyn Fn(EnvFilter) + Send + Sync>>,
+}
+
 /// Starts the log. `level` holds when the settings say nothing.
-pub(crate) fn start(shell: &Shell, level: LogLevel) -> Result<(), Failure> {
-    let level = match level {
+pub(crate) fn start(shell: &Shell, level: LogLevel) -> Result<Log, Failure> {
+    let settings = &shell.settings;
+    let filter = match &settings.log {
+        Some(filter) => parse(filter).map_err(|error| refuse(filter, &error))?,
+        None => of_level(word(level)),
+    };
+    let shown = filter.to_string();
+    let colours = io::stderr().is_terminal() && !settings::colours_are_unwanted();
+    let format = settings.log_format;
+    let (dispatch, set_filter) = dispatch(filter, format, colours, Stderr { format });
+    let started = dispatch.try_init();
+    started.map_err(|error| Failure::new(format!("the log cannot be started: {error}")))?;
+    tracing::debug!(filter = shown, "the log begins");
+    Ok(Log {
+        set_filter: settings.log.is_none().then_some(set_filter),
+    })
+}
+
+impl Log {
+    /// Logs at the level of the template in force, until `stop`.
+    pub(crate) async fn follow(
+        self,
+        live: &LiveTemplate,
+        store: &dyn Store,
+        stop: CancellationToken,
+    ) {
+        let Some(set_filter) = self.set_filter else {
+            return;
+        };
+        let mut changes = store.template_changes();
+        let mut level = None;
+        loop {
+            if let Ok(genesis) = live.current()
+                && level.replace(genesis.system().log_level) != Some(genesis.system().log_level)
+            {
+                set_filter(of_level(word(genesis.system().log_level)));
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                outcome = changes.changed() => if outcome.is_err() { return },
+            }
+            // Others reload it as well. One at a time does, and then it is the new one.
+            live.reload().await;
+        }
+    }
+}
+
+const fn word(level: LogLevel) -> &'static str {
+    match level {
         LogLevel::Debug => "debug",
         LogLevel::Info => "info",
         LogLevel::Warning => "warn",
         LogLevel::Error => "error",
-    };
-    let settings = &shell.settings;
-    let filter = match &settings.log {
-        Some(filter) => EnvFilter::try_new(filter).map_err(|error| refuse(filter, &error))?,
-        // What libraries say interests when it is wrong.
-        None => EnvFilter::new(format!("warn,nexus={level}")),
-    };
-    let colours = io::stderr().is_terminal() && !settings::colours_are_unwanted();
-    let started = dispatch(filter, settings.log_format, colours, io::stderr).try_init();
-    started.map_err(|error| Failure::new(format!("the log cannot be started: {error}")))
+    }
+}
+
+/// A level alone is that of Nexus. What libraries say interests when it is wrong.
+fn of_level(level: &str) -> EnvFilter {
+    EnvFilter::new(format!("warn,nexus={level}"))
+}
+
+/// A level, or a filter as `tracing` writes it.
+fn parse(filter: &str) -> Result<EnvFilter, ParseError> {
+    match filter.parse::<LevelFilter>() {
+        Ok(level) if level >= LevelFilter::WARN => Ok(of_level(filter)),
+        _ => EnvFilter::try_new(filter),
+    }
+}
+
+/// Tells whoever started the server something that belongs to no request. Where programs read the
+/// log, there is nothing between its lines.
+pub(crate) fn say(shell: &Shell, text: &str) {
+    match shell.settings.log_format {
+        LogFormat::Text => stderr::write_line(format!("{text}\n").as_bytes(), LogFormat::Text),
+        LogFormat::Json => tracing::info!("{text}"),
+    }
 }
 
 /// What turns events into lines. What others wrote is escaped: it can neither steer a terminal nor
@@ -44,16 +117,32 @@ fn dispatch(
     format: LogFormat,
     colours: bool,
     writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static,
-) -> Dispatch {
+) -> (Dispatch, Box<dyn Fn(EnvFilter) + Send + Sync>) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(writer);
+        .with_writer(writer)
+        // It would be told by a macro that panics where standard error cannot be written.
+        .log_internal_errors(false);
     match format {
         LogFormat::Text => {
             let fields = debug_fn(write_field).delimited(" ");
-            builder.with_ansi(colours).fmt_fields(fields).into()
+            let builder = builder.with_ansi(colours).fmt_fields(fields);
+            let builder = builder.with_filter_reloading();
+            let handle = builder.reload_handle();
+            (
+                builder.into(),
+                Box::new(move |filter| _ = handle.reload(filter)),
+            )
         }
-        LogFormat::Json => builder.json().flatten_event(true).into(),
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true);
+            let builder = builder.with_filter_reloading();
+            let handle = builder.reload_handle();
+            (
+                builder.into(),
+                Box::new(move |filter| _ = handle.reload(filter)),
+            )
+        }
     }
 }
 
@@ -115,9 +204,8 @@ mod tests {
     fn written(format: LogFormat, said: &str) -> String {
         let log = Log::default();
         let writer = log.clone();
-        let dispatch = dispatch(EnvFilter::new("warn"), format, false, move || {
-            writer.clone()
-        });
+        let filter = EnvFilter::new("warn");
+        let (dispatch, _) = dispatch(filter, format, false, move || writer.clone());
         tracing::dispatcher::with_default(&dispatch, || {
             let error = io::Error::other(said.to_owned());
             tracing::warn!(%error, name = said, told = ?said, "a provider said: {said}");

@@ -5,6 +5,7 @@
 mod cli;
 mod commands;
 mod failure;
+mod files;
 mod here;
 mod keys;
 mod logs;
@@ -22,8 +23,6 @@ mod wire;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::cli::Cli;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -40,7 +39,7 @@ struct Shell {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     let output = Output::new(cli.global.json, cli.global.no_color);
     let shell = match Settings::read(cli.global) {
         Ok(settings) => Shell { settings, output },
@@ -49,6 +48,9 @@ fn main() -> ExitCode {
         }
         Err(failure) => return failed(&output, &failure),
     };
+    for warning in &shell.settings.warnings {
+        shell.output.warn(warning);
+    }
     match run(&shell, cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failed(&shell.output, &failure),

@@ -17,6 +17,8 @@ pub(crate) struct Found<'a> {
     pub(crate) template: Option<(&'a Genesis, Probed)>,
     /// Where people open it.
     pub(crate) address: String,
+    /// Where it listens, if people open another address.
+    pub(crate) listens_on: Option<String>,
     pub(crate) is_public: bool,
     /// Whether the server knows a name of its own, to which signatures are bound.
     pub(crate) can_sign_in: bool,
@@ -29,7 +31,7 @@ pub(crate) fn print(shell: &Shell, found: &Found<'_>) {
     let environment = shell.settings.environment;
     let title = format!("Nexus {}", env!("CARGO_PKG_VERSION"));
     output.line(format_args!("{}, {environment}\n", paint.bold(&title)));
-    let mut rows: Vec<_> = store(found.facts.as_ref())
+    let mut rows: Vec<_> = store(shell, found.facts.as_ref())
         .into_iter()
         .zip(["store"].into_iter().chain(std::iter::repeat("")))
         .map(|(line, name)| vec![name.to_owned(), line])
@@ -78,20 +80,25 @@ pub(crate) fn print(shell: &Shell, found: &Found<'_>) {
             paint.yellow("note:")
         ));
     }
+    if let Some(address) = &found.listens_on {
+        output.line(format_args!("Listening on {address}"));
+    }
     output.line(format_args!("Open {}", paint.bold(&found.address)));
 }
 
-fn store(facts: Option<&StoreFacts>) -> Vec<String> {
+fn store(shell: &Shell, facts: Option<&StoreFacts>) -> Vec<String> {
+    let named_by = shell.settings.named_by.as_ref();
+    let named_by = named_by.map_or_else(String::new, |it| format!(" (from {})", printable(it)));
     let Some(facts) = facts else {
-        return vec![
-            "does not answer: Nexus keeps trying, and /readyz says how it goes".to_owned(),
-        ];
+        return vec![format!(
+            "does not answer{named_by}: Nexus keeps trying, and /readyz says how it goes"
+        )];
     };
     let identities = count(facts.identities, "identity", "identities");
     let messages = count(facts.messages, "message", "messages");
     vec![
         facts.kind.clone(),
-        facts.location.clone(),
+        format!("{}{named_by}", facts.location),
         format!("{identities}, {messages}"),
     ]
 }

@@ -7,10 +7,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::failure::Failure;
 
 /// Ctrl-C, and the polite request that service managers send. Once this exists, neither ends the
-/// program by itself.
+/// program by itself, and neither does the end of its terminal.
 pub(crate) struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
+    /// A terminal that goes away sends it, and so do people who want settings to be read again.
+    hangup: Signal,
 }
 
 impl StopSignals {
@@ -18,14 +20,21 @@ impl StopSignals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).map_err(|error| refuse(&error))?,
             terminate: signal(SignalKind::terminate()).map_err(|error| refuse(&error))?,
+            hangup: signal(SignalKind::hangup()).map_err(|error| refuse(&error))?,
         })
     }
 
     /// Waits for the next one.
     pub(crate) async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return,
+                _ = self.hangup.recv() => tracing::info!(
+                    "SIGHUP stops nothing and reads nothing again: a template that changes is used \
+                     at once, and other settings when the server starts"
+                ),
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nexus_core::{Clock as _, Environment, Genesis, SystemClock, Timestamp};
 use nexus_llm::{Jitter, LlmClient, Resilient, Timers};
@@ -180,12 +181,20 @@ pub(crate) fn client_of_server(settings: &Settings, listen: &str) -> Result<Clie
         .map_err(|error| Failure::new(error.to_string()))
 }
 
+/// How the server comes to its end.
+pub(crate) struct Stop {
+    /// Cancelled when it begins.
+    pub(crate) begins: CancellationToken,
+    /// How long streams may go on after that.
+    pub(crate) grace: Duration,
+}
+
 /// Everything that a server needs.
 pub(crate) fn app(
     settings: &Settings,
     orchestrator: Arc<Orchestrator>,
     listens_on: SocketAddr,
-    shutdown: CancellationToken,
+    stop: Stop,
 ) -> AppState {
     let origins = settings.origins(listens_on);
     let sign_in = SignIn::new(
@@ -200,10 +209,10 @@ pub(crate) fn app(
         origins,
         admins: settings.admins.clone().into(),
         trusted_proxies: settings.trusted_proxies.clone(),
-        grace: nexus_server::GRACE,
+        grace: stop.grace,
         body_timeout: nexus_server::BODY_TIMEOUT,
         orchestrator,
-        shutdown,
+        shutdown: stop.begins,
     }
 }
 

@@ -50,6 +50,23 @@ impl Home {
         command
     }
 
+    /// The same, started by a line of the shell that says `exec "$0" "$@"` at its end.
+    pub(crate) fn command_by(&self, line: &str, arguments: &[&str]) -> Command {
+        let program = self.command(arguments);
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", line])
+            .arg(program.get_program())
+            .args(program.get_args())
+            .env_clear()
+            .env("XDG_CONFIG_HOME", self.path("config"))
+            .current_dir(self.0.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(self.path("serve.log")).unwrap());
+        command
+    }
+
     /// Runs a command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Done {
         finish(self.command(arguments).spawn().unwrap())
@@ -120,13 +137,18 @@ impl Home {
         let arguments = [&["serve", "--listen", "127.0.0.1:0"], more].concat();
         let mut command = self.command(&arguments);
         command.envs(environment.iter().copied());
-        let log = self.path("serve.log");
-        command.stderr(fs::File::create(&log).unwrap());
+        let log = fs::File::create(self.path("serve.log")).unwrap();
+        command.stderr(log);
+        self.serve_by(command)
+    }
+
+    /// Starts `nexus serve` by a command whose standard error goes where it says.
+    pub(crate) fn serve_by(&self, mut command: Command) -> Server {
         let mut server = Server {
             child: command.spawn().unwrap(),
             address: String::new(),
             report: String::new(),
-            log,
+            log: self.path("serve.log"),
         };
         let mut out = BufReader::new(server.child.stdout.take().unwrap());
         while server.address.is_empty() {
@@ -134,7 +156,9 @@ impl Home {
             let read = out.read_line(&mut line).unwrap();
             assert!(read > 0, "it ended: {}{}", server.report, server.log());
             server.report.push_str(&line);
-            if let Some(address) = line.trim_end().strip_prefix("Open http://") {
+            let line = line.trim_end();
+            let listens = line.strip_prefix("Listening on http://");
+            if let Some(address) = listens.or_else(|| line.strip_prefix("Open http://")) {
                 address.clone_into(&mut server.address);
             }
         }
