@@ -44,6 +44,8 @@ impl Original {
 
     /// Every document of every collection, for finding what must not be there.
     async fn everything(&self) -> String {
+        use std::fmt::Write as _;
+
         use futures_util::TryStreamExt as _;
 
         let mut all = String::new();
@@ -51,7 +53,7 @@ impl Original {
             let collection = self.database.collection::<Document>(&name);
             let found = collection.find(doc! {}).await.unwrap();
             let found: Vec<_> = found.try_collect().await.unwrap();
-            all += &format!("{name}: {found:?}\n");
+            writeln!(all, "{name}: {found:?}").unwrap();
         }
         all
     }

@@ -25,7 +25,7 @@ fn idle_connections(address: &str) -> Vec<TcpStream> {
 /// S4: connections that ask nothing take neither the server's file handles nor its models from
 /// others, whether the limit can be raised or not.
 #[test]
-fn idle_connections_stop_neither_members_nor_models() {
+fn t24_idle_connections_stop_neither_members_nor_models() {
     for limit in ["ulimit -Sn 1024", "ulimit -n 1024"] {
         let home = home_with(&friendly());
         let (_, token) = home.member();
