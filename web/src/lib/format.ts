@@ -48,7 +48,7 @@ export function limitWords(field: string, value: string | undefined): string {
   const count = what === "cost" ? value : number.format(Number(value));
   const words = COUNTED[what] ?? what.replaceAll("_", " ");
   const one = value === "1" ? words.replace(/s$/, "") : words;
-  return `${count} ${one} ${kind === "concurrent" ? "at a time" : `a ${kind === "daily" ? "day" : period}`}`;
+  return `${count} ${one} ${kind === "concurrent" ? "at a time" : period === "hour" ? "an hour" : `a ${kind === "daily" ? "day" : period}`}`;
 }
 
 /** "Today", "Yesterday", "Monday, 3 May", and with the year when it is another one. */

@@ -14,7 +14,7 @@ const ORIGINS: Record<Layer, string> = {
 const LOCKS: Record<string, string> = {
   not_editable: "This server does not let people change it.",
   prompt_not_editable: "This server does not let people change this text.",
-  no_such_prompt: "This server has no text of this name, so it is not used.",
+  no_such_prompt: "This server has no text of this name.",
 };
 
 const LABELS: Record<string, { label: string; hint: string }> = {
@@ -62,6 +62,9 @@ export const hint = (field: string, options?: FieldOptions): string => options?.
 
 /** Whether a notice is about something that the person has stored. */
 export const isOwn = ({ message }: Notice): boolean => /\b(set|stored) by identity\b/.test(message);
+
+/** Whether it can be removed. A key that names no field is the server's to keep. */
+export const isRemovable = (notice: Notice): boolean => isOwn(notice) && notice.code !== "unknown_field";
 
 /** What the merge of settings says, with the words of this page for fields and layers. */
 export function noticeWords(notice: Notice): string {

@@ -38,7 +38,7 @@ function own(template: string): string {
     .replace("\nui:\n", `\n${prompt}\nui:\n`)
     .replace("    - prompts.persona\n", editable)
     .replace(/    config\.history_context_size:\n(?:      .*\n)+/, "")
-    .replace("    prompts.persona:\n      type: textarea\n", `    prompts.persona:\n      type: textarea\n      label: Character\n${options}`);
+    .replace("    prompts.persona:\n      type: textarea\n", `    prompts.persona:\n      type: textarea\n      label: Character\n      max_length: 2000\n${options}`);
 }
 
 let browser: Browser;
@@ -182,7 +182,6 @@ test.each([["desktop", DESKTOP], ["phone", PHONE], ["dark", { ...DESKTOP, colorS
   "M4: each control, its name and its description are those of the template, for prompts too: %s",
   async (name, options) => {
     const { visit, key } = await owner(options);
-    const { page } = visit;
     await openSettings(visit);
     const tone = visit.card("Tone of voice");
     await tone.getByText("How formal it is with you.").waitFor();
@@ -212,7 +211,12 @@ test.each([["desktop", DESKTOP], ["phone", PHONE], ["dark", { ...DESKTOP, colorS
     const character = visit.card("Character");
     await character.getByRole("button", { name: "Change" }).click();
     expect(await character.getByRole("textbox").evaluate((node) => node.tagName)).toBe("TEXTAREA");
-    await page.keyboard.press("Escape");
+    await character.getByRole("textbox").fill("👋".repeat(2001));
+    await character.getByText("At most 2,000 characters; this has 2,001. Shorten it by 1.").waitFor();
+    expect(await character.getByRole("button", { name: "Save" }).isDisabled()).toBe(true);
+    await character.getByRole("textbox").fill("👋".repeat(2000));
+    await character.getByText("At most").waitFor({ state: "detached" });
+    await character.getByRole("button", { name: "Cancel" }).click();
     await visit.card("Temperature").getByRole("button", { name: "Change" }).click();
     await visit.card("Temperature").getByRole("slider").waitFor();
     await visit.end();
@@ -220,7 +224,7 @@ test.each([["desktop", DESKTOP], ["phone", PHONE], ["dark", { ...DESKTOP, colorS
 );
 
 test("P9: a value outside its limits is refused at its field, and no signature is asked for", async () => {
-  const { visit } = await reader();
+  const { visit, person } = await reader();
   const { page } = visit;
   await openSettings(visit);
   const temperature = visit.card("Temperature");
@@ -243,6 +247,9 @@ test("P9: a value outside its limits is refused at its field, and no signature i
   }
   await visit.expectAccessible();
   await visit.picture("out-of-range");
+  // The server itself refuses it, too.
+  const refused = await nexus.cli("config", "set", person.key, "temperature", "2.0000000001").then(() => "taken", String);
+  expect(refused).toContain("from 0 to 2");
   await field.fill("0.3");
   expect(await field.getAttribute("aria-invalid")).toBe(null);
   await save.click();
@@ -295,6 +302,38 @@ test("P9: models that cannot be asked are not offered to members, and nobody is 
   await visit.ask("/config.set model claude-sonnet-5.5");
   await page.keyboard.press("Escape");
   await visit.end();
+});
+
+test("P9: a limit that is reached is told in words, with the time as clocks here show it", async () => {
+  const template = "\nlimits:\n  identity:\n    requests_per_minute: 2\n    daily_tokens: 1000000\n";
+  const other = await Nexus.start(provider.url, "open", { template });
+  try {
+    const { token } = await other.member();
+    const visit = await Visit.begin(browser, other.url, PHONE);
+    const { page } = visit;
+    await visit.signIn(token);
+    // A minute may end between two questions, once.
+    await expect
+      .poll(
+        async () => {
+          await visit.ask("Again");
+          await page.getByRole("button", { name: "Stop" }).waitFor({ state: "detached" });
+          return page.getByText("You have reached the limit of").count();
+        },
+        { timeout: 60_000 },
+      )
+      .toBeGreaterThan(0);
+    const said = await page.getByRole("alert").filter({ hasText: "You have reached" }).innerText();
+    expect(said).toMatch(/limit of 2 requests a minute\. Try again in \d+ seconds?\./);
+    expect(said).not.toMatch(/limits\.|_|\dT\d|Z/);
+    expect(await page.getByLabel("Your message").inputValue()).toBe("Again");
+    await visit.expectNoSidewaysScrolling();
+    await visit.expectAccessible();
+    await visit.picture("limit-phone");
+    await visit.end();
+  } finally {
+    await other.stop();
+  }
 });
 
 test("P9: an administrator sees what is still to be set up", async () => {
