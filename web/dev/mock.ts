@@ -38,6 +38,7 @@ async function handle(url: URL, request: IncomingMessage, response: ServerRespon
     return send(200, { command: "key.list", message: "0 API keys", data: [] });
   }
   if (url.pathname === "/api/v1/models") return send(200, models);
+  if (url.pathname === "/api/v1/runs") return send(200, { runs: [] });
   if (url.pathname === "/api/v1/chat") return chat(request, response, visitor);
   if (visitor) {
     const message = "Welcome. Your key has no identity here yet. Ask for `nexus identity new KEY`.";

@@ -10,6 +10,7 @@ import type {
   Outcome,
   Profile,
   RunEvent,
+  RunInProgress,
   SignedIn,
   ToolServer,
 } from "./types";
@@ -43,10 +44,8 @@ export function loaded<T>(part: Promise<T>): Promise<T> {
   });
 }
 
-export interface Question {
-  content: string;
-  config?: { model: string };
-}
+/** A new question, or the run whose stored question is asked again. */
+export type Question = ({ content: string } | { run_id: string }) & { config?: { model: string } };
 
 /** What a signature adds to a request. */
 export interface Signature {
@@ -62,6 +61,10 @@ export interface Api {
   tools(): Promise<ToolServer[]>;
   messages(cursor?: string): Promise<MessagePage>;
   chat(question: Question, signal: AbortSignal): AsyncGenerator<RunEvent>;
+  /** The answers that are being written. */
+  runs(): Promise<RunInProgress[]>;
+  /** Stops an answer. What came of it is stored when this returns, or soon after. */
+  cancel(run: string): Promise<void>;
   /** `body` is sent as it is: it is what the signature is about. */
   execute(body: string, signature?: Signature): Promise<Outcome>;
   /** Everything that is stored about the person, and the name of the file. */
@@ -122,6 +125,9 @@ export function connect(credential: Credential): Api {
         yield { event, data: JSON.parse(data) } as RunEvent;
       }
     },
+    runs: async () => (await get<{ runs: RunInProgress[] }>("/api/v1/runs")).runs,
+    cancel: async (run) =>
+      void (await call(`/api/v1/runs/${encodeURIComponent(run)}/cancel`, { ...shown, method: "POST" })),
     execute: async (body, signature) => {
       const response = await post(EXECUTE, body, { headers: signature?.headers ?? {} });
       return (await response.json().catch(notNexus)) as Outcome;

@@ -74,7 +74,7 @@ export function fromFailure(failure: unknown): Problem {
   }
   return {
     title: "The connection broke off",
-    detail: "The server finishes the answer and keeps it. Load your history to see it.",
+    detail: "This page looks for the rest of the answer as soon as the server can be reached.",
     retryable: false,
   };
 }

@@ -67,7 +67,43 @@ describe("turns", () => {
 
   test("an answer that broke off is marked", () => {
     const [turn] = turnsOf([message("r", "ai", "Hel", { interrupted: "cancelled" })]);
-    expect(turn!.remark).toContain("stopped");
+    expect(turn!.remark).toContain("Stopped");
+    expect(turn!.isOpen).toBe(true);
+  });
+});
+
+describe("answers that are not whole", () => {
+  const ended = (finish_reason?: string, status: "completed" | "interrupted" = "completed"): Turn => {
+    const turn = newTurn("t", "Hi", NOW);
+    apply(turn, { event: "text_chunk", data: { chunk: "Hel", channel: "answer" } }, NOW);
+    apply(turn, { event: "run_finished", data: { run_id: "r", status, message_ids: [], finish_reason } }, NOW);
+    return turn;
+  };
+
+  test("P7: what was cut by the limit or a filter says so, live and stored, and what is whole does not", () => {
+    for (const [reason, said] of [["length", "longest length"], ["content_filter", "content filter"]] as const) {
+      expect(ended(reason).remark).toContain(said);
+      expect(turnsOf([message("r", "ai", "Hel", { finish_reason: reason })])[0]!.remark).toContain(said);
+    }
+    for (const reason of ["stop", "tool_calls", undefined]) {
+      expect(ended(reason).remark).toBeUndefined();
+      expect(turnsOf([message("r", "ai", "Hel", { finish_reason: reason })])[0]!.remark).toBeUndefined();
+    }
+  });
+
+  test("P7: only the last round of a run with tools tells whether the answer was cut", () => {
+    const [turn] = turnsOf([
+      message("r", "ai", "", { tool_calls: [{ id: "c", name: "clock", arguments: {} }], finish_reason: "length" }),
+      message("r", "ai", "Whole.", { finish_reason: "stop" }),
+    ]);
+    expect(turn!.remark).toBeUndefined();
+  });
+
+  test("P3: a question whose answer is being written says so, and one without can be asked again", () => {
+    const messages = [message("r1", "human", "one"), message("r2", "human", "two")];
+    const [first, second] = turnsOf(messages, new Set(["r2"]));
+    expect([first!.isOpen, first!.remark]).toEqual([true, "There is no answer to this."]);
+    expect([second!.state, second!.isOpen, second!.remark]).toEqual(["elsewhere", undefined, "An answer is being written…"]);
   });
 });
 

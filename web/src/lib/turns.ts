@@ -26,7 +26,8 @@ export interface Turn {
   askedAt: Date;
   answeredAt?: Date;
   parts: Part[];
-  state: "waiting" | "streaming" | "finished" | "stopped" | "failed";
+  /** `elsewhere`: it is being written, and this page does not read along. */
+  state: "waiting" | "streaming" | "elsewhere" | "finished" | "stopped" | "failed";
   model?: AnsweredBy;
   usage?: Usage;
   notices: Notice[];
@@ -34,21 +35,27 @@ export interface Turn {
   /** What a reader should know about how it ended. */
   remark?: string;
   runId?: string;
-  /** How many messages the server says it stored. */
-  stored?: number;
+  /** Whether the server has the question, so that it can be asked again without being stored twice. */
+  isStored?: boolean;
+  /** Whether asking again may give an answer, or a whole one. */
+  isOpen?: boolean;
+  /** The person has asked to stop it. */
+  stopping?: boolean;
   /** Set for a command: what came of it. It is not part of the conversation that is stored. */
   outcome?: Outcome | "none";
 }
 
-const UNANSWERED = "There is no answer to this: it failed, or is still being written.";
+const UNANSWERED = "There is no answer to this.";
+const WRITING = "An answer is being written…";
 
 export function newTurn(id: string, question: string, askedAt: Date): Turn {
   return { id, question, askedAt, parts: [], state: "waiting", notices: [] };
 }
 
 /** Stored messages, oldest first, as turns, in the order in which the runs began. Runs may overlap,
- * and pages may: each message is shown once, in the turn of its run, and no two turns have one id. */
-export function turnsOf(messages: readonly StoredMessage[]): Turn[] {
+ * and pages may: each message is shown once, in the turn of its run, and no two turns have one id.
+ * `writing` are the runs that have not ended. */
+export function turnsOf(messages: readonly StoredMessage[], writing: ReadonlySet<string> = new Set()): Turn[] {
   const turns = new Map<string, Turn>();
   const latest = new Map<string, Turn>();
   const seen = new Set<string>();
@@ -68,7 +75,17 @@ export function turnsOf(messages: readonly StoredMessage[]): Turn[] {
     }
     addStored(turn, message);
   }
-  for (const turn of turns.values()) if (turn.parts.length === 0) turn.remark ??= UNANSWERED;
+  for (const [run, turn] of latest) {
+    if (writing.has(run)) {
+      turn.state = "elsewhere";
+      turn.remark = WRITING;
+    }
+  }
+  for (const turn of turns.values()) {
+    if (turn.parts.length > 0 || turn.state === "elsewhere") continue;
+    turn.remark ??= UNANSWERED;
+    turn.isOpen = turn.isStored;
+  }
   return [...turns.values()];
 }
 
@@ -83,6 +100,7 @@ function addStored(turn: Turn, message: StoredMessage): void {
   const at = instant(message.timestamp);
   switch (message.role) {
     case "human":
+      turn.isStored = true;
       turn.question = message.content;
       turn.askedAt = at;
       break;
@@ -95,7 +113,8 @@ function addStored(turn: Turn, message: StoredMessage): void {
       turn.answeredAt = at;
       turn.model = metadata.model ?? turn.model;
       if (metadata.usage) turn.usage = sum(turn.usage, metadata.usage);
-      if (metadata.interrupted) turn.remark = interruption(metadata.interrupted);
+      turn.remark = metadata.interrupted ? interruption(metadata.interrupted) : cut(metadata.finish_reason);
+      turn.isOpen = Boolean(metadata.interrupted) && metadata.interrupted !== "tool_limit";
       break;
     case "tool":
       finishCall(turn, {
@@ -111,11 +130,20 @@ function addStored(turn: Turn, message: StoredMessage): void {
   }
 }
 
+/** Makes a turn ready to be answered anew. */
+export function reset(turn: Turn): void {
+  turn.parts = [];
+  turn.notices = [];
+  turn.state = "waiting";
+  turn.remark = turn.problem = turn.usage = turn.answeredAt = turn.isOpen = turn.stopping = undefined;
+}
+
 /** What one event of a running run does to its turn. */
 export function apply(turn: Turn, event: RunEvent, now: Date): void {
   switch (event.event) {
     case "run_started":
       turn.runId = event.data.run_id;
+      turn.isStored = event.data.message_id !== undefined;
       turn.notices = event.data.notices ?? [];
       break;
     case "notice":
@@ -147,10 +175,11 @@ function finish(turn: Turn, run: RunFinished, now: Date): void {
   turn.answeredAt = now;
   turn.model = run.model;
   turn.usage = run.usage;
-  turn.stored = run.message_ids.length;
   turn.state = run.status === "failed" ? "failed" : "finished";
-  if (run.status === "tool_limit") turn.remark = "It wanted more tool calls than this server allows.";
-  if (run.status === "interrupted" && !turn.problem) turn.remark = interruption("cancelled");
+  turn.isOpen = run.status === "failed" || run.status === "interrupted";
+  turn.remark = cut(run.finish_reason);
+  if (run.status === "tool_limit") turn.remark = interruption("tool_limit");
+  if (run.status === "interrupted" && !turn.problem) turn.remark = interruption(turn.stopping ? "cancelled" : "broke off");
   if (run.status === "failed") {
     turn.problem ??= {
       title: "No answer this time",
@@ -189,8 +218,22 @@ function sum(before: Usage | undefined, usage: Usage): Usage {
   };
 }
 
+/** What is stored when an answer is not whole. A provider's failure has its own code. */
+const INTERRUPTIONS: Record<string, string> = {
+  cancelled: "Stopped. This is what came until then.",
+  shutdown: "The server was stopped while it wrote this answer. This is what came until then.",
+  tool_limit: "It wanted more tool calls than this server allows.",
+};
+
 function interruption(why: string | boolean): string {
-  return why === "cancelled" ? "This answer was stopped." : "This answer broke off.";
+  return INTERRUPTIONS[String(why)] ?? "This answer broke off.";
+}
+
+/** An answer that ends in the middle looks finished otherwise. */
+function cut(reason: string | undefined): string | undefined {
+  if (reason === "length") return "This answer was cut off: it reached the longest length that is set (maximum tokens).";
+  if (reason === "content_filter") return "This answer was cut off by the provider's content filter.";
+  return undefined;
 }
 
 /** The answer alone, for copying and for screen readers. */

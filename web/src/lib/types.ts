@@ -142,6 +142,8 @@ export interface StoredMessage {
     usage?: Usage;
     /** Why the answer broke off. */
     interrupted?: string | boolean;
+    /** Why the model stopped: `stop`, `length`, `content_filter`… */
+    finish_reason?: string;
     reasoning?: string;
     tool_calls?: StoredCall[];
     call_id?: string;
@@ -188,17 +190,25 @@ export interface ToolServer {
   tools: Tool[];
 }
 
+/** An answer that is being written, for this page or another reader. */
+export interface RunInProgress {
+  run_id: string;
+  message_id: string | null;
+  started_at: string;
+}
+
 export interface RunFinished {
   run_id: string;
   status: "completed" | "visitor_guidance_sent" | "tool_limit" | "interrupted" | "failed";
   model?: AnsweredBy;
   usage?: Usage;
+  finish_reason?: string;
   message_ids: string[];
 }
 
 /** One Server-Sent Event of a run: its name and its payload. */
 export type RunEvent =
-  | { event: "run_started"; data: { run_id: string; model?: string; notices?: Notice[] } }
+  | { event: "run_started"; data: { run_id: string; message_id?: string; model?: string; notices?: Notice[] } }
   | { event: "notice"; data: Notice }
   | { event: "text_chunk"; data: { chunk: string; channel: "answer" | "reasoning" | "guidance" } }
   | { event: "tool_call_started"; data: { call_id: string; tool_name: string; args: unknown } }

@@ -22,7 +22,7 @@ export class Nexus {
   private constructor(
     readonly url: string,
     private readonly data: string,
-    private readonly server: ChildProcess,
+    private server: ChildProcess,
   ) {}
 
   /** The template that comes with the program, with `provider` as the model on this machine. Who may
@@ -42,10 +42,7 @@ export class Nexus {
     await nexus(data, "init", "--config", config, "--prompts", prompts, "--default-model", "echo");
     const settings = join(data, "nexus.yml");
     await writeFile(settings, `registration: ${registration}\n${more.settings ?? ""}`);
-    const words = ["--data", data, "--settings", settings, "serve", "--listen", "127.0.0.1:0"];
-    const server = spawn(program, words, {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    const server = serve(data, "127.0.0.1:0");
     return new Nexus(await address(server), data, server);
   }
 
@@ -79,12 +76,30 @@ export class Nexus {
     return { key, token };
   }
 
-  async stop(): Promise<void> {
+  /** Ends the server as a power failure would. */
+  async kill(): Promise<void> {
     const gone = new Promise((resolve) => this.server.once("exit", resolve));
-    this.server.kill("SIGTERM");
+    this.server.kill("SIGKILL");
     await gone;
+  }
+
+  /** Starts it again, under the same address and with what it had stored. */
+  async restart(): Promise<void> {
+    this.server = serve(this.data, new URL(this.url).host);
+    await address(this.server);
+  }
+
+  async stop(): Promise<void> {
+    const isRunning = this.server.exitCode === null && this.server.signalCode === null;
+    const gone = new Promise((resolve) => this.server.once("exit", resolve));
+    if (this.server.kill("SIGTERM") && isRunning) await gone;
     await rm(this.data, { recursive: true, force: true });
   }
+}
+
+function serve(data: string, listen: string): ChildProcess {
+  const words = ["--data", data, "--settings", join(data, "nexus.yml"), "serve", "--listen", listen];
+  return spawn(program, words, { stdio: ["ignore", "pipe", "pipe"] });
 }
 
 async function nexus(data: string, ...words: string[]): Promise<string> {

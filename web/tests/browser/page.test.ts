@@ -116,32 +116,6 @@ test("words appear while the model still speaks, and what it thought is folded",
   await visit.end();
 });
 
-test("stopping keeps what was read, and the server keeps the whole answer", async () => {
-  const { token } = await nexus.member();
-  const visit = await Visit.begin(browser, nexus.url);
-  const { page } = visit;
-  await visit.signIn(token);
-  await pickScripted(visit);
-  provider.says({ answer: "Alpha beta gamma delta omega", holdAfter: 2 });
-  await visit.ask("Go");
-  await page.getByText(/Alpha/).waitFor();
-  await page.getByRole("button", { name: "Stop" }).click();
-  await page.getByText("The server finishes the answer and keeps it.").waitFor();
-  expect(await page.getByText("omega").count()).toBe(0);
-  expect(await page.getByRole("article").count()).toBe(1);
-
-  provider.goOn();
-  await expect
-    .poll(async () => {
-      const show = page.getByRole("button", { name: "Show the whole answer" });
-      if (await show.isVisible()) await show.click();
-      return page.getByText("Alpha beta gamma delta omega").count();
-    })
-    .toBeGreaterThan(0);
-  expect(await page.getByRole("article").count()).toBe(1);
-  await visit.end();
-});
-
 test("an answer that breaks off says so, and the reader can ask again", async () => {
   const { token } = await nexus.member();
   const visit = await Visit.begin(browser, nexus.url);
@@ -154,7 +128,8 @@ test("an answer that breaks off says so, and the reader can ask again", async ()
   await visit.page.getByRole("article").getByText("The answer broke off").waitFor();
   provider.says({ answer: "A second try." });
   await visit.page.getByRole("button", { name: "Ask again" }).click();
-  await visit.page.getByRole("article").nth(1).getByText("A second try.").waitFor();
+  await visit.page.getByRole("article").getByText("A second try.").waitFor();
+  expect(await visit.page.getByRole("article").count()).toBe(1);
   await visit.expectAccessible();
   await visit.end();
 });

@@ -12,9 +12,17 @@ export interface Script {
   holdAfter?: number;
   /** Cuts the connection instead of ending properly. */
   breakOff?: boolean;
+  /** Why it ends: `stop` if left out. */
+  finish?: string;
+  /** Refuses with this status instead. */
+  refuse?: number;
 }
 
 export class Provider {
+  /** The questions that each request showed. */
+  readonly asked: string[][] = [];
+  /** How many requests were given up by the one who asked. */
+  left = 0;
   private hasCalled = false;
   private script: Script = { answer: "Nothing was scripted." };
   private release: () => void = () => undefined;
@@ -31,8 +39,16 @@ export class Provider {
         response.end(JSON.stringify({ object: "list", data: [{ id: "scripted-1", object: "model" }] }));
         return;
       }
-      request.resume();
-      request.on("end", () => void provider.speak(response));
+      let body = "";
+      request.on("data", (data) => (body += String(data)));
+      request.on("end", () => {
+        const { messages } = JSON.parse(body) as { messages: { role: string; content: string }[] };
+        provider.asked.push(messages.filter(({ role }) => role === "user").map(({ content }) => content));
+        response.once("close", () => {
+          if (!response.writableFinished) provider.left += 1;
+        });
+        void provider.speak(response);
+      });
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     return provider;
@@ -65,6 +81,11 @@ export class Provider {
 
   private async speak(response: ServerResponse): Promise<void> {
     const { script, released } = this;
+    if (script.refuse) {
+      response.writeHead(script.refuse, { "Content-Type": "application/json" });
+      response.end(JSON.stringify({ error: { message: "not today", type: "invalid_request_error" } }));
+      return;
+    }
     response.setHeader("Content-Type", "text/event-stream");
     const send = (delta: unknown, rest: object = {}): void => {
       const chunk = { id: "c", object: "chat.completion.chunk", model: "scripted-1", ...rest };
@@ -89,7 +110,7 @@ export class Provider {
       response.destroy();
       return;
     }
-    send({}, { finish_reason: "stop", usage: { prompt_tokens: 1204, completion_tokens: 187, total_tokens: 1391 } });
+    send({}, { finish_reason: script.finish ?? "stop", usage: { prompt_tokens: 1204, completion_tokens: 187, total_tokens: 1391 } });
     response.end("data: [DONE]\n\n");
   }
 }
