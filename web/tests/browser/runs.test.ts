@@ -75,6 +75,8 @@ test("P3: Stop ends the run at the server, its part is stored, and asking again 
   provider.says({ answer: "The whole answer." });
   await page.getByRole("button", { name: "Ask again" }).click();
   await shown(page, "The whole answer.").waitFor();
+  // Finished means stored.
+  await page.getByRole("button", { name: "Send" }).waitFor();
   expect(await page.getByRole("article").count()).toBe(1);
   expect(provider.asked.at(-1)).toEqual(["Go"]);
   expect(await stored(person)).toEqual([
@@ -152,6 +154,7 @@ test("P3: a question that failed can be asked again, also after a reload, and is
   provider.says({ answer: "Because." });
   await page.getByRole("button", { name: "Ask again" }).click();
   await shown(page, "Because.").waitFor();
+  await page.getByRole("button", { name: "Send" }).waitFor();
   expect(provider.asked.at(-1)).toEqual(["Why?"]);
   expect(await stored(person)).toEqual([
     { role: "human", content: "Why?" },
@@ -202,6 +205,7 @@ test("P9: after a server was killed, the page promises nothing, and shows what i
   provider.says({ answer: "A new answer." });
   await page.getByRole("button", { name: "Ask again" }).click();
   await shown(page, "A new answer.").waitFor();
+  await page.getByRole("button", { name: "Send" }).waitFor();
   expect((await stored(person)).filter(({ role }) => role === "human")).toHaveLength(1);
   await visit.end();
 });
