@@ -45,9 +45,12 @@ async fn a_standing_is_changed_once_and_goes_on_record_once() {
         let changed = change(IdentityWrite::Standing(Standing::Disabled)).await;
         assert_eq!(changed.standing, Standing::Disabled);
     }
+    let refused = administration(&world).change(ALICE, IdentityWrite::Admin(true));
+    assert!(matches!(refused.await, Err(CommandFailure::Disabled)));
+    change(IdentityWrite::Standing(Standing::Active)).await;
     assert!(change(IdentityWrite::Admin(true)).await.is_admin);
     let about = |action: &str| (action.to_owned(), ALICE.to_string());
-    let recorded = [about("identity.disable"), about("admin.grant")];
+    let recorded = ["identity.disable", "identity.enable", "admin.grant"].map(about);
     assert_eq!(actions(&world).await, recorded);
     let entry = audit(&world).await.remove(0);
     assert_eq!(entry.actor, Actor::Local(Label::cut("zoë")));

@@ -117,10 +117,16 @@ impl Data {
     ) -> Result<Identity, StoreError> {
         // Both kinds of names are closed sets without dots or dollar signs: a path is never made of
         // what a person wrote.
-        let path = match write.field() {
-            Field::Config(field) => format!("config_overrides.{}", field.as_str()),
-            Field::Prompt(name) => format!("prompt_overrides.{}", name.as_str()),
+        let (map, name) = match write.field() {
+            Field::Config(field) => ("config_overrides", field.as_str()),
+            Field::Prompt(name) => ("prompt_overrides", name.as_str()),
         };
+        let path = format!("{map}.{name}");
+        // The original may have left null there, in which nothing can be set.
+        let mut is_null = this_life(identity);
+        is_null.insert(map, doc! {"$type": "null"});
+        let emptied = doc! {"$set": {map: {}}};
+        self.identities.update_one(is_null, emptied).await?;
         let change = match write.value() {
             Some(value) => doc! {"$set": {path: to_bson(value)}, "$inc": {"version": 1}},
             None => doc! {"$unset": {path: ""}, "$inc": {"version": 1}},

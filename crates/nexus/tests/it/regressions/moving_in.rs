@@ -263,3 +263,36 @@ async fn a_locked_prompt_is_for_a_person_to_decide() {
     assert!(!place.everything().await.contains(KEY));
     place.end().await;
 }
+
+/// M6: `null` in place of a map of the original is an empty one, for reading and for writing.
+#[tokio::test(flavor = "multi_thread")]
+async fn null_in_place_of_a_map_is_an_empty_one() {
+    let mut bare = person("ef", doc! {}, doc! {});
+    for map in ["config_overrides", "prompt_overrides", "metadata"] {
+        bare.insert(map, mongodb::bson::Bson::Null);
+    }
+    let mut template = locked("https://models.example/v1");
+    template.insert("environment", "development");
+    template.insert(
+        "ui",
+        doc! {"editable_fields": ["config.temperature", "prompts.persona"]},
+    );
+    let place = Original::new("null", template, vec![bare]).await;
+    let key = format!("0x{}", "ef".repeat(20));
+    for (arguments, value) in [
+        (&["config", "get", &key, "temperature"][..], "0.8"),
+        (&["config", "set", &key, "temperature", "0.4"], ""),
+        (&["config", "get", &key, "temperature"], "0.4"),
+        (&["prompt", "set", &key, "persona", "A pirate."], ""),
+        (&["prompt", "get", &key, "persona"], "A pirate."),
+        (&["config", "unset", &key, "temperature"], ""),
+    ] {
+        let done = place.run(arguments);
+        assert_eq!(
+            (done.code, done.out.trim()),
+            (Some(0), value),
+            "{arguments:?}: {done:?}"
+        );
+    }
+    place.end().await;
+}
