@@ -151,98 +151,72 @@ impl Notice {
     }
 }
 
-impl fmt::Display for Notice {
-    #[expect(clippy::too_many_lines, reason = "one sentence for each kind")]
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whose = |layer: &Layer| layer.as_str();
+impl Notice {
+    /// The layer that set or stored what it is about.
+    const fn layer(&self) -> Layer {
         match self {
-            Self::UnknownModel { layer, asked, used } => {
-                write!(
-                    f,
-                    "there is no model {asked:?} (set by {}): {used} is used",
-                    whose(layer)
-                )
-            }
-            Self::ModelNotAllowed { layer, asked, used } => {
-                write!(
-                    f,
-                    "the model {asked:?} may not be chosen (set by {}): {used} is used",
-                    whose(layer)
-                )
-            }
-            Self::UnknownTool { layer, asked } => {
-                write!(
-                    f,
-                    "there is no tool {:?} (set by {}): it is left out",
-                    asked.as_str(),
-                    whose(layer)
-                )
-            }
-            Self::ToolNotAllowed { layer, asked } => {
-                write!(
-                    f,
-                    "the tool {:?} may not be chosen (set by {}): it is left out",
-                    asked.as_str(),
-                    whose(layer)
-                )
-            }
-            Self::Locked { layer, field, lock } => {
-                write!(
-                    f,
-                    "{field} set by {} is ignored: {}",
-                    whose(layer),
-                    lock.reason()
-                )
+            Self::UnknownModel { layer, .. }
+            | Self::ModelNotAllowed { layer, .. }
+            | Self::UnknownTool { layer, .. }
+            | Self::ToolNotAllowed { layer, .. }
+            | Self::Locked { layer, .. }
+            | Self::Clamped { layer, .. }
+            | Self::NoneAdmissible { layer, .. }
+            | Self::TextOutOfBounds { layer, .. }
+            | Self::UnknownKey { layer, .. }
+            | Self::Unusable { layer, .. } => *layer,
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = self.layer().as_str();
+        match self {
+            Self::UnknownModel { asked, used, .. } => write!(
+                f,
+                "there is no model {asked:?} (set by {by}): {used} is used"
+            ),
+            Self::ModelNotAllowed { asked, used, .. } => write!(
+                f,
+                "the model {asked:?} may not be chosen (set by {by}): {used} is used"
+            ),
+            Self::UnknownTool { asked, .. } => write!(
+                f,
+                "there is no tool {:?} (set by {by}): it is left out",
+                asked.as_str()
+            ),
+            Self::ToolNotAllowed { asked, .. } => write!(
+                f,
+                "the tool {:?} may not be chosen (set by {by}): it is left out",
+                asked.as_str()
+            ),
+            Self::Locked { field, lock, .. } => {
+                write!(f, "{field} set by {by} is ignored: {}", lock.reason())
             }
             Self::Clamped {
-                layer,
-                field,
-                from,
-                to,
-            } => {
-                write!(
-                    f,
-                    "{field} {from} (set by {}) is outside its limits: {to} is used",
-                    whose(layer)
-                )
-            }
-            Self::NoneAdmissible { layer, field, from } => {
-                write!(
-                    f,
-                    "{field} {from} (set by {}) is ignored: its limits leave no value",
-                    whose(layer)
-                )
-            }
+                field, from, to, ..
+            } => write!(
+                f,
+                "{field} {from} (set by {by}) is outside its limits: {to} is used"
+            ),
+            Self::NoneAdmissible { field, from, .. } => write!(
+                f,
+                "{field} {from} (set by {by}) is ignored: its limits leave no value"
+            ),
             Self::TextOutOfBounds {
-                layer,
-                field,
-                expected,
-            } => {
-                write!(
-                    f,
-                    "{field} set by {} is ignored: it should be {expected}",
-                    whose(layer)
-                )
-            }
-            Self::UnknownKey { layer, key } => {
-                write!(
-                    f,
-                    "{key} set by {} has no effect: Nexus knows no such field; it is kept and \
-                     never sent",
-                    whose(layer)
-                )
-            }
+                field, expected, ..
+            } => write!(f, "{field} set by {by} is ignored: it should be {expected}"),
+            Self::UnknownKey { key, .. } => write!(
+                f,
+                "{key} set by {by} has no effect: Nexus knows no such field; it is kept and never sent"
+            ),
             Self::Unusable {
-                layer,
-                field,
-                expected,
-            } => {
-                write!(
-                    f,
-                    "{field} stored by {} is ignored: it should be {expected}",
-                    whose(layer)
-                )
-            }
+                field, expected, ..
+            } => write!(
+                f,
+                "{field} stored by {by} is ignored: it should be {expected}"
+            ),
         }
     }
 }

@@ -45,8 +45,9 @@ async fn a_standing_is_changed_once_and_goes_on_record_once() {
         let changed = change(IdentityWrite::Standing(Standing::Disabled)).await;
         assert_eq!(changed.standing, Standing::Disabled);
     }
-    let refused = administration(&world).change(ALICE, IdentityWrite::Admin(true));
-    assert!(matches!(refused.await, Err(CommandFailure::Disabled)));
+    let by = administration(&world);
+    let refused = by.change(ALICE, IdentityWrite::Admin(true)).await;
+    assert!(matches!(refused, Err(CommandFailure::Disabled)));
     change(IdentityWrite::Standing(Standing::Active)).await;
     assert!(change(IdentityWrite::Admin(true)).await.is_admin);
     let about = |action: &str| (action.to_owned(), ALICE.to_string());

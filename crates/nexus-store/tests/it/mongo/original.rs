@@ -264,7 +264,7 @@ async fn what_cannot_be_read_is_named_and_others_are_not_affected() {
     for change in [
         doc! {"config_overrides": [1]},
         doc! {"prompt_overrides": "text"},
-        doc! {"metadata": null},
+        doc! {"metadata": 1},
         doc! {"created_at": "yesterday"},
         doc! {"created_at": Timestamp { time: 1, increment: 1 }},
         doc! {"version": -1},

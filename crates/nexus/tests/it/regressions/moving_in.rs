@@ -44,18 +44,16 @@ impl Original {
 
     /// Every document of every collection, for finding what must not be there.
     async fn everything(&self) -> String {
-        use std::fmt::Write as _;
-
         use futures_util::TryStreamExt as _;
 
-        let mut all = String::new();
+        let mut all = Vec::new();
         for name in self.database.list_collection_names().await.unwrap() {
             let collection = self.database.collection::<Document>(&name);
             let found = collection.find(doc! {}).await.unwrap();
             let found: Vec<_> = found.try_collect().await.unwrap();
-            writeln!(all, "{name}: {found:?}").unwrap();
+            all.push(format!("{name}: {found:?}"));
         }
-        all
+        all.join("\n")
     }
 
     async fn end(self) {
