@@ -48,9 +48,9 @@ fn answer(request: &ChatRequest) -> String {
     text.push_str(
         "\nChange your model, your temperature or your persona, ask again, and you will see the \
          change here.\n\n\
-         **To talk to a real model**, set the key of a provider, such as `GEMINI_API_KEY`, and \
-         start Nexus again. Or start a model on your own machine with Ollama or llama.cpp: \
-         that needs no key.\n",
+         **To talk to a real model**, choose another one. If there is none, the person who runs \
+         this server sets the key of a provider, such as `GEMINI_API_KEY`, and starts Nexus \
+         again, or starts a model with Ollama or llama.cpp: that needs no key.\n",
     );
     text
 }
