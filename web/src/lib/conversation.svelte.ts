@@ -39,6 +39,7 @@ export class Conversation {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #looks = 0;
   #isFollowed = false;
+  #isLooking = false;
   #count = 0;
 
   loading = $state(true);
@@ -78,8 +79,10 @@ export class Conversation {
 
   /** Keeps up with what other tabs and programs of this person do, while the page can be seen. */
   follow(): () => void {
-    const look = (): void => {
-      if (document.visibilityState === "visible" && !this.loading) void this.#look();
+    const look = ({ target }: Event): void => {
+      const isSeen = document.visibilityState === "visible" && !this.loading;
+      // What happens to an element bubbles up to here, too.
+      if (isSeen && (target === window || target === document)) void this.#look();
     };
     const events = [
       [document, "visibilitychange"],
@@ -99,11 +102,15 @@ export class Conversation {
   /** Reads anew, and says nothing when that does not work: it is tried again. */
   async #look(): Promise<void> {
     clearTimeout(this.#timer);
+    if (this.#isLooking) return;
+    this.#isLooking = true;
     try {
       await this.#renew();
     } catch (failure) {
       if (fromFailure(failure).signedOut) return this.#report(failure);
       this.#lookAgain();
+    } finally {
+      this.#isLooking = false;
     }
   }
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { answerText, apply, newTurn, turnsOf, type Turn } from "./turns";
-import type { StoredMessage } from "./types";
+import type { StoredCall, StoredMessage } from "./types";
 
 const NOW = new Date("2026-05-03T10:00:00Z");
 
@@ -104,6 +104,35 @@ describe("answers that are not whole", () => {
     const [first, second] = turnsOf(messages, new Set(["r2"]));
     expect([first!.isOpen, first!.remark]).toEqual([true, "There is no answer to this."]);
     expect([second!.state, second!.isOpen, second!.remark]).toEqual(["elsewhere", undefined, "An answer is being written…"]);
+  });
+});
+
+describe("calls of tools", () => {
+  test("P9: calls and results as the original stored them belong together", () => {
+    const shapes = [
+      [{ id: "c1", name: "clock", args: { zone: "UTC" } }, { tool_call_id: "c1", tool_name: "clock" }],
+      [{ id: "c1", name: "clock", args: { zone: "UTC" } }, { tool_name: "clock" }],
+      [{ name: "clock", arguments: { zone: "UTC" } }, {}],
+      [{ id: "c1", function: { name: "clock", arguments: { zone: "UTC" } } }, { tool_name: "clock" }],
+    ] as const;
+    for (const [call, result] of shapes) {
+      const [turn] = turnsOf([message("r", "ai", "", { tool_calls: [call] }), message("r", "tool", "10:00", result)]);
+      const shown = { name: "clock", args: { zone: "UTC" }, status: "success", result: "10:00" };
+      expect(turn!.parts).toHaveLength(1);
+      expect(turn!.parts[0]).toMatchObject({ kind: "tool", call: shown });
+    }
+  });
+
+  test("P9: results without ids go to the calls of their tools, in order", () => {
+    const call = (name: string): StoredCall => ({ name, args: {} });
+    const [turn] = turnsOf([
+      message("r", "ai", "", { tool_calls: [call("a"), call("b"), call("a")] }),
+      message("r", "tool", "of b", { tool_name: "b" }),
+      message("r", "tool", "first of a", { tool_name: "a" }),
+      message("r", "tool", "second of a", { tool_name: "a" }),
+    ]);
+    const results = turn!.parts.map((part) => part.kind === "tool" && part.call.result);
+    expect(results).toEqual(["first of a", "of b", "second of a"]);
   });
 });
 

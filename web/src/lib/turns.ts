@@ -3,7 +3,7 @@
 
 import { splitThought } from "./thought";
 import type { Problem } from "./problem";
-import type { AnsweredBy, Notice, Outcome, RunEvent, RunFinished, StoredMessage, Usage } from "./types";
+import type { AnsweredBy, Notice, Outcome, RunEvent, RunFinished, StoredCall, StoredMessage, Usage } from "./types";
 import { fromEvent } from "./problem";
 
 export interface ToolCall {
@@ -107,9 +107,7 @@ function addStored(turn: Turn, message: StoredMessage): void {
     case "ai":
       if (metadata.reasoning) append(turn, "reasoning", metadata.reasoning);
       if (message.content) append(turn, "answer", message.content);
-      for (const { id, name, arguments: args } of metadata.tool_calls ?? []) {
-        turn.parts.push({ kind: "tool", call: { id, name, args, status: "running" } });
-      }
+      for (const stored of metadata.tool_calls ?? []) turn.parts.push({ kind: "tool", call: storedCall(stored) });
       turn.answeredAt = at;
       turn.model = metadata.model ?? turn.model;
       if (metadata.usage) turn.usage = sum(turn.usage, metadata.usage);
@@ -118,7 +116,7 @@ function addStored(turn: Turn, message: StoredMessage): void {
       break;
     case "tool":
       finishCall(turn, {
-        call_id: metadata.call_id ?? message.id,
+        call_id: metadata.call_id ?? metadata.tool_call_id ?? openCall(turn, metadata.tool_name) ?? message.id,
         tool_name: metadata.tool_name ?? "tool",
         status: metadata.status ?? "success",
         result: message.content,
@@ -128,6 +126,21 @@ function addStored(turn: Turn, message: StoredMessage): void {
       append(turn, "guidance", message.content);
       break;
   }
+}
+
+/** A call, as this server stores it or as the original did. */
+function storedCall({ id, name, arguments: given, args, function: called }: StoredCall): ToolCall {
+  const known = name ?? called?.name ?? "tool";
+  return { id: id ?? known, name: known, args: given ?? args ?? called?.arguments, status: "running" };
+}
+
+/** The call that a result without an id belongs to: the first that has none yet, of this tool if it is named. */
+function openCall(turn: Turn, name: string | undefined): string | undefined {
+  for (const part of turn.parts) {
+    const isOpen = part.kind === "tool" && part.call.status === "running";
+    if (isOpen && (name === undefined || part.call.name === name)) return part.call.id;
+  }
+  return undefined;
 }
 
 /** Makes a turn ready to be answered anew. */

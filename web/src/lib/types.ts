@@ -124,10 +124,13 @@ export interface Usage {
   output_tokens: number;
 }
 
+/** `args`, `function` and calls without an id are the original's. */
 export interface StoredCall {
-  id: string;
-  name: string;
-  arguments: unknown;
+  id?: string;
+  name?: string;
+  arguments?: unknown;
+  args?: unknown;
+  function?: { name?: string; arguments?: unknown };
 }
 
 export interface StoredMessage {
@@ -147,6 +150,8 @@ export interface StoredMessage {
     reasoning?: string;
     tool_calls?: StoredCall[];
     call_id?: string;
+    /** What the original called it. */
+    tool_call_id?: string;
     tool_name?: string;
     status?: string;
   };

@@ -134,7 +134,7 @@ test("an answer that breaks off says so, and the reader can ask again", async ()
   await visit.end();
 });
 
-test("new words do not pull a reader back who has scrolled up", async () => {
+test("P9: new words do not pull a reader back who has scrolled up, and the way back covers nothing", async () => {
   const { token } = await nexus.member();
   const visit = await Visit.begin(browser, nexus.url, DESKTOP);
   const { page } = visit;
@@ -153,6 +153,9 @@ test("new words do not pull a reader back who has scrolled up", async () => {
   await log.hover();
   await page.mouse.wheel(0, -700);
   await page.getByRole("button", { name: "Newest" }).waitFor();
+  // P9: the button covers no text.
+  const bottom = await log.evaluate((node) => node.getBoundingClientRect().bottom);
+  expect((await page.getByRole("button", { name: "Newest" }).boundingBox())!.y).toBeGreaterThanOrEqual(bottom);
   const place = await log.evaluate((node) => node.scrollTop);
   provider.goOn();
   await page.getByText("Paragraph 59.").nth(1).waitFor();
