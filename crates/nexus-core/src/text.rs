@@ -1,4 +1,7 @@
-//! Which characters free text may contain. Questions, personas and prompts go through here.
+//! Which characters free text may contain. Questions, personas and prompts are checked here, and what
+//! servers say is cleaned here.
+
+use serde_json::Value;
 
 /// The longest prompt text, in bytes.
 pub const MAX_PROMPT_BYTES: usize = 32 * 1024;
@@ -80,18 +83,63 @@ pub fn is_control(c: char) -> bool {
     c.is_control() && !matches!(c, '\n' | '\t' | '\r')
 }
 
-/// Takes the hidden characters out of a text whose writer is not there to correct it, and gives
-/// how many there were.
-pub fn strip_hidden(text: &mut String) -> usize {
-    let places: Vec<_> = hidden(text).map(|(at, _)| at).collect();
-    let mut left = places.iter().peekable();
-    let mut at = 0;
-    text.retain(|c| {
-        let is_next = left.next_if_eq(&&at).is_some();
-        at += c.len_utf8();
-        !is_next
-    });
-    places.len()
+/// Cleans a text of a server, whose writer is not there to correct it: hidden characters and those
+/// that turn the direction of text around are removed, control characters become U+FFFD. Returns how
+/// many were removed.
+pub fn clean(text: &mut String) -> usize {
+    if !text
+        .chars()
+        .any(|c| is_control(c) || is_unseen(c) || is_selector(c))
+    {
+        return 0;
+    }
+    let tags: Vec<_> = hidden(text).map(|(at, _)| at).collect();
+    let mut tags = tags.iter().peekable();
+    let mut cleaned = String::with_capacity(text.len());
+    let mut removed = 0;
+    let mut before = None;
+    for (at, c) in text.char_indices() {
+        let is_tag = tags.next_if_eq(&&at).is_some();
+        // One of them chooses a glyph; a row of them spells bytes.
+        let is_repeated = is_selector(c) && before.is_some_and(is_selector);
+        before = Some(c);
+        if is_tag || is_repeated || (is_unseen(c) && !is_hidden(c)) {
+            removed += 1;
+        } else if is_control(c) {
+            cleaned.push(char::REPLACEMENT_CHARACTER);
+        } else {
+            cleaned.push(c);
+        }
+    }
+    *text = cleaned;
+    removed
+}
+
+/// [Cleans](clean) every text and every key of a JSON value.
+pub fn clean_json(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            clean(text);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(clean_json),
+        Value::Object(members) => {
+            for (mut key, mut member) in std::mem::take(members) {
+                clean(&mut key);
+                clean_json(&mut member);
+                members.insert(key, member);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// [Cleans](clean) a text, and says at its end how many characters were removed.
+pub fn clean_and_note(text: &mut String) {
+    let removed = clean(text);
+    if removed > 0 {
+        let note = format!("\n[{removed} hidden characters were left out]");
+        text.push_str(&note);
+    }
 }
 
 /// The hidden characters of a text and where they are, in bytes.
@@ -105,6 +153,28 @@ fn hidden(text: &str) -> impl Iterator<Item = (usize, char)> {
         }
         is_hidden(*c) && *at >= flag_until
     })
+}
+
+/// Whether a character is not seen, and is obeyed or read all the same: the block that spells ASCII,
+/// what turns the direction of text around, invisible operators, what is deprecated, annotations.
+/// Marks of direction and joiners are not among them: languages are written with them.
+const fn is_unseen(c: char) -> bool {
+    is_hidden(c)
+        || matches!(
+            c,
+            '\u{202a}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}'
+                | '\u{2061}'..='\u{2064}'
+                | '\u{206a}'..='\u{206f}'
+                | '\u{180e}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{1d173}'..='\u{1d17a}'
+        )
+}
+
+/// Whether a character chooses how the one before it is drawn.
+const fn is_selector(c: char) -> bool {
+    matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }
 
 /// Whether a character belongs to the block that spells ASCII invisibly.
@@ -193,8 +263,35 @@ mod tests {
     #[test]
     fn t36_hidden_characters_are_counted_when_they_are_taken_out() {
         let mut text = format!("a\u{e0041}b {}\u{e0042}c\u{200b}", FLAGS[0]);
-        assert_eq!(strip_hidden(&mut text), 2);
+        assert_eq!(clean(&mut text), 2);
         assert_eq!(text, format!("ab {}c\u{200b}", FLAGS[0]));
-        assert_eq!(strip_hidden(&mut text), 0);
+        assert_eq!(clean(&mut text), 0);
+    }
+
+    #[test]
+    fn s10_what_servers_say_is_cleaned() {
+        for (said, cleaned) in [
+            ("plain text\n\twith ends\r\n", "plain text\n\twith ends\r\n"),
+            ("a\0b", "a\u{fffd}b"),
+            ("\u{1b}[31mred\u{1b}[0m", "\u{fffd}[31mred\u{fffd}[0m"),
+            ("a\u{202e}b\u{202c} \u{2066}c\u{2069}", "ab c"),
+            ("a\u{2063}b\u{206a}c\u{fff9}d", "abcd"),
+            ("\u{2764}\u{fe0f}", "\u{2764}\u{fe0f}"),
+            ("\u{2764}\u{fe0f}\u{e0101}\u{e0102}", "\u{2764}\u{fe0f}"),
+            (
+                "\u{200f}שלום\u{200e} می\u{200c}خواهم",
+                "\u{200f}שלום\u{200e} می\u{200c}خواهم",
+            ),
+        ] {
+            let mut text = said.to_owned();
+            clean(&mut text);
+            assert_eq!(text, cleaned, "{said:?}");
+        }
+        let mut value = serde_json::json!({ "a\u{e0041}": [{ "b\0": "c\u{202e}d" }, 1, null] });
+        clean_json(&mut value);
+        assert_eq!(
+            value,
+            serde_json::json!({ "a": [{ "b\u{fffd}": "cd" }, 1, null] })
+        );
     }
 }

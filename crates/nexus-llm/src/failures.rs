@@ -1,6 +1,7 @@
 //! Words errors: names the provider, blots out its key, keeps messages short.
 
 mod hint;
+mod length;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,6 +124,7 @@ impl Failures {
             // A refusal with 403 is mostly about what was asked, once an answer has begun.
             Some(403) => self.rejected(403, &reported.message),
             Some(400..=499) => self.status(StatusCode::OK, &HeaderMap::new(), reported),
+            _ if length::is_too_long(200, reported) => self.too_long(200, reported),
             _ => self.failed(StatusCode::OK, &reported.message),
         }
     }
@@ -148,6 +150,7 @@ impl Failures {
                 provider,
                 status: code,
             },
+            code if length::is_too_long(code, said) => self.too_long(code, said),
             429 => LlmError::RateLimited { provider, hint },
             300..=399 => {
                 let message = "it redirects, and Nexus follows no redirects: \
@@ -172,6 +175,15 @@ impl Failures {
         }
     }
 
+    fn too_long(&self, status: u16, said: &Reported) -> LlmError {
+        LlmError::TooLong {
+            provider: self.provider(),
+            status,
+            message: self.clean(&said.message),
+            limit: length::limit(&said.message),
+        }
+    }
+
     fn provider(&self) -> String {
         self.provider.as_ref().to_owned()
     }
@@ -192,13 +204,10 @@ impl Failures {
     /// The end of a turn, without the key in the provider's own words.
     pub(crate) fn redact_finish(&self, finish: Finish) -> Finish {
         let reason = match finish.reason {
-            FinishReason::Other(word) => FinishReason::Other(self.redact(&word)),
+            FinishReason::Other(word) => FinishReason::Other(self.word(&word)),
             reason => reason,
         };
-        let model_id = finish.model_id.map(|id| match &self.key {
-            Some(_) => self.redact(&id).into(),
-            None => id,
-        });
+        let model_id = finish.model_id.map(|id| self.word(&id).into());
         Finish {
             reason,
             model_id,
@@ -206,10 +215,19 @@ impl Failures {
         }
     }
 
-    /// Without the key and control characters, and not too long. The key goes first: a part of it
+    /// A word of the provider for something, cleaned and without the key.
+    fn word(&self, word: &str) -> String {
+        let mut word = word.to_owned();
+        nexus_core::text::clean(&mut word);
+        self.redact(&word)
+    }
+
+    /// Cleaned, on one line, without the key, and not too long. The key goes first: a part of it
     /// must not survive at the cut.
     fn clean(&self, text: &str) -> String {
-        let text = self.redact(text);
+        let mut text = text.to_owned();
+        nexus_core::text::clean(&mut text);
+        let text = self.redact(&text);
         let mut text = text.trim().replace(char::is_control, " ");
         if text.is_empty() {
             "it did not say why".clone_into(&mut text);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use nexus_core::catalog::Credential;
 use nexus_core::egress::PinnedKey;
+use nexus_core::text;
 use nexus_core::tools::{Reach, ToolServer};
 use rmcp::ClientHandler;
 use rmcp::model::{
@@ -132,8 +133,14 @@ impl Session {
     /// When the tool says that it failed, or the connection broke.
     pub async fn call(&self, tool: &str, arguments: Map<String, Value>) -> Result<String, String> {
         let said = self.ask(tool, arguments).await;
-        let Some(key) = &self.key else { return said };
-        let clean = |text: String| key.blot(&text).into_owned();
+        let clean = |mut text: String| {
+            // First: what hides in the key would hide the key.
+            text::clean_and_note(&mut text);
+            match &self.key {
+                Some(key) => key.blot(&text).into_owned(),
+                None => text,
+            }
+        };
         said.map(clean).map_err(clean)
     }
 
@@ -194,6 +201,8 @@ async fn list(peer: &Peer<RoleClient>, key: Option<&PinnedKey>) -> Result<Vec<Re
         let page = peer.list_tools(Some(page)).await;
         let page = page.map_err(|error| broken(&error).during("it does not list its tools"))?;
         for mut tool in page.tools.into_iter().filter_map(remote) {
+            text::clean(&mut tool.description);
+            text::clean_json(&mut tool.parameters);
             if let Some(key) = key {
                 if key.blot(&tool.name) != *tool.name {
                     tracing::warn!("a tool is left out: its name has the key of its server in it");
@@ -223,9 +232,14 @@ fn remote(tool: Tool) -> Option<RemoteTool> {
         .into_owned();
     description.truncate(description.floor_char_boundary(MAX_DESCRIPTION));
     let parameters = Value::Object((*tool.input_schema).clone());
-    let has_name = (1..=128).contains(&tool.name.len()) && !tool.name.contains(char::is_control);
+    let mut name = tool.name.to_string();
+    text::clean(&mut name);
+    let has_name = (1..=128).contains(&name.len()) && name == *tool.name;
     if !has_name || parameters.to_string().len() > MAX_SCHEMA {
-        tracing::warn!("a tool is left out: its name or its schema is too long");
+        tracing::warn!(
+            "a tool is left out: its name or its schema is too long, or its name has control or \
+             hidden characters"
+        );
         return None;
     }
     Some(RemoteTool {

@@ -198,15 +198,6 @@ async fn outcome(
     }
 }
 
-/// Takes out what the model would read and nobody would see, and says so.
-fn uncover(content: &mut String) {
-    let count = text::strip_hidden(content);
-    if count > 0 {
-        let note = format!("\n[{count} hidden characters were left out]");
-        content.push_str(&note);
-    }
-}
-
 fn shorten(content: &mut String) {
     if content.len() > MAX_RESULT_BYTES {
         content.truncate(content.floor_char_boundary(MAX_RESULT_BYTES));
@@ -233,7 +224,7 @@ impl ToolResult {
             Ok(content) => (ToolStatus::Success, content),
             Err(reason) => (ToolStatus::Error, format!("error: {reason}")),
         };
-        uncover(&mut content);
+        text::clean_and_note(&mut content);
         shorten(&mut content);
         Self {
             call_id: call.id.clone(),
