@@ -41,6 +41,9 @@ pub struct ClientRules {
     pub fields: BTreeSet<String>,
     /// What becomes of the other ones.
     pub other_fields: OtherFields,
+    /// The kinds of tools, beside functions, that reach a provider: it carries them out itself, on
+    /// the account of this server.
+    pub provider_tools: BTreeSet<String>,
     /// Whether the last question and its answer are stored.
     pub store: bool,
 }
@@ -52,6 +55,7 @@ impl Default for ClientRules {
             out_of_policy: OutOfPolicy::Adjust,
             fields: USUAL_FIELDS.map(str::to_owned).into(),
             other_fields: OtherFields::Refuse,
+            provider_tools: BTreeSet::new(),
             store: true,
         }
     }

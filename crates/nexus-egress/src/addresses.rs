@@ -52,6 +52,36 @@ impl AddressRules {
     }
 }
 
+/// Names that stand for this machine or for a network of one's own (RFC 6761, RFC 6762, RFC 8375, the
+/// metadata service of Google Cloud).
+const LOCAL_NAMES: [&str; 6] = [
+    "localhost",
+    "local",
+    "internal",
+    "lan",
+    "home.arpa",
+    "intranet",
+];
+
+/// Whether an address leads to the public internet, as far as its own words say: not an address of
+/// this machine, of a private network or of a cloud's metadata in any spelling, and not a local name.
+#[must_use]
+pub fn is_public(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => Zone::of(address.into()) == Zone::Public,
+        Some(Host::Ipv6(address)) => Zone::of(address.into()) == Zone::Public,
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            let is_under = |local: &str| {
+                let rest = name.strip_suffix(local);
+                rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            };
+            name.contains('.') && !LOCAL_NAMES.into_iter().any(is_under)
+        }
+        None => false,
+    }
+}
+
 /// An address that Nexus does not connect to. Its words are for whoever runs the server: they name
 /// addresses inside the network.
 #[derive(Clone, Debug, PartialEq, Eq)]

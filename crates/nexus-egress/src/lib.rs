@@ -16,6 +16,6 @@ mod connector;
 mod driven;
 mod guard;
 
-pub use addresses::{AddressRefused, AddressRules};
+pub use addresses::{AddressRefused, AddressRules, is_public};
 pub use client::{Broken, HttpClient, RequestError, SetupError, causes, describe, tls};
 pub use driven::AnswerBody;

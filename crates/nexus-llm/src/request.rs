@@ -17,7 +17,8 @@ use crate::ClientForm;
 pub struct ChatRequest {
     /// Who is asked.
     pub model: Arc<Model>,
-    /// The conversation, oldest first; the system prompt, if any, is the first message.
+    /// The conversation, oldest first; the system prompt, if any, is the first message. What is said
+    /// in it is read through [`said`](Self::said): here, messages of API clients have another form.
     pub messages: Vec<ChatMessage>,
     /// Sampling temperature. `None` leaves it to the provider.
     pub temperature: Option<f64>,
@@ -51,6 +52,13 @@ impl Requester {
 }
 
 impl ChatRequest {
+    /// What is said, oldest first, whoever wrote it: never a [`ChatMessage::Client`].
+    pub fn said(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &ChatMessage> + ExactSizeIterator + use<'_> {
+        self.messages.iter().map(ChatMessage::plain)
+    }
+
     /// Whether the answer is to come in pieces.
     #[must_use]
     pub fn streams(&self) -> bool {
@@ -182,14 +190,17 @@ pub enum Image {
 }
 
 impl Image {
-    /// Reads an address that begins with `https:` or `http:`, or one that holds the image itself,
-    /// `data:image/png;base64,…` (RFC 2397). `None` for every other.
+    /// Reads an address of the public internet that begins with `https:` or `http:` and names no
+    /// user, or one that holds the image itself, `data:image/png;base64,…` (RFC 2397). `None` for
+    /// every other: the provider would fetch it, from where it stands.
     #[must_use]
     pub fn parse(address: &str) -> Option<Self> {
         let Some(inline) = address.strip_prefix("data:") else {
             let url = Url::parse(address).ok()?;
             let is_web = matches!(url.scheme(), "https" | "http");
-            return is_web.then_some(Self::Address(url));
+            let names_user = !url.username().is_empty() || url.password().is_some();
+            let is_fit = is_web && !names_user && nexus_egress::is_public(&url);
+            return is_fit.then_some(Self::Address(url));
         };
         let (media_type, base64) = inline.split_once(";base64,")?;
         let is_word = |text: &str| {
@@ -233,6 +244,56 @@ pub struct ToolSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn s8_an_image_is_on_the_public_internet() {
+        for address in [
+            "https://user@x.test/a.png",
+            "https://user:pw@x.test/a.png",
+            "https://:pw@x.test/a.png",
+            "http://127.0.0.1/a",
+            "http://127.1/a",
+            "http://2130706433/a",
+            "http://0x7f.0.0.1/a",
+            "http://0177.0.0.1/a",
+            "http://127.0.0.1./a",
+            "http://１２７.０.０.１/a",
+            "http://0/a",
+            "http://10.0.0.1/a",
+            "http://172.16.3.4/a",
+            "http://192.168.1.1/a",
+            "http://100.64.0.1/a",
+            "http://169.254.169.254/latest/meta-data",
+            "http://168.63.129.16/a",
+            "http://[::1]/a",
+            "http://[::]/a",
+            "http://[::ffff:127.0.0.1]/a",
+            "http://[::ffff:a9fe:a9fe]/a",
+            "http://[64:ff9b::7f00:1]/a",
+            "http://[2002:7f00:1::]/a",
+            "http://[fe80::1]/a",
+            "http://[fd00:ec2::254]/a",
+            "http://localhost/a",
+            "http://LOCALHOST./a",
+            "http://a.localhost/a",
+            "http://printer.local/a",
+            "http://metadata.google.internal/a",
+            "http://router/a",
+            "http://nas.lan/a",
+            "ftp://x.test/a",
+            "file:///etc/passwd",
+        ] {
+            assert_eq!(Image::parse(address), None, "{address}");
+        }
+        for address in [
+            "https://x.test/a.png?user@b",
+            "http://8.8.8.8/a",
+            "https://[2606:4700::1111]/a",
+            "https://localhost.example.com/a",
+        ] {
+            assert!(Image::parse(address).is_some(), "{address}");
+        }
+    }
 
     #[test]
     fn an_image_has_a_web_address_or_holds_itself() {

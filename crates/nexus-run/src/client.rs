@@ -64,6 +64,17 @@ pub enum ClientRefusal {
         /// Which.
         field: String,
     },
+    /// The provider would carry out this tool itself, and the template does not let it.
+    #[error(
+        "{field} is {kind:?}: here only tools of the type function are passed on. Leave it out, or ask \
+         the people who run this server to add the type to clients.provider_tools"
+    )]
+    ProviderTool {
+        /// Which, such as `tools[0].type`.
+        field: String,
+        /// What kind it is.
+        kind: String,
+    },
     /// The model's provider speaks another protocol, which has no word for it.
     #[error("{model} cannot be asked with {field}: leave it out, or choose another model")]
     NotCarried {
@@ -88,7 +99,9 @@ impl ClientRefusal {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::FieldNotAllowed { .. } | Self::NotCarried { .. } => "unsupported_parameter",
+            Self::FieldNotAllowed { .. } | Self::ProviderTool { .. } | Self::NotCarried { .. } => {
+                "unsupported_parameter"
+            }
             Self::Form(_) => "invalid_parameter",
             Self::SystemText => "system_text_refused",
             Self::NoQuestion => "empty_message",
@@ -99,7 +112,9 @@ impl ClientRefusal {
     #[must_use]
     pub fn field(&self) -> &str {
         match self {
-            Self::FieldNotAllowed { field } | Self::NotCarried { field, .. } => field,
+            Self::FieldNotAllowed { field }
+            | Self::ProviderTool { field, .. }
+            | Self::NotCarried { field, .. } => field,
             Self::Form(error) => &error.field,
             Self::SystemText | Self::NoQuestion => "messages",
         }
@@ -118,6 +133,7 @@ impl ClientTurn {
     ) -> Result<ClientPart, ClientRefusal> {
         let rules = genesis.client_rules();
         self.keep_allowed_fields(rules)?;
+        self.check_tools(rules)?;
         if self.uses_stored_history && self.question.is_none() && !self.continues_with_results() {
             return Err(ClientRefusal::NoQuestion);
         }
@@ -151,6 +167,21 @@ impl ClientTurn {
                     let field = field.chars().take(80).collect();
                     return Err(ClientRefusal::FieldNotAllowed { field });
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Functions are carried out by the program; what else there is, by the provider.
+    fn check_tools(&self, rules: &ClientRules) -> Result<(), ClientRefusal> {
+        let tools = self.fields.get("tools").and_then(Value::as_array);
+        for (place, tool) in tools.into_iter().flatten().enumerate() {
+            let kind = tool.get("type").and_then(Value::as_str).unwrap_or_default();
+            if kind != "function" && !rules.provider_tools.contains(kind) {
+                return Err(ClientRefusal::ProviderTool {
+                    field: format!("tools[{place}].type"),
+                    kind: kind.chars().take(80).collect(),
+                });
             }
         }
         Ok(())

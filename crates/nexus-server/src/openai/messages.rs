@@ -139,7 +139,7 @@ impl Form {
             Some("image_url") => {
                 let address = part.pointer("/image_url/url").and_then(Value::as_str);
                 let image = address.and_then(Image::parse).ok_or_else(|| {
-                    let expected = "an address with https: or http:, or data:image/…;base64,…";
+                    let expected = "a public address with https: or http: and without a user, or data:image/…;base64,…";
                     wrong_type(field(".image_url.url"), expected)
                 })?;
                 Ok(UserPart::Image(image))

@@ -19,12 +19,15 @@ const OWN_FIELDS: [&str; 8] = [
 
 /// `clients`. What is not there is as usual.
 pub(super) fn clients(node: &Node<'_>) -> ClientRules {
-    node.optional_members("an object with system_text, out_of_policy, fields, other_fields, store");
+    node.optional_members(
+        "an object with system_text, out_of_policy, fields, other_fields, provider_tools, store",
+    );
     node.warn_unknown(&[
         "system_text",
         "out_of_policy",
         "fields",
         "other_fields",
+        "provider_tools",
         "store",
     ]);
     let usual = ClientRules::default();
@@ -47,6 +50,11 @@ pub(super) fn clients(node: &Node<'_>) -> ClientRules {
         } else {
             usual.fields
         },
+        provider_tools: {
+            let kinds = node.get("provider_tools");
+            let kinds = kinds.optional_elements("a list of kinds of tools, such as web_search");
+            kinds.iter().filter_map(tool_kind).collect()
+        },
         store: node
             .get("store")
             .optional(Value::as_bool, "true or false")
@@ -61,6 +69,11 @@ fn field(node: &Node<'_>) -> Option<String> {
         return None;
     }
     Some(name.to_owned())
+}
+
+fn tool_kind(node: &Node<'_>) -> Option<String> {
+    let kind = node.text("a kind of tools, such as web_search")?;
+    Some(kind.to_owned())
 }
 
 fn choice<T: Copy>(

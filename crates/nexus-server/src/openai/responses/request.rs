@@ -37,7 +37,7 @@ pub(super) fn read(mut fields: Map<String, Value>) -> Result<Asked, ApiError> {
     if let Some(effort) = effort(&mut fields)? {
         fields.insert("reasoning_effort".to_owned(), effort);
     }
-    tools(&mut fields)?;
+    tools(&mut fields);
     fields.insert("messages".to_owned(), messages.into());
     let mut asked = request::read(fields)?;
     asked.turn.hears_frames = false;
@@ -172,13 +172,13 @@ fn effort(fields: &mut Map<String, Value>) -> Result<Option<Value>, ApiError> {
 }
 
 /// Functions are described one level deeper there.
-fn tools(fields: &mut Map<String, Value>) -> Result<(), ApiError> {
+fn tools(fields: &mut Map<String, Value>) {
     if let Some(Value::Array(tools)) = fields.get_mut("tools") {
-        for (place, tool) in tools.iter_mut().enumerate() {
+        for tool in tools {
             let is_function = tool.get("type").is_some_and(|kind| kind == "function");
+            // Whether one of another kind may pass is for the template to say.
             let Some(function) = tool.as_object_mut().filter(|_| is_function) else {
-                let field = format!("tools[{place}].type");
-                return Err(wrong_type(field, "function"));
+                continue;
             };
             function.shift_remove("type");
             let function = std::mem::take(function);
@@ -190,5 +190,4 @@ fn tools(fields: &mut Map<String, Value>) -> Result<(), ApiError> {
     {
         choice.insert("function".to_owned(), json!({ "name": name }));
     }
-    Ok(())
 }
