@@ -32,6 +32,10 @@ pub struct Model {
     pub fallbacks: Vec<Arc<str>>,
     /// What it costs. `None`: the row says nothing, and it counts as free.
     pub price: Option<Price>,
+    /// The most tokens that it reads and writes together. `None`: the row says nothing.
+    pub context_length: Option<u32>,
+    /// The longest answer that it writes, in tokens. `None`: the row says nothing.
+    pub max_output_tokens: Option<u32>,
 }
 
 /// How many models may stand in for one.

@@ -28,6 +28,8 @@ pub enum RunEvent {
     Verbatim(String),
     /// Another model answers.
     Fallback(Fallback),
+    /// The run goes otherwise than it was asked for, such as with less history.
+    Notice(NoticeText),
     /// The model calls a tool of the client's own, which the client carries out.
     ClientToolCall {
         /// Names the call.
@@ -87,7 +89,7 @@ impl RunEvent {
             Self::RunStarted(_) => "run_started",
             Self::TextChunk { .. } => "text_chunk",
             Self::Verbatim(_) => "verbatim",
-            Self::Fallback(_) => "notice",
+            Self::Fallback(_) | Self::Notice(_) => "notice",
             Self::ClientToolCall { .. } => "client_tool_call",
             Self::ToolCallStarted { .. } => "tool_call_started",
             Self::ToolCallFinished { .. } => "tool_call_finished",

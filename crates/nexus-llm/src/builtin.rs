@@ -119,22 +119,18 @@ fn quote(text: &mut String, quoted: &str, indent: &str) {
 }
 
 fn question(request: &ChatRequest) -> Option<&str> {
-    request
-        .messages
-        .iter()
-        .rev()
-        .find_map(|message| match message {
-            ChatMessage::User(text) => Some(text.as_str()),
-            ChatMessage::UserParts(parts) => parts.iter().find_map(|part| match part {
-                UserPart::Text(text) => Some(text.as_str()),
-                UserPart::Image(_) => None,
-            }),
-            _ => None,
-        })
+    request.said().rev().find_map(|message| match message {
+        ChatMessage::User(text) => Some(text.as_str()),
+        ChatMessage::UserParts(parts) => parts.iter().find_map(|part| match part {
+            UserPart::Text(text) => Some(text.as_str()),
+            UserPart::Image(_) => None,
+        }),
+        _ => None,
+    })
 }
 
 fn persona(request: &ChatRequest) -> Option<&str> {
-    match request.messages.first() {
+    match request.said().next() {
         Some(ChatMessage::System(text)) if !text.trim().is_empty() => Some(text),
         _ => None,
     }
@@ -142,13 +138,11 @@ fn persona(request: &ChatRequest) -> Option<&str> {
 
 /// How many messages were shown besides the question and the persona.
 fn earlier_messages(request: &ChatRequest) -> usize {
-    let messages = &request.messages;
-    let before_the_question = messages
-        .iter()
-        .rposition(|message| matches!(message, ChatMessage::User(_) | ChatMessage::UserParts(_)))
-        .unwrap_or(0);
-    messages[..before_the_question]
-        .iter()
+    let is_persons =
+        |message| matches!(message, &ChatMessage::User(_) | &ChatMessage::UserParts(_));
+    let question = request.said().rposition(is_persons).unwrap_or(0);
+    let earlier = request.said().take(question);
+    earlier
         .filter(|message| !matches!(message, ChatMessage::System(_)))
         .count()
 }

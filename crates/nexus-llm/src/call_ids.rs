@@ -16,7 +16,7 @@ pub(crate) struct CallIds {
 
 impl CallIds {
     pub(crate) fn new(request: &ChatRequest) -> Self {
-        let calls = request.messages.iter().flat_map(|message| match message {
+        let calls = request.said().flat_map(|message| match message {
             ChatMessage::Assistant { tool_calls, .. } => tool_calls.as_slice(),
             _ => &[],
         });

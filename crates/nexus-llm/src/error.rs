@@ -88,6 +88,21 @@ pub enum LlmError {
         /// What it said, shortened, with its key blotted out.
         message: String,
     },
+    /// The conversation is longer than the model can read.
+    #[error(
+        "this conversation is longer than the model can read (provider {provider}, HTTP {status}): \
+         {message}"
+    )]
+    TooLong {
+        /// The provider.
+        provider: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it said, shortened, with its key blotted out.
+        message: String,
+        /// How many tokens it can read and write, where it said so.
+        limit: Option<u64>,
+    },
     /// It failed on its side before the first piece.
     #[error("provider {provider} failed (HTTP {status}): {message}")]
     Failed {
@@ -139,6 +154,7 @@ impl LlmError {
             Self::RateLimited { .. } => "provider_rate_limited",
             Self::Unavailable { .. } => "provider_unavailable",
             Self::Rejected { .. } => "provider_rejected",
+            Self::TooLong { .. } => "context_length_exceeded",
             Self::Failed { .. } => "provider_failed",
             Self::TimedOut { .. } => "provider_timed_out",
             Self::Interrupted { .. } => "provider_interrupted",
@@ -161,7 +177,20 @@ impl LlmError {
             | Self::AddressRefused { .. }
             | Self::Unauthorized { .. }
             | Self::Rejected { .. }
+            | Self::TooLong { .. }
             | Self::Malformed { .. } => false,
+        }
+    }
+
+    /// Whether it is refused because the roles of the messages do not alternate. Servers that use
+    /// the model's own template say so, some with a status of their own failures.
+    #[must_use]
+    pub fn is_about_turns(&self) -> bool {
+        match self {
+            Self::Rejected { message, .. } | Self::Failed { message, .. } => {
+                message.to_lowercase().contains("alternat")
+            }
+            _ => false,
         }
     }
 

@@ -15,6 +15,7 @@
 //! | `transport` | requests and their answers, over the client of `nexus-egress` |
 //! | `remote`, `answer` | one turn over HTTP, within limits of time and size |
 //! | [`Resilient`] | wraps a model: retries, breaker, fallbacks, one deadline over all of it |
+//! | [`tokens`] | estimates of tokens, where no provider counted |
 //! | `failures` | words errors, blots out keys |
 //! | `builtin` | the `echo` model, in this process |
 //! | `scripted` | a model that replays a script (feature `scripted`) |
@@ -43,6 +44,7 @@ mod resilient;
 pub mod scripted;
 mod sse;
 mod timers;
+pub mod tokens;
 mod transport;
 mod turns;
 

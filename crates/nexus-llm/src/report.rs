@@ -11,6 +11,8 @@ pub(crate) struct Reported {
     pub(crate) code: Option<u16>,
     /// What it says; may be empty.
     pub(crate) message: String,
+    /// Its words for the kind of error, such as `context_length_exceeded`; may be empty.
+    pub(crate) kind: String,
     /// When it says to come back, for those who say so here and in no header.
     pub(crate) retry_after: Option<Duration>,
 }
@@ -67,6 +69,8 @@ impl Reported {
                     Some(raw) => format!("{message}: {raw}"),
                     None => message,
                 };
+                let kinds = ["code", "type"].map(|key| text(object.get(key)));
+                let kind = kinds.into_iter().flatten().collect::<Vec<_>>().join(" ");
                 // Gemini answers 400 to a key that it does not know.
                 let refuses_key = |detail: &Value| detail["reason"] == "API_KEY_INVALID";
                 let refuses_key = details.clone().any(refuses_key);
@@ -75,6 +79,7 @@ impl Reported {
                         .then_some(401)
                         .or_else(|| code.find_map(as_status)),
                     message,
+                    kind,
                     retry_after: details.find_map(retry_delay),
                 })
             }

@@ -1,5 +1,10 @@
 //! Everything that one run knows, and what the model is shown of it.
 
+mod calls;
+mod history;
+mod prompt;
+mod windows;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -13,11 +18,14 @@ use nexus_core::{
 use nexus_llm::{ChatMessage, ChatRequest, Requester, ToolSpec};
 use tokio_util::sync::CancellationToken;
 
+use self::history::History;
 use crate::client::{self, ClientPart, ClientTurn};
 use crate::error::RunError;
 use crate::generate::Reply;
 use crate::orchestrator::NewRun;
-use crate::tools::ToolResult;
+
+pub use self::prompt::Prompt;
+pub use self::windows::ContextWindows;
 
 /// What a person asks: some text, without control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -236,7 +244,17 @@ impl RunContext {
         reply.wants_tools() && !self.client_has_tools()
     }
 
-    /// How many stored messages are shown.
+    /// How many stored messages are read: more than are shown, as questions that were not answered
+    /// and the half of a turn are not.
+    #[must_use]
+    pub fn history_to_read(&self) -> u32 {
+        match self.history_size() {
+            0 => 0,
+            size => size + size / 2 + 1,
+        }
+    }
+
+    /// How many stored messages are shown at most.
     #[must_use]
     pub fn history_size(&self) -> u32 {
         match &self.client {
@@ -270,33 +288,35 @@ fn may_ask(models: Option<&BTreeSet<String>>, model: &Model) -> bool {
 }
 
 /// What the model is shown: the joined prompts, the past, the question. Later rounds of the same
-/// run add to it and take nothing away, so that persona and history stay through every round.
+/// run add to it, so that persona and question stay through every round.
 #[must_use]
-pub fn build(run: &RunContext, history: Vec<Message>, tools: Arc<[ToolSpec]>) -> ChatRequest {
+pub fn build(run: &RunContext, history: Vec<Message>, tools: Arc<[ToolSpec]>) -> Prompt {
     let _span = tracing::debug_span!("context.build", history = history.len()).entered();
     let profile = &run.profile;
     let client = run.client.as_ref();
-    let said = client.map_or(&[][..], ClientPart::said);
-    let mut messages = Vec::with_capacity(history.len() + said.len() + 2);
+    let mut messages = Vec::new();
     let marked = client.and_then(|client| client.marked(&profile.system_prompt));
     let system = marked.map_or_else(|| Arc::clone(&profile.system_prompt), Arc::from);
     if !system.is_empty() {
         messages.push(ChatMessage::System(system));
     }
-    messages.extend(history.into_iter().filter_map(remembered));
-    match client {
-        Some(_) => messages.extend_from_slice(said),
-        None => messages.extend(
-            run.human
-                .iter()
-                .map(|it| ChatMessage::User(it.content.clone())),
-        ),
-    }
+    let said = match client {
+        Some(client) => calls::settled(client.said()),
+        None => {
+            let human = run.human.iter();
+            human
+                .map(|it| ChatMessage::User(it.content.clone()))
+                .collect()
+        }
+    };
+    let mut past = History::new(history, &run.genesis, &profile.model.value);
+    let continues = client.is_some_and(|it| it.uses_stored_history) && !begins_with_person(&said);
+    let open = continues.then(|| past.take_open_question()).flatten();
     let fallbacks = profile.fallbacks(&run.genesis).filter(|fallback| {
         let is_carried = |client: &ClientPart| client.check_carried(&fallback.model).is_ok();
         may_ask(run.models.as_ref(), &fallback.model) && client.is_none_or(is_carried)
     });
-    ChatRequest {
+    let request = ChatRequest {
         model: Arc::clone(&profile.model.value),
         messages,
         temperature: profile.temperature.value,
@@ -309,39 +329,17 @@ pub fn build(run: &RunContext, history: Vec<Message>, tools: Arc<[ToolSpec]>) ->
             _ => tools,
         },
         client: client.map(|client| Arc::clone(&client.form)),
-    }
+    };
+    let rest = open.map(ChatMessage::User).into_iter().chain(said);
+    Prompt::new(request, past.shown(run.history_size()), rest)
 }
 
-/// A stored message, as far as models are shown it. A turn in which only tools were called says
-/// nothing.
-fn remembered(message: Message) -> Option<ChatMessage> {
-    match message.role {
-        Role::Human => Some(ChatMessage::User(message.content)),
-        Role::Ai if !message.content.is_empty() => Some(ChatMessage::Assistant {
-            text: message.content,
-            reasoning: String::new(),
-            tool_calls: Vec::new(),
-        }),
-        Role::Ai | Role::Tool | Role::System => None,
-    }
-}
-
-/// Adds what the model said and what its tools answered: the next round of the same turn. It goes to
-/// whoever answered, because nobody else knows the calls.
-pub fn add_round(request: &mut ChatRequest, reply: Reply, results: Vec<ToolResult>) {
-    request.fall_back(&reply.model.name);
-    request.messages.push(ChatMessage::Assistant {
-        text: reply.text,
-        reasoning: reply.reasoning,
-        tool_calls: reply.tool_calls,
-    });
-    request
-        .messages
-        .extend(results.into_iter().map(|result| ChatMessage::ToolResult {
-            call_id: result.call_id,
-            name: result.tool_name,
-            content: result.content,
-        }));
+fn begins_with_person(said: &[ChatMessage]) -> bool {
+    let first = said.first().map(ChatMessage::plain);
+    matches!(
+        first,
+        Some(ChatMessage::User(_) | ChatMessage::UserParts(_))
+    )
 }
 
 #[cfg(test)]

@@ -75,10 +75,13 @@ impl RunError {
             // that it is too long.
             Self::Refused(_)
             | Self::Client(_)
-            | Self::Provider(LlmError::Rejected {
-                status: 400 | 413 | 422,
-                ..
-            }) => ErrorKind::Invalid,
+            | Self::Provider(
+                LlmError::TooLong { .. }
+                | LlmError::Rejected {
+                    status: 400 | 413 | 422,
+                    ..
+                },
+            ) => ErrorKind::Invalid,
             Self::NotAMember | Self::Pending | Self::Disabled => ErrorKind::Forbidden,
             Self::Busy => ErrorKind::Conflict,
             Self::Store(StoreError::Corrupt { .. } | StoreError::TooNew { .. })

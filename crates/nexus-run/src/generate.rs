@@ -6,11 +6,11 @@ use futures_util::StreamExt;
 use futures_util::future::OptionFuture;
 use nexus_core::event::{AnsweredBy, Channel, Fallback, NoticeText, RunEvent, Usage};
 use nexus_core::{ConfigField, Field, Message, MessageId, Metadata, Model, Role, Timestamp};
-use nexus_llm::{ChatRequest, Delta, Finish, LanguageModel, LlmError, ToolCall};
+use nexus_llm::{ChatRequest, Delta, Finish, LanguageModel, LlmError, ToolCall, tokens};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep_until};
 
-use crate::context::{RunContext, StopCause};
+use crate::context::{ContextWindows, Prompt, RunContext, StopCause};
 use crate::stream::Emitter;
 
 /// What a model said in one turn.
@@ -41,14 +41,92 @@ pub enum Ending {
     Broken(LlmError),
 }
 
-/// Asks the model once, until `deadline`. Never fails: what went wrong is in [`Reply::ending`], beside what had come.
-pub async fn generate(
-    model: &dyn LanguageModel,
-    run: &RunContext,
-    request: &Arc<ChatRequest>,
-    deadline: Option<Instant>,
+/// Whom a run asks, and for how long.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// The model.
+    pub model: &'a dyn LanguageModel,
+    /// How much models can read.
+    pub windows: &'a ContextWindows,
+    /// The run.
+    pub run: &'a RunContext,
+    /// When the turn has to end.
+    pub deadline: Option<Instant>,
+}
+
+/// Asks for one turn, with as much of the history as the model can read. A model that says that it
+/// is still too much is asked once more with half of it. Never fails, like [`generate`].
+pub async fn ask(asked: Asked<'_>, prompt: &mut Prompt, events: &mut Emitter) -> Reply {
+    let Asked { run, windows, .. } = asked;
+    if let Some(room) = windows.room(prompt.request()) {
+        let left_out = prompt.fit(room);
+        if left_out > 0 {
+            events.emit(shortened(run, left_out)).await;
+        }
+    }
+    let mut reply = generate(asked, prompt.request(), events).await;
+    if reply.is_refused_for_its_turns() && prompt.join_neighbours() {
+        reply = generate(asked, prompt.request(), events).await;
+    }
+    if let Some(limit) = reply.too_long_for() {
+        let is_explained = windows.refused(prompt.request(), limit);
+        if prompt.has_history() {
+            reply = ask_shorter(asked, prompt, is_explained, events).await;
+        }
+    }
+    if !reply.is_empty() {
+        let counted = reply.usage().map(|usage| usage.input_tokens);
+        let estimated = tokens::of_request(prompt.request());
+        windows.answered(&reply.model, estimated, counted);
+    }
+    reply
+}
+
+async fn ask_shorter(
+    asked: Asked<'_>,
+    prompt: &mut Prompt,
+    is_explained: bool,
     events: &mut Emitter,
 ) -> Reply {
+    let Asked { run, windows, .. } = asked;
+    let mut left_out = prompt.halve();
+    if let Some(room) = windows.room(prompt.request()) {
+        left_out += prompt.fit(room);
+    }
+    events.emit(shortened(run, left_out)).await;
+    let reply = generate(asked, prompt.request(), events).await;
+    let model = &prompt.request().model;
+    if reply.too_long_for().is_some() {
+        // Smaller from the first try on the next time, as far as that is about the history.
+        if prompt.has_history() {
+            windows.reads(model, prompt.tokens_with_half());
+        }
+    } else if !reply.is_empty() && !is_explained {
+        windows.reads(model, tokens::of_request(prompt.request()));
+    }
+    reply
+}
+
+fn shortened(run: &RunContext, messages: usize) -> RunEvent {
+    let model = &run.profile.model.value.name;
+    RunEvent::Notice(NoticeText {
+        code: "history_shortened",
+        field: Field::from(ConfigField::HistoryContextSize).to_string(),
+        message: format!(
+            "this conversation is longer than {model} can read at once: the oldest {messages} of the \
+             messages before your question were left out"
+        ),
+    })
+}
+
+/// Asks the model once. Never fails: what went wrong is in [`Reply::ending`], beside what had come.
+pub async fn generate(asked: Asked<'_>, request: &Arc<ChatRequest>, events: &mut Emitter) -> Reply {
+    let Asked {
+        model,
+        run,
+        deadline,
+        ..
+    } = asked;
     let mut reply = Reply {
         model: Arc::clone(&request.model),
         text: String::new(),
@@ -149,8 +227,24 @@ impl Reply {
 
     /// Whether there is anything to store.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.text.is_empty() && self.reasoning.is_empty() && self.tool_calls.is_empty()
+    }
+
+    /// The refusal of a request that is too long, with the limit if the provider named it.
+    const fn too_long_for(&self) -> Option<Option<u64>> {
+        match &self.ending {
+            Ending::Broken(LlmError::TooLong { limit, .. }) if self.is_empty() => Some(*limit),
+            _ => None,
+        }
+    }
+
+    /// Whether the provider answered nothing because it wants roles to alternate.
+    fn is_refused_for_its_turns(&self) -> bool {
+        match &self.ending {
+            Ending::Broken(error) => self.is_empty() && error.is_about_turns(),
+            Ending::Finished(_) | Ending::Cancelled | Ending::OutOfTime => false,
+        }
     }
 
     /// Whether the model has not finished: it waits for what its tools say.

@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use crate::context::{self, Ask, RunContext};
+use crate::context::{self, Ask, ContextWindows, RunContext};
 use crate::error::RunError;
 use crate::gate::Gate;
-use crate::generate::{Ending, Reply, generate};
+use crate::generate::{Asked, Ending, Reply, ask};
 use crate::limiter::Limiter;
 use crate::live::LiveTemplate;
 use crate::runs::Runs;
@@ -48,6 +48,8 @@ pub struct Orchestrator {
     pub template: Arc<LiveTemplate>,
     /// Who answers.
     pub model: Arc<dyn LanguageModel>,
+    /// How much the models can read.
+    pub windows: ContextWindows,
     /// What models may call.
     pub tools: ToolBox,
     /// Who may have how much.
@@ -175,15 +177,20 @@ impl Orchestrator {
         events: &mut Emitter,
     ) -> Result<Reply, RunError> {
         let mut tools = self.tools_of(run).await;
-        let mut chat = Arc::new(context::build(run, history, tools.specs()));
+        let mut prompt = context::build(run, history, tools.specs());
         let rounds = run.genesis.system().max_tool_iterations;
         let mut round = 0;
         loop {
-            let span = tracing::debug_span!("llm.requests", round, model = %chat.model.name);
-            let reply = generate(&*self.model, run, &chat, tools.deadline(), events)
-                .instrument(span)
-                .await;
-            if let Some(turn) = spent::of_turn(&chat, &reply) {
+            let span =
+                tracing::debug_span!("llm.requests", round, model = %prompt.request().model.name);
+            let asked = Asked {
+                model: &*self.model,
+                windows: &self.windows,
+                run,
+                deadline: tools.deadline(),
+            };
+            let reply = ask(asked, &mut prompt, events).instrument(span).await;
+            if let Some(turn) = spent::of_turn(prompt.request(), &reply) {
                 spent.add(&reply.model, turn);
                 events.used(turn);
             }
@@ -193,7 +200,7 @@ impl Orchestrator {
             self.append_reply(run, &reply, events).await?;
             let results = tools.call_all(run, &reply.tool_calls, events).await;
             self.append_results(run, &results, events).await?;
-            context::add_round(Arc::make_mut(&mut chat), reply, results);
+            prompt.add_round(reply, results);
             round += 1;
         }
     }
@@ -204,7 +211,7 @@ impl Orchestrator {
         run: &RunContext,
         events: &mut Emitter,
     ) -> Result<Vec<Message>, RunError> {
-        let (owner, size) = (&run.identity, run.history_size());
+        let (owner, size) = (&run.identity, run.history_to_read());
         let Some(human) = &run.human else {
             return match size {
                 0 => Ok(Vec::new()),

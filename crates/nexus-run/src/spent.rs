@@ -5,16 +5,10 @@ use std::sync::Arc;
 use nexus_core::event::Usage;
 use nexus_core::limits::Spending;
 use nexus_core::{Model, UsageCount};
-use nexus_llm::{ChatMessage, ChatRequest, LlmError, UserPart};
+use nexus_llm::{ChatRequest, LlmError, tokens};
 
-use crate::context::RunContext;
+use crate::context::{self, RunContext};
 use crate::generate::{Ending, Reply};
-
-/// A token is about this many bytes, where nobody counted better.
-const BYTES_PER_TOKEN: u64 = 4;
-
-/// An image counts as much as this many bytes of text: about a thousand tokens, whatever its size.
-const IMAGE_BYTES: usize = 4_000;
 
 /// What a run used so far.
 #[derive(Debug, Default)]
@@ -100,15 +94,16 @@ pub fn of_turn(request: &ChatRequest, reply: &Reply) -> Option<TurnUsage> {
         | Ending::Broken(LlmError::TimedOut { .. } | LlmError::Interrupted { .. }) => true,
         Ending::Broken(_) => !reply.is_empty(),
     };
+    let answers = request.client.as_ref().map_or(1, |it| it.answers.max(1));
+    let reasoning = tokens::of_text(&reply.reasoning);
     let calls = reply.tool_calls.iter();
-    let calls: usize = calls
-        .map(|call| call.name.len() + call.arguments.len())
-        .sum();
-    let reasoning = tokens(reply.reasoning.len());
+    let calls = calls.map(|call| tokens::of_text(&call.name) + tokens::of_text(&call.arguments));
+    let output = tokens::of_text(&reply.text) + calls.sum::<u64>() + reasoning;
     was_reached.then(|| TurnUsage {
         usage: Usage {
-            input_tokens: tokens(request.messages.iter().map(bytes).sum()),
-            output_tokens: tokens(reply.text.len() + calls) + reasoning,
+            input_tokens: tokens::of_request(request),
+            // Of several answers, only the first is read here.
+            output_tokens: output.saturating_mul(answers.into()),
             cached_input_tokens: None,
             reasoning_tokens: (reasoning > 0).then_some(reasoning),
         },
@@ -116,63 +111,21 @@ pub fn of_turn(request: &ChatRequest, reply: &Reply) -> Option<TurnUsage> {
     })
 }
 
-/// What a run may come to, before its history is known: its prompts, its question, and the longest
-/// answer where there is one.
+/// What a run may come to, before its history and the tools of servers are known: what it sends, as
+/// it is counted afterwards too, and the longest answer.
 #[must_use]
 pub fn estimate(run: &RunContext) -> Spending {
-    let profile = &run.profile;
-    let (asked, answers) = match &run.client {
-        Some(client) => (
-            client.system_text.len() + client.messages.iter().map(bytes).sum::<usize>(),
-            u64::from(client.form.answers),
-        ),
-        None => (run.human.as_ref().map_or(0, |it| it.content.len()), 1),
-    };
+    let prompt = context::build(run, Vec::new(), Arc::default());
+    let request = prompt.request();
+    let answers = request.client.as_ref().map_or(1, |it| it.answers.max(1));
     let count = UsageCount {
-        input_tokens: tokens(profile.system_prompt.len() + asked),
-        output_tokens: profile
-            .max_tokens
-            .value
-            .map_or(0, u64::from)
-            .saturating_mul(answers),
+        input_tokens: tokens::of_request(request),
+        output_tokens: tokens::of_longest_answer(request).saturating_mul(answers.into()),
         ..UsageCount::default()
     };
-    let price = profile.model.value.price;
+    let price = request.model.price;
     Spending {
         tokens: count.input_tokens.saturating_add(count.output_tokens),
         cost_micros: price.map_or(0, |price| price.of(&count)),
     }
-}
-
-fn bytes(message: &ChatMessage) -> usize {
-    match message.plain() {
-        // What was read is never in a program's form.
-        ChatMessage::Client(_) => 0,
-        ChatMessage::System(text) => text.len(),
-        ChatMessage::User(text) => text.len(),
-        ChatMessage::UserParts(parts) => parts.iter().map(part_bytes).sum(),
-        ChatMessage::Assistant {
-            text,
-            reasoning,
-            tool_calls,
-        } => {
-            let calls = tool_calls.iter();
-            let calls: usize = calls.map(|call| call.arguments.len()).sum();
-            text.len() + reasoning.len() + calls
-        }
-        ChatMessage::ToolResult { content, .. } => content.len(),
-    }
-}
-
-const fn part_bytes(part: &UserPart) -> usize {
-    match part {
-        UserPart::Text(text) => text.len(),
-        UserPart::Image(_) => IMAGE_BYTES,
-    }
-}
-
-fn tokens(bytes: usize) -> u64 {
-    u64::try_from(bytes)
-        .unwrap_or(u64::MAX)
-        .div_ceil(BYTES_PER_TOKEN)
 }

@@ -304,6 +304,7 @@ pub(crate) fn orchestrator(
         store,
         template,
         model: Arc::new(model),
+        windows: nexus_run::context::ContextWindows::default(),
         tools: outside.tools,
         clock,
         tasks,

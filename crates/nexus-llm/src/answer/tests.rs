@@ -72,6 +72,8 @@ pub(crate) fn reader(protocol: Protocol) -> Reader {
         reasons: false,
         fallbacks: Vec::new(),
         price: None,
+        context_length: None,
+        max_output_tokens: None,
     });
     let tools = Arc::new([]);
     let request = ChatRequest {

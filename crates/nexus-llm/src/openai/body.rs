@@ -308,6 +308,8 @@ mod tests {
             reasons: false,
             fallbacks: Vec::new(),
             price: None,
+            context_length: None,
+            max_output_tokens: None,
         };
         ChatRequest {
             model: Arc::new(model),

@@ -35,6 +35,7 @@ pub(super) fn may_be_sent_again(error: &LlmError) -> bool {
         | LlmError::Unauthorized { .. }
         | LlmError::Unavailable { .. }
         | LlmError::Rejected { .. }
+        | LlmError::TooLong { .. }
         | LlmError::TimedOut { .. }
         | LlmError::Malformed { .. } => false,
     }
@@ -46,6 +47,7 @@ pub(super) fn concerns_only_one(error: &LlmError) -> bool {
     match error {
         // No credits, no such model, gone, moved.
         LlmError::Rejected { status, .. } => matches!(status, 402 | 404 | 410 | 300..=399),
+        LlmError::TooLong { .. } => false,
         _ => true,
     }
 }
@@ -56,7 +58,7 @@ pub(super) fn sample(error: &LlmError) -> Sample {
         LlmError::Unreachable { .. } => Sample::NotReached,
         LlmError::RateLimited { hint, .. } => Sample::Limited(hint.after),
         LlmError::Unauthorized { status, .. } => Sample::Misconfigured(*status),
-        LlmError::Rejected { .. } => Sample::Answered,
+        LlmError::Rejected { .. } | LlmError::TooLong { .. } => Sample::Answered,
         LlmError::Failed { .. }
         | LlmError::TimedOut { .. }
         | LlmError::Interrupted { .. }

@@ -33,6 +33,8 @@ fn model(name: &str) -> Arc<Model> {
         reasons: false,
         fallbacks: Vec::new(),
         price: None,
+        context_length: None,
+        max_output_tokens: None,
     })
 }
 

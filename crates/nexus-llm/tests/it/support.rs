@@ -74,6 +74,8 @@ pub(crate) fn model(provider: Arc<Provider>, id: &str) -> Model {
         reasons: false,
         fallbacks: Vec::new(),
         price: None,
+        context_length: None,
+        max_output_tokens: None,
     }
 }
 

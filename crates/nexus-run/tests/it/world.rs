@@ -135,6 +135,7 @@ impl World {
             gate: Arc::new(Gate::new(store.clone(), clock.clone())),
             template: Arc::new(template),
             model,
+            windows: nexus_run::context::ContextWindows::default(),
             tools: ToolBox::new(Arc::new(CurrentTime::new(clock.clone())), servers),
             limiter: Arc::new(Limiter::new(store.clone(), clock.clone(), Sharing::Alone)),
             clock: clock.clone(),

@@ -52,6 +52,7 @@ impl<S: Stream<Item = RunEvent> + Unpin> Begun<S> {
                     }
                     true
                 }
+                RunEvent::Notice(_) => true,
                 _ => false,
             };
             events.push(event);

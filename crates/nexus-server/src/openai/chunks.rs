@@ -167,7 +167,9 @@ impl View for Chunks {
                 out.extend_from_slice(b"\n\n");
             }
             RunEvent::RunFinished(finished) => self.finished(finished, out),
-            RunEvent::ToolCallStarted { .. } | RunEvent::ToolCallFinished { .. } => {}
+            RunEvent::Notice(_)
+            | RunEvent::ToolCallStarted { .. }
+            | RunEvent::ToolCallFinished { .. } => {}
         }
     }
 }

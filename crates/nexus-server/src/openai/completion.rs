@@ -62,7 +62,8 @@ impl Collected {
                 "type": "function",
                 "function": { "name": tool_name, "arguments": arguments },
             })),
-            RunEvent::ToolCallStarted { .. }
+            RunEvent::Notice(_)
+            | RunEvent::ToolCallStarted { .. }
             | RunEvent::ToolCallFinished { .. }
             | RunEvent::Error { .. }
             | RunEvent::RunFinished(_) => {}

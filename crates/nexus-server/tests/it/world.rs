@@ -210,6 +210,7 @@ impl World {
             gate: Arc::new(Gate::new(store.clone(), clock.clone())),
             template: Arc::new(live),
             model: Arc::new(model.clone()),
+            windows: nexus_run::context::ContextWindows::default(),
             tools: no_servers(&clock),
             limiter: Arc::new(Limiter::new(store.clone(), clock.clone(), Sharing::Alone)),
             clock: clock.clone(),

@@ -117,6 +117,16 @@ pub(crate) fn put_signed(
     call(address, &format!("PUT {path}"), &headers, &body)
 }
 
+/// Sends JSON; the answer is still to be read.
+pub(crate) fn post(address: &str, path: &str, token: &str, body: &Value) -> Answer {
+    send(
+        address,
+        &format!("POST {path}"),
+        Some(token),
+        &body.to_string(),
+    )
+}
+
 /// Asks a question.
 pub(crate) fn ask(address: &str, token: &str, content: &str) -> Answer {
     let body = json!({ "content": content }).to_string();

@@ -6,6 +6,7 @@
 
 mod abuse;
 mod budgets;
+mod context;
 mod moving_in;
 mod operation;
 mod provider;

@@ -117,6 +117,8 @@ fn model(
         "reasoning",
         "fallbacks",
         "price",
+        "context_length",
+        "max_output_tokens",
     ]);
     let id = id(&row.get("id"));
     let reference = row.get("provider");
@@ -145,7 +147,17 @@ fn model(
         reasons: reasons.unwrap_or_else(|| resilience::reasons(id)),
         fallbacks: Vec::new(),
         price,
+        context_length: token_count(&row.get("context_length")),
+        max_output_tokens: token_count(&row.get("max_output_tokens")),
     })
+}
+
+/// The largest number of tokens that a row may name.
+const MAX_TOKEN_COUNT: u32 = 100_000_000;
+
+fn token_count(node: &Node<'_>) -> Option<u32> {
+    let read = |value: &Value| whole(value).filter(|count| (1..=MAX_TOKEN_COUNT).contains(count));
+    node.optional(read, "a whole number of tokens from 1 to 100000000")
 }
 
 fn id<'a>(node: &Node<'a>) -> Option<&'a str> {

@@ -73,6 +73,10 @@ impl Screen<'_> {
                 self.end_line();
                 output.warn(fallback.notice.message);
             }
+            RunEvent::Notice(notice) => {
+                self.end_line();
+                output.warn(notice.message);
+            }
             RunEvent::TextChunk { chunk, channel } => self.chunk(&chunk, channel),
             RunEvent::ToolCallStarted { tool_name, .. } => {
                 self.aside(&format!("calling {tool_name}"));
