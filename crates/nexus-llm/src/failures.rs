@@ -280,9 +280,10 @@ mod tests {
             let status = StatusCode::from_u16(code).expect("a status");
             failures("key").status(status, &HeaderMap::new(), &Reported::default())
         };
-        for code in [400, 402, 404, 409, 413, 422, 301] {
+        for code in [400, 402, 404, 409, 422, 301] {
             assert!(matches!(error(code), LlmError::Rejected { .. }), "{code}");
         }
+        assert!(matches!(error(413), LlmError::TooLong { .. }));
         for code in [408, 425, 500, 502, 503, 504, 529] {
             assert!(matches!(error(code), LlmError::Failed { .. }), "{code}");
         }

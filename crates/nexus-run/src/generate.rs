@@ -243,7 +243,7 @@ impl Reply {
     fn is_refused_for_its_turns(&self) -> bool {
         match &self.ending {
             Ending::Broken(error) => self.is_empty() && error.is_about_turns(),
-            Ending::Finished(_) | Ending::Cancelled | Ending::OutOfTime => false,
+            _ => false,
         }
     }
 

@@ -473,13 +473,15 @@ fn rules_for_programs_that_a_template_does_not_name_are_as_usual() {
     assert_eq!(*genesis(document()).client_rules(), ClientRules::default());
     let mut document = document();
     document["clients"] = json!({
-        "system_text": "refuse", "fields": ["seed"], "other_fields": "ignore", "store": false
+        "system_text": "refuse", "fields": ["seed"], "other_fields": "ignore",
+        "provider_tools": ["web_search"], "store": false
     });
     let expected = ClientRules {
         system_text: SystemText::Refuse,
         out_of_policy: OutOfPolicy::Adjust,
         fields: ["seed".to_owned()].into(),
         other_fields: OtherFields::Ignore,
+        provider_tools: ["web_search".to_owned()].into(),
         store: false,
     };
     assert_eq!(*genesis(document).client_rules(), expected);

@@ -41,7 +41,7 @@ async fn anthropics_errors_have_our_codes() {
         (
             "413 Payload Too Large",
             "request_too_large",
-            "provider_rejected",
+            "context_length_exceeded",
         ),
         (
             "429 Too Many Requests",
@@ -57,7 +57,10 @@ async fn anthropics_errors_have_our_codes() {
         let is_told = error.to_string().contains("Because.");
         assert_eq!(
             is_told,
-            matches!(code, "provider_rejected" | "provider_failed")
+            matches!(
+                code,
+                "provider_rejected" | "provider_failed" | "context_length_exceeded"
+            )
         );
     }
 }

@@ -7,6 +7,7 @@
 mod abuse;
 mod budgets;
 mod context;
+mod foreign_text;
 mod moving_in;
 mod operation;
 mod provider;

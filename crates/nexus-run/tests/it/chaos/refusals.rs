@@ -74,7 +74,10 @@ async fn f03_a_wrong_request_is_sent_once() {
         for code in ["400", "404", "413", "422"] {
             let provider = Provider::start(always(status(&format!("{code} No")))).await;
             let outcome = Chaos::new(&provider.base_url()).await.ask(model).await;
-            outcome.is_failed("provider_rejected");
+            outcome.is_failed(match code {
+                "413" => "context_length_exceeded",
+                _ => "provider_rejected",
+            });
             assert_eq!(provider.asked(), 1);
         }
     }

@@ -211,3 +211,89 @@ fn s3_a_daily_budget_is_not_passed() {
     let used = settled(&world, 3);
     assert_eq!(used["input_tokens"], 9_000, "{used:#}");
 }
+
+/// S8: an image whose address leads into a network is refused by name, and nothing is sent.
+#[test]
+fn s8_an_address_inside_a_network_is_refused_by_name() {
+    let world = World::over("", "", |request| request.say("Hello.", 10, 1));
+    let image = |url: &str| json!([{ "type": "image_url", "image_url": { "url": url } }]);
+    for url in [
+        "http://169.254.169.254/latest/meta-data/",
+        "http://user:pw@10.0.0.1/x",
+        "https://user@images.example.com/x",
+        "http://2130706433/x",
+        "http://0177.0.0.1/x",
+        "http://0x7f.1/x",
+        "http://[::ffff:127.0.0.1]/x",
+        "http://[fe80::1]/x",
+        "http://localhost:8000/api/v1/profile",
+        "http://printer.local/x",
+        "http://metadata.google.internal/x",
+        "ftp://images.example.com/x",
+        "file:///etc/passwd",
+    ] {
+        let (status, answer) = world.v1("/v1/chat/completions", &ask(&image(url)));
+        assert_eq!(status, 400, "{url}: {answer:#}");
+        assert_eq!(
+            answer["error"]["param"], "messages[0].content[0].image_url.url",
+            "{url}"
+        );
+        let body = json!({ "model": "real", "input": [{ "role": "user", "content": [
+            { "type": "input_image", "image_url": url }] }] });
+        let (status, answer) = world.v1("/v1/responses", &body);
+        assert_eq!(status, 400, "{url}: {answer:#}");
+    }
+    assert_eq!(world.provider.requests().len(), 0);
+    for url in [
+        "https://images.example.com/x.png",
+        "data:image/png;base64,aGk=",
+    ] {
+        let (status, answer) = world.v1("/v1/chat/completions", &ask(&image(url)));
+        assert_eq!(status, 200, "{url}: {answer:#}");
+    }
+    assert_eq!(world.provider.requests().len(), 2);
+}
+
+/// S9: tools that a provider runs itself are refused by name, unless the template lists them.
+#[test]
+fn s9_tools_of_the_provider_pass_only_where_they_are_listed() {
+    let clients = "clients: { provider_tools: [web_search] }\n";
+    for (sections, listed) in [("", false), (clients, true)] {
+        let world = World::over("", sections, |request| request.say("Hello.", 10, 1));
+        let own = json!({ "type": "function", "name": "look",
+            "function": { "name": "look", "parameters": { "type": "object" } } });
+        for (kind, passes) in [
+            ("web_search", listed),
+            ("mcp", false),
+            ("code_interpreter", false),
+            ("custom", false),
+            ("Function", false),
+            ("", false),
+        ] {
+            let before = world.provider.requests().len();
+            let tools = json!([own, { "type": kind, "server_url": "https://x.example.com" }]);
+            let mut body = ask(&"Hello".into());
+            body["tools"] = tools.clone();
+            let chat = ("/v1/chat/completions", body);
+            let body = json!({ "model": "real", "input": "Hello", "tools": tools });
+            for (path, body) in [chat, ("/v1/responses", body)] {
+                let (status, answer) = world.v1(path, &body);
+                assert_eq!(
+                    status,
+                    if passes { 200 } else { 400 },
+                    "{path} {kind}: {answer:#}"
+                );
+                if !passes {
+                    assert_eq!(answer["error"]["param"], "tools[1].type", "{path}");
+                    let message = answer["error"]["message"].as_str().unwrap();
+                    assert!(
+                        message.contains(kind) && message.contains("provider_tools"),
+                        "{message}"
+                    );
+                }
+            }
+            let sent = world.provider.requests().len() - before;
+            assert_eq!(sent, if passes { 2 } else { 0 }, "{kind}");
+        }
+    }
+}
