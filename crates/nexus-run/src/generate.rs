@@ -68,8 +68,8 @@ pub async fn ask(asked: Asked<'_>, prompt: &mut Prompt, events: &mut Emitter) ->
     if reply.is_refused_for_its_turns() && prompt.join_neighbours() {
         reply = generate(asked, prompt.request(), events).await;
     }
-    if let Some(limit) = reply.too_long_for() {
-        let is_explained = windows.refused(prompt.request(), limit);
+    if reply.is_too_long() {
+        let is_explained = windows.refused(prompt.request(), reply.named_limit());
         if prompt.has_history() {
             reply = ask_shorter(asked, prompt, is_explained, events).await;
         }
@@ -96,7 +96,7 @@ async fn ask_shorter(
     events.emit(shortened(run, left_out)).await;
     let reply = generate(asked, prompt.request(), events).await;
     let model = &prompt.request().model;
-    if reply.too_long_for().is_some() {
+    if reply.is_too_long() {
         // Smaller from the first try on the next time, as far as that is about the history.
         if prompt.has_history() {
             windows.reads(model, prompt.tokens_with_half());
@@ -231,10 +231,15 @@ impl Reply {
         self.text.is_empty() && self.reasoning.is_empty() && self.tool_calls.is_empty()
     }
 
-    /// The refusal of a request that is too long, with the limit if the provider named it.
-    const fn too_long_for(&self) -> Option<Option<u64>> {
+    /// Whether the request was refused as too long.
+    const fn is_too_long(&self) -> bool {
+        matches!(&self.ending, Ending::Broken(LlmError::TooLong { .. })) && self.is_empty()
+    }
+
+    /// How many tokens the model can read and write, where the refusal says so.
+    const fn named_limit(&self) -> Option<u64> {
         match &self.ending {
-            Ending::Broken(LlmError::TooLong { limit, .. }) if self.is_empty() => Some(*limit),
+            Ending::Broken(LlmError::TooLong { limit, .. }) => *limit,
             _ => None,
         }
     }

@@ -199,10 +199,8 @@ impl World {
             store.put_template(new, None).await.unwrap();
         }
         for key in [ALICE, BOB] {
-            store
-                .create_identity(key, Standing::Active, start)
-                .await
-                .unwrap();
+            let made = store.create_identity(key, Standing::Active, start);
+            made.await.unwrap();
         }
         let live = LiveTemplate::load(store.clone(), environment, Arc::new(secrets())).await;
         let orchestrator = Arc::new(Orchestrator {

@@ -1,6 +1,5 @@
 //! What other servers say, on its way to models and people.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -111,11 +110,9 @@ fn s10_tool_servers_hide_nothing() {
         "own.yml",
         &(template + "tools: { mcp: { odd: { stdio: odd } } }\n"),
     );
-    let path = std::env::var("PATH").unwrap_or_default();
     home.ok(&["init", "--config", "own.yml"]);
     let (_, token) = home.member();
-    let server = home.serve_in(&[], &[("PATH", path.as_str())]);
-    assert!(Path::new(&home.path("server.py")).exists());
+    let server = home.serve_in(&[], &[("PATH", env!("PATH"))]);
 
     let events = http::chat(&server.address, &token, "Look.");
     assert_eq!(
