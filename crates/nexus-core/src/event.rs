@@ -106,6 +106,8 @@ pub enum ErrorKind {
     Invalid,
     /// The caller may not.
     Forbidden,
+    /// It is not there.
+    NotFound,
     /// Somebody else changed the same thing.
     Conflict,
     /// Too much at a time.

@@ -19,6 +19,7 @@ use nexus_llm::{ChatMessage, ChatRequest, Requester, ToolSpec};
 use tokio_util::sync::CancellationToken;
 
 use self::history::History;
+use crate::again::StoredQuestion;
 use crate::client::{self, ClientPart, ClientTurn};
 use crate::error::RunError;
 use crate::generate::Reply;
@@ -92,6 +93,8 @@ pub enum Ask {
     Question(Question),
     /// A conversation that a program brings along.
     Client(Box<ClientTurn>),
+    /// The stored question of this run, again.
+    Again(RunId),
 }
 
 impl From<Question> for Ask {
@@ -126,6 +129,8 @@ pub struct RunContext {
     pub cancel: CancellationToken,
     /// Cancelled when the server stops.
     pub stopping: CancellationToken,
+    /// What of an earlier answer to the same question is removed once this one is stored.
+    pub replaces: Vec<MessageId>,
 }
 
 /// Why an answer is stopped early.
@@ -170,6 +175,12 @@ impl RunContext {
                 }
                 (Some(question), None, true)
             }
+            Ask::Again(_) => {
+                for (field, value) in request.iter() {
+                    genesis.admit(&field, &value)?;
+                }
+                (None, None, true)
+            }
             Ask::Client(turn) => {
                 client::check_settings(&genesis, &request)?;
                 let stores = genesis.client_rules().store && turn.may_be_stored;
@@ -213,6 +224,7 @@ impl RunContext {
             explains: new.explains,
             cancel: new.cancel,
             stopping: CancellationToken::new(),
+            replaces: Vec::new(),
         })
     }
 
@@ -227,6 +239,15 @@ impl RunContext {
     #[must_use]
     pub fn stopped_by(self, stopping: CancellationToken) -> Self {
         Self { stopping, ..self }
+    }
+
+    /// Asks a stored question again.
+    pub(crate) fn asks_again(self, asked: &StoredQuestion) -> Self {
+        Self {
+            human: Some(asked.question.clone()),
+            replaces: asked.replaced(),
+            ..self
+        }
     }
 
     /// Waits until the answer has to stop.

@@ -36,6 +36,15 @@ pub enum RunError {
     /// What was decided on changed too often meanwhile.
     #[error("this was changed by somebody else at the same time: try again")]
     Busy,
+    /// The owner has no such run.
+    #[error("there is no such run, or it is too long ago to be asked again")]
+    RunNotFound,
+    /// Its question is being answered.
+    #[error("this question is being answered at the moment: wait for the answer, or stop it first")]
+    RunInProgress,
+    /// Its question has a complete answer.
+    #[error("this question has been answered: the answer is in the conversation")]
+    AlreadyAnswered,
     /// The store could not.
     #[error("the database is not available at the moment: nothing was lost, try again")]
     Store(#[source] StoreError),
@@ -60,6 +69,9 @@ impl RunError {
             Self::Pending => "identity_pending",
             Self::Disabled => "identity_disabled",
             Self::Busy => "conflict",
+            Self::RunNotFound => "run_not_found",
+            Self::RunInProgress => "run_in_progress",
+            Self::AlreadyAnswered => "already_answered",
             Self::Store(StoreError::Corrupt { .. } | StoreError::TooNew { .. })
             | Self::Internal => "internal",
             Self::Store(_) => "store_unavailable",
@@ -83,7 +95,8 @@ impl RunError {
                 },
             ) => ErrorKind::Invalid,
             Self::NotAMember | Self::Pending | Self::Disabled => ErrorKind::Forbidden,
-            Self::Busy => ErrorKind::Conflict,
+            Self::RunNotFound => ErrorKind::NotFound,
+            Self::Busy | Self::RunInProgress | Self::AlreadyAnswered => ErrorKind::Conflict,
             Self::Store(StoreError::Corrupt { .. } | StoreError::TooNew { .. })
             | Self::Internal => ErrorKind::Internal,
             Self::Template(_)
@@ -103,7 +116,7 @@ impl RunError {
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::Template(_) | Self::Busy | Self::Limited(_) => true,
+            Self::Template(_) | Self::Busy | Self::RunInProgress | Self::Limited(_) => true,
             Self::Store(error) => matches!(error, StoreError::Unavailable { .. }),
             Self::Provider(error) => error.is_retryable(),
             Self::Refused(_)
@@ -111,6 +124,8 @@ impl RunError {
             | Self::NotAMember
             | Self::Pending
             | Self::Disabled
+            | Self::RunNotFound
+            | Self::AlreadyAnswered
             | Self::Internal => false,
         }
     }

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`orchestrator`] | [`Orchestrator`]: the run |
 //! | [`gate`] | [`Gate`]: whose token this is, and whether they are a member |
+//! | `again` | a stored question that is asked again |
 //! | [`client`] | what a program brings along that speaks OpenAI's protocol, and what of it may pass |
 //! | [`context`] | [`RunContext`]: everything one run knows; what the model is shown |
 //! | [`generate`] | one turn with the model |
@@ -22,6 +23,7 @@
 //! | [`personal`] | what is in force for one person |
 //! | [`error`] | [`RunError`] |
 
+mod again;
 pub mod client;
 pub mod commands;
 pub mod context;
@@ -52,7 +54,7 @@ pub use limiter::{Limiter, Permit, Sharing};
 pub use live::{LiveTemplate, TemplateHealth};
 pub use orchestrator::{NewRun, Orchestrator};
 pub use proposal::{Destination, Proposal, ProposalError};
-pub use runs::Runs;
+pub use runs::{Cancelled, Runs};
 pub use sign_in::{NewSession, Proof, ProofError, SignIn, SignInError};
 pub use stream::{OnDisconnect, RunStream};
 pub use tools::{CurrentTime, McpTools, Tool, ToolBox, ToolServers};

@@ -6,21 +6,22 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use nexus_core::event::{Channel, RunEvent, RunStarted, RunStatus};
-use nexus_core::{Admission, Clock, Message, Model, Overrides, PublicKey, RunId};
+use nexus_core::{Admission, Clock, Member, Message, Model, Overrides, PublicKey, RunId};
 use nexus_llm::LanguageModel;
-use nexus_store::Store;
+use nexus_store::{ActiveRun, Store};
 use tokio::join;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+use crate::again::{self, StoredQuestion};
 use crate::context::{self, Ask, ContextWindows, RunContext};
 use crate::error::RunError;
 use crate::gate::Gate;
 use crate::generate::{Asked, Ending, Reply, ask};
 use crate::limiter::Limiter;
 use crate::live::LiveTemplate;
-use crate::runs::Runs;
+use crate::runs::{InProgress, Runs};
 use crate::spent::{self, Spent};
 use crate::stream::{Emitter, OnDisconnect, RunStream, finish_once};
 use crate::tools::{RunTools, ToolBox, ToolResult};
@@ -89,7 +90,10 @@ impl Orchestrator {
     #[must_use]
     pub fn start(self: &Arc<Self>, new: NewRun) -> RunStream {
         let this = Arc::clone(self);
-        let run_id = RunId::new(self.clock.now());
+        let run_id = match &new.ask {
+            Ask::Again(run_id) => run_id.clone(),
+            Ask::Question(_) | Ask::Client(_) => RunId::new(self.clock.now()),
+        };
         let span = tracing::info_span!("runs.new", run = %run_id, owner = %new.owner);
         RunStream::new(
             new.on_disconnect,
@@ -128,8 +132,20 @@ impl Orchestrator {
             Admission::Pending => return Ok(guide(run_id, new.owner, PENDING, events).await),
             Admission::Disabled => return Ok(guide(run_id, new.owner, DISABLED, events).await),
         };
+        let begun = ActiveRun {
+            run_id: run_id.clone(),
+            owner: new.owner,
+            message_id: None,
+            started_at: self.clock.now(),
+        };
+        let in_progress = self.runs.begin(begun, new.cancel.clone())?;
+        let asked = self.asked_again(&new.ask, &identity, &in_progress).await?;
         let run = RunContext::new(run_id, new, identity, genesis, self.clock.now())?
             .stopped_by(self.stopping.clone());
+        let run = match &asked {
+            Some(asked) => run.asks_again(asked),
+            None => run,
+        };
 
         let limits = run.genesis.limits();
         let owner = run.identity.public_key;
@@ -137,7 +153,8 @@ impl Orchestrator {
         let permit = permit.await?;
 
         // No model is asked before the question is safe on disk.
-        let history = self.append_and_recall(&run, events).await?;
+        let history = self.append_and_recall(&run, asked, &in_progress, events);
+        let history = history.await?;
         events.emit(RunEvent::RunStarted(run.started())).await;
 
         let mut spent = Spent::default();
@@ -154,6 +171,9 @@ impl Orchestrator {
             Ok(Ok(reply)) => {
                 let ((), stored) = join!(settle, self.append_reply(&run, &reply, events));
                 stored?;
+                if !reply.is_empty() {
+                    self.remove_replaced(&run).await;
+                }
                 conclude(&run, reply, events).await
             }
             Ok(Err(error)) => {
@@ -205,21 +225,50 @@ impl Orchestrator {
         }
     }
 
-    /// Stores the question, and reads what came before it.
+    /// What is stored of a question that is asked again. Of several who ask it again at once, one
+    /// gets through.
+    async fn asked_again(
+        &self,
+        ask: &Ask,
+        owner: &Member,
+        in_progress: &InProgress<'_>,
+    ) -> Result<Option<StoredQuestion>, RunError> {
+        let Ask::Again(run_id) = ask else {
+            return Ok(None);
+        };
+        in_progress.claim(&*self.store).await?;
+        let asked = again::find(&*self.store, owner, run_id).await?;
+        if asked.is_answered() {
+            return Err(RunError::AlreadyAnswered);
+        }
+        Ok(Some(asked))
+    }
+
+    /// Stores the question, unless it is stored, and reads what came before it.
     async fn append_and_recall(
         &self,
         run: &RunContext,
+        asked: Option<StoredQuestion>,
+        in_progress: &InProgress<'_>,
         events: &mut Emitter,
     ) -> Result<Vec<Message>, RunError> {
         let (owner, size) = (&run.identity, run.history_to_read());
+        if let Some(asked) = asked {
+            let id = asked.question.id.clone();
+            in_progress.answers(&id);
+            events.stored(id);
+            return asked.history(&*self.store, owner, size).await;
+        }
         let Some(human) = &run.human else {
             return match size {
                 0 => Ok(Vec::new()),
                 size => Ok(self.store.history(owner, size, &run.run_id).await?),
             };
         };
+        in_progress.answers(&human.id);
         let asked = self.store.append_and_recall(owner, human.clone(), size);
-        let history = asked.await?;
+        let (history, ()) = join!(asked, in_progress.announce(&*self.store));
+        let history = history?;
         events.stored(human.id.clone());
         Ok(history)
     }
@@ -252,6 +301,17 @@ impl Orchestrator {
         }
         events.answered(reply.answered_by());
         Ok(())
+    }
+
+    /// Removes what an earlier attempt left of the answer that is stored now.
+    async fn remove_replaced(&self, run: &RunContext) {
+        if run.replaces.is_empty() {
+            return;
+        }
+        let removed = self.store.remove_messages(&run.identity, &run.replaces);
+        if let Err(error) = removed.await {
+            tracing::warn!(%error, "an answer is stored beside the part that it should replace");
+        }
     }
 
     async fn append_results(

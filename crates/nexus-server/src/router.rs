@@ -21,8 +21,8 @@ use crate::body::MAX_BODY_BYTES;
 use crate::caller::{self, Caller, SignedIn};
 use crate::origins::{self, Origins};
 use crate::routes::{
-    admin, auth, chat, commands, export, health, messages, models, personal, profile, template,
-    tools, usage,
+    admin, auth, chat, commands, export, health, messages, models, personal, profile, runs,
+    template, tools, usage,
 };
 use crate::{ApiError, AppState, observe, openai, peer, web};
 
@@ -53,6 +53,8 @@ pub fn routes() -> Vec<Route> {
         delete("/api/v1/sessions/{id}",           Session,             personal::revoke_session),
         get(   "/api/v1/export",                  Session,             export::export),
         post(  "/api/v1/chat",                    Scope(Chat),         chat::start_run),
+        get(   "/api/v1/runs",                    Scope(HistoryRead),  runs::list_runs),
+        post(  "/api/v1/runs/{run_id}/cancel",    Scope(Chat),         runs::cancel_run),
         get(   "/api/v1/messages",                Scope(HistoryRead),  messages::list_messages),
         get(   "/api/v1/models",                  Scope(ModelsRead),   models::list_models),
         get(   "/api/v1/tools",                   Scope(ProfileRead),  tools::list_tools),

@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use nexus_core::{
-    Environment, Identity, IdentityWrite, Message, OverrideWrite, PublicKey, RunId, Session,
-    SessionId, Standing, Timestamp, TokenDigest,
+    Environment, Identity, IdentityWrite, Message, MessageId, OverrideWrite, PublicKey, RunId,
+    Session, SessionId, Standing, Timestamp, TokenDigest,
 };
 use tokio::sync::watch;
 
@@ -34,8 +34,8 @@ use self::trust::work;
 use self::writer::Writer;
 use crate::{
     ConfigStore, Created, Cursor, Erased, Freshness, IdentityPage, IdentityStore, MessagePage,
-    MessageStore, NewTemplate, SessionStore, Shape, StandingCounts, Store, StoreError, StoreFacts,
-    StoredTemplate, TemplateVersion,
+    MessageStore, NewTemplate, RunStore, SessionStore, Shape, StandingCounts, Store, StoreError,
+    StoreFacts, StoredTemplate, TemplateVersion,
 };
 
 pub use self::open::OpenError;
@@ -275,6 +275,24 @@ impl MessageStore for EmbeddedStore {
             .await
     }
 
+    async fn has_message(&self, owner: &Identity, id: &MessageId) -> Result<bool, StoreError> {
+        let (owner, id) = (owner.public_key, id.clone());
+        self.readers
+            .read(move |file| read::has_message(file, owner, &id))
+            .await
+    }
+
+    async fn remove_messages(
+        &self,
+        owner: &Identity,
+        ids: &[MessageId],
+    ) -> Result<u64, StoreError> {
+        let (owner, ids) = (owner.public_key, ids.to_vec());
+        self.writer
+            .write(move |file| write::remove_messages(file, owner, &ids))
+            .await
+    }
+
     async fn messages(
         &self,
         owner: &Identity,
@@ -295,6 +313,9 @@ fn whose(owner: &Identity, message: &Message) -> Result<(PublicKey, Timestamp), 
     }
     Ok((owner.public_key, owner.created_at))
 }
+
+/// One process serves a file, and knows its runs.
+impl RunStore for EmbeddedStore {}
 
 #[async_trait]
 impl SessionStore for EmbeddedStore {

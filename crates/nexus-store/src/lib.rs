@@ -10,6 +10,7 @@
 //! | [`installation`] | all that a store keeps, as records to move to another store |
 //! | [`error`] | [`StoreError`] |
 //! | [`freshness`] | [`Freshness`]: whether what was read earlier may still be used |
+//! | [`runs`] | [`RunStore`]: the runs in progress on all nodes |
 //! | [`trust`] | the traits for API keys, nonces, the audit, usage and limits |
 //! | [`types`] | what is asked and answered: template versions, pages, counts |
 
@@ -19,13 +20,14 @@ pub mod freshness;
 pub mod installation;
 #[cfg(feature = "mongo")]
 pub mod mongo;
+pub mod runs;
 pub mod trust;
 pub mod types;
 
 use async_trait::async_trait;
 use nexus_core::{
-    Environment, Identity, IdentityWrite, Message, OverrideWrite, PublicKey, RunId, Session,
-    SessionId, Standing, Timestamp, TokenDigest,
+    Environment, Identity, IdentityWrite, Message, MessageId, OverrideWrite, PublicKey, RunId,
+    Session, SessionId, Standing, Timestamp, TokenDigest,
 };
 use tokio::sync::watch;
 
@@ -37,6 +39,7 @@ pub use mongo::{
     Change, Concern, ConnectError, Findings, MongoInstallation, MongoOptions, MongoStore, Original,
     UncheckedTemplate,
 };
+pub use runs::{ActiveRun, RunStore};
 pub use trust::{ApiKeyStore, AuditStore, CounterStore, InstallationStore, NonceStore, UsageStore};
 pub use types::{
     AuditPage, Counter, Created, Cursor, Erased, IdentityPage, MessagePage, NewTemplate, Running,
@@ -178,6 +181,13 @@ pub trait MessageStore: Send + Sync {
         Ok(history)
     }
 
+    /// Whether a message of `owner` is stored.
+    async fn has_message(&self, owner: &Identity, id: &MessageId) -> Result<bool, StoreError>;
+
+    /// Removes messages of `owner`, and says how many that were.
+    async fn remove_messages(&self, owner: &Identity, ids: &[MessageId])
+    -> Result<u64, StoreError>;
+
     /// A page of all messages, newest first, older than `before`. Pages are stable: a message that
     /// arrives meanwhile moves none. A `limit` of 0 counts as 1.
     async fn messages(
@@ -232,6 +242,7 @@ pub trait Store:
     + AuditStore
     + UsageStore
     + CounterStore
+    + RunStore
 {
     /// A number that grows whenever a template may have changed, here or in another process: at once
     /// and within a second. While changes are not heard, it grows all the time.

@@ -16,6 +16,7 @@ mod keeper;
 mod original;
 mod pulse;
 mod read;
+mod runs;
 mod server;
 mod stream;
 mod trust;
@@ -26,8 +27,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nexus_core::{
-    Environment, Identity, IdentityWrite, Message, OverrideWrite, PublicKey, RunId, Session,
-    SessionId, Standing, Timestamp, TokenDigest,
+    Environment, Identity, IdentityWrite, Message, MessageId, OverrideWrite, PublicKey, RunId,
+    Session, SessionId, Standing, Timestamp, TokenDigest,
 };
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -254,6 +255,22 @@ impl MessageStore for MongoStore {
     ) -> Result<Vec<Message>, StoreError> {
         let (owner, except) = (owner.public_key, except.clone());
         self.call(async move |data, _| data.history(owner, limit, &except).await)
+            .await
+    }
+
+    async fn has_message(&self, owner: &Identity, id: &MessageId) -> Result<bool, StoreError> {
+        let (owner, id) = (owner.public_key, id.clone());
+        self.call(async move |data, _| data.has_message(owner, &id).await)
+            .await
+    }
+
+    async fn remove_messages(
+        &self,
+        owner: &Identity,
+        ids: &[MessageId],
+    ) -> Result<u64, StoreError> {
+        let (owner, ids) = (owner.public_key, ids.to_vec());
+        self.call(async move |data, _| data.remove_messages(owner, &ids).await)
             .await
     }
 

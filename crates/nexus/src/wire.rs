@@ -309,6 +309,6 @@ pub(crate) fn orchestrator(
         clock,
         tasks,
         stopping: CancellationToken::new(),
-        runs: Runs::default(),
+        runs: Runs::new(sharing),
     })
 }

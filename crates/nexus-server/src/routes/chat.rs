@@ -7,8 +7,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use http::HeaderMap;
-use nexus_core::{ConfigField, Overrides, RunEvent};
-use nexus_run::{NewRun, OnDisconnect, Question};
+use nexus_core::{ApiScope, ConfigField, Overrides, RunEvent};
+use nexus_run::{Ask, NewRun, OnDisconnect, Question};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::body::{JsonBody, shortened};
 use crate::object::Object;
 use crate::revocation::WhileAccepted;
+use crate::routes::runs;
 use crate::sse::{EventStream, NativeEvents};
 use crate::{ApiError, AppState, Caller, run_headers};
 
@@ -23,7 +24,10 @@ use crate::{ApiError, AppState, Caller, run_headers};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChatBody {
-    content: String,
+    /// A question.
+    content: Option<String>,
+    /// Or the run whose stored question is asked again.
+    run_id: Option<String>,
     /// What this one request sets, by the names that the template uses.
     #[serde(default)]
     config: Object,
@@ -36,12 +40,11 @@ pub(crate) async fn start_run(
     JsonBody(body): JsonBody<ChatBody>,
 ) -> Result<Response, ApiError> {
     let request = overrides(&body.config.0)?;
-    let question =
-        Question::parse(body.content).map_err(|error| ApiError::from(error).field("content"))?;
+    let ask = ask(&caller, body.content, body.run_id)?;
     let cancel = CancellationToken::new();
     let mut run = state.orchestrator.start(NewRun {
         owner: caller.key,
-        ask: question.into(),
+        ask,
         request,
         models: caller.models(),
         explains: run_headers::wants_explanation(&headers, &caller)?,
@@ -63,6 +66,28 @@ pub(crate) async fn start_run(
     let run = WhileAccepted::new(run, gate, caller.credential, cancel);
     let events = EventStream::new(run, NativeEvents, state.shutdown, state.grace);
     Ok((headers, Body::new(events)).into_response())
+}
+
+/// A question, or one that is stored. That is history, so an API key must be one that may read it.
+fn ask(caller: &Caller, content: Option<String>, run_id: Option<String>) -> Result<Ask, ApiError> {
+    match (content, run_id) {
+        (Some(content), None) => Question::parse(content)
+            .map(Ask::from)
+            .map_err(|error| ApiError::from(error).field("content")),
+        (None, Some(run_id)) => {
+            caller.may(ApiScope::HistoryRead)?;
+            Ok(Ask::Again(runs::parse(run_id)?))
+        }
+        (None, None) => {
+            let message =
+                "missing field `content`: send a question, or run_id to ask a stored one again";
+            Err(ApiError::unprocessable("missing_field", message))
+        }
+        (Some(_), Some(_)) => {
+            let message = "send content or run_id, not both: a stored question is asked as it was";
+            Err(ApiError::unprocessable("duplicate_field", message).field("run_id"))
+        }
+    }
 }
 
 /// The request layer. Whether its values may be set is decided by the run.

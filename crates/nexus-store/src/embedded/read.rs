@@ -1,6 +1,8 @@
 //! What is asked of the file. Each function is one statement, and so sees one state of the data.
 
-use nexus_core::{Environment, Identity, Message, PublicKey, RunId, Session, TokenDigest};
+use nexus_core::{
+    Environment, Identity, Message, MessageId, PublicKey, RunId, Session, TokenDigest,
+};
 use rusqlite::{Connection, Params, Row};
 
 use super::{changes, rows, sql};
@@ -82,6 +84,16 @@ pub(super) fn history(
     })?;
     messages.reverse();
     Ok(messages)
+}
+
+pub(super) fn has_message(
+    connection: &Connection,
+    owner: PublicKey,
+    id: &MessageId,
+) -> Result<bool, StoreError> {
+    let parameters = (id.as_str(), owner.to_string());
+    let found = one(connection, sql::HAS_MESSAGE, parameters, |_| Ok(()))?;
+    Ok(found.is_some())
 }
 
 pub(super) fn messages(

@@ -72,6 +72,10 @@ pub(super) const MESSAGES: &str = "
     SELECT id, run_id, role, content, timestamp, metadata, seq FROM messages
     WHERE owner_key = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3";
 
+pub(super) const HAS_MESSAGE: &str = "SELECT 1 FROM messages WHERE id = ?1 AND owner_key = ?2";
+
+pub(super) const REMOVE_MESSAGE: &str = "DELETE FROM messages WHERE id = ?1 AND owner_key = ?2";
+
 pub(super) const ADD_SESSION: &str = "
     INSERT INTO sessions (digest, owner_key, scope, created_at, expires_at, last_seen_at, idle,
                           client)
@@ -101,7 +105,7 @@ pub(super) const COUNTS: &str =
 mod tests {
     use super::*;
 
-    const REQUEST_PATH: [&str; 22] = [
+    const REQUEST_PATH: [&str; 23] = [
         GENERATION,
         TEMPLATE,
         TEMPLATE_VERSION,
@@ -123,7 +127,8 @@ mod tests {
         ERASE_SESSIONS,
         KEEP_DISABLED,
         ERASE_IDENTITY,
-        "SELECT 1 FROM messages WHERE id = ?1",
+        HAS_MESSAGE,
+        REMOVE_MESSAGE,
     ];
 
     fn plan(sql: &str) -> String {

@@ -2,8 +2,8 @@
 //! checks still holds when it writes.
 
 use nexus_core::{
-    ApiKeyId, Field, Identity, Message, OverrideWrite, PublicKey, Session, Standing, Timestamp,
-    TokenDigest,
+    ApiKeyId, Field, Identity, Message, MessageId, OverrideWrite, PublicKey, Session, Standing,
+    Timestamp, TokenDigest,
 };
 use rusqlite::{Connection, Params};
 
@@ -157,6 +157,18 @@ pub(super) fn append(
         0 => Err(gone(key)),
         _ => Ok(()),
     }
+}
+
+pub(super) fn remove_messages(
+    connection: &Connection,
+    owner: PublicKey,
+    ids: &[MessageId],
+) -> Result<u64, StoreError> {
+    let owner = owner.to_string();
+    ids.iter().try_fold(0, |removed, id| {
+        let parameters = (id.as_str(), &owner);
+        Ok(removed + execute(connection, sql::REMOVE_MESSAGE, parameters)?)
+    })
 }
 
 pub(super) fn create_session(connection: &Connection, session: &Session) -> Result<(), StoreError> {

@@ -57,6 +57,8 @@ pub(super) struct Data {
     pub(super) audit_turn: Mutex<()>,
     pub(super) usage: Collection<RawDocumentBuf>,
     pub(super) counters: Collection<RawDocumentBuf>,
+    /// The runs in progress on all nodes.
+    pub(super) runs: Collection<RawDocumentBuf>,
     /// Each node's [`pulse`](super::pulse).
     pub(super) nodes: Collection<RawDocumentBuf>,
     /// One document, `schema`: the version of the form that all of this has.
@@ -94,6 +96,7 @@ impl Data {
             audit_turn: Mutex::new(()),
             usage: database.collection("usage"),
             counters: database.collection("counters"),
+            runs: database.collection("runs"),
             nodes: database.collection(NODES),
             meta: database.collection(META),
             database,
@@ -166,6 +169,14 @@ impl Data {
                 vec![
                     plain(doc! {"owner_key": 1}),
                     expiring("expires_at", EXPIRED),
+                ],
+            ),
+            (
+                &self.runs,
+                vec![
+                    plain(doc! {"owner_key": 1}),
+                    plain(doc! {"node": 1}),
+                    expiring("until", GRACE),
                 ],
             ),
             (&self.nodes, vec![expiring("at", LAST_SEEN)]),

@@ -80,6 +80,8 @@ impl Data {
         let mine = doc! {"owner_key": key.to_string()};
         erased.sessions += remove(&self.sessions, changes, session, &mine).await?;
         erased.api_keys += remove(&self.api_keys, changes, session, &mine).await?;
+        let running = self.runs.delete_many(mine.clone());
+        running.session(&mut *session).await?;
         for (collection, count) in [
             (&self.messages, &mut erased.messages),
             (&self.usage, &mut erased.usage),

@@ -104,6 +104,8 @@ impl Installation for MongoInstallation {
             usage,
             // Each is for a short window of time: after a move, limits begin anew.
             counters: _,
+            // None is in progress where an installation is moved.
+            runs: _,
             // Of this database, not of what is in it.
             nodes: _,
             meta: _,

@@ -6,7 +6,9 @@ use futures_util::TryStreamExt;
 use mongodb::Collection;
 use mongodb::bson::{Document, RawDocumentBuf, Timestamp, doc};
 use mongodb::options::ReadConcern;
-use nexus_core::{Environment, Identity, Message, PublicKey, RunId, Session, TokenDigest};
+use nexus_core::{
+    Environment, Identity, Message, MessageId, PublicKey, RunId, Session, TokenDigest,
+};
 
 use super::changes::Changes;
 use super::data::{Data, newest_first};
@@ -178,6 +180,15 @@ impl Data {
             .rev()
             .map(|document| documents::message(document, owner))
             .collect()
+    }
+
+    pub(super) async fn has_message(
+        &self,
+        owner: PublicKey,
+        id: &MessageId,
+    ) -> Result<bool, StoreError> {
+        let filter = doc! {"_id": id.as_str(), "owner_key": owner.to_string()};
+        Ok(self.messages.find_one(filter).await?.is_some())
     }
 
     pub(super) async fn messages(

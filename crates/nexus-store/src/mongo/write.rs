@@ -3,7 +3,8 @@
 
 use mongodb::bson::{Bson, Document, RawDocumentBuf, Timestamp, doc};
 use nexus_core::{
-    Field, Identity, Message, OverrideWrite, PublicKey, Session, Standing, Timestamp as Moment,
+    Field, Identity, Message, MessageId, OverrideWrite, PublicKey, Session, Standing,
+    Timestamp as Moment,
 };
 
 use super::changes::Changes;
@@ -175,6 +176,16 @@ impl Data {
         let deleted = self.messages.delete_one(mine).session(&mut session);
         deleted.await?;
         Err(gone(owner.public_key))
+    }
+
+    pub(super) async fn remove_messages(
+        &self,
+        owner: PublicKey,
+        ids: &[MessageId],
+    ) -> Result<u64, StoreError> {
+        let ids: Vec<_> = ids.iter().map(MessageId::as_str).collect();
+        let mine = doc! {"_id": {"$in": ids}, "owner_key": owner.to_string()};
+        Ok(self.messages.delete_many(mine).await?.deleted_count)
     }
 
     pub(super) async fn create_session(

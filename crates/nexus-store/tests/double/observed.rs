@@ -6,13 +6,13 @@ use chrono::NaiveDate;
 use nexus_core::auth::InstallationSecret;
 use nexus_core::{
     ApiKey, ApiKeyId, AuditEntry, AuditHead, Environment, Identity, IdentityWrite, Message,
-    NewAudit, NonceId, OverrideWrite, PublicKey, RunId, Session, SessionId, Standing, Timestamp,
-    TokenDigest, Usage, UsageCount, UsageKey,
+    MessageId, NewAudit, NonceId, OverrideWrite, PublicKey, RunId, Session, SessionId, Standing,
+    Timestamp, TokenDigest, Usage, UsageCount, UsageKey,
 };
 use nexus_store::{
     ApiKeyStore, AuditPage, AuditStore, ConfigStore, Counter, CounterStore, Created, Cursor,
     EmbeddedStore, Erased, Freshness, IdentityPage, IdentityStore, InstallationStore, MessagePage,
-    MessageStore, NewTemplate, NonceStore, Running, SessionStore, StandingCounts, Store,
+    MessageStore, NewTemplate, NonceStore, RunStore, Running, SessionStore, StandingCounts, Store,
     StoreError, StoreFacts, StoredTemplate, TemplateVersion, UsageStore,
 };
 use tokio::sync::watch;
@@ -80,6 +80,8 @@ observe! {
     MessageStore {
         append(owner: &Identity, message: Message) -> ();
         history(owner: &Identity, limit: u32, except: &RunId) -> Vec<Message>;
+        has_message(owner: &Identity, id: &MessageId) -> bool;
+        remove_messages(owner: &Identity, ids: &[MessageId]) -> u64;
         messages(owner: &Identity, limit: u32, before: Option<Cursor>) -> MessagePage;
     }
     SessionStore {
@@ -118,6 +120,8 @@ observe! {
         add_to_counter(counter: Counter, by: u64, at: Timestamp) -> u64;
     }
 }
+
+impl<O: Observer> RunStore for Observed<O> {}
 
 #[async_trait]
 impl<O: Observer> Store for Observed<O> {

@@ -1,0 +1,46 @@
+//! `GET /api/v1/runs`, `POST /api/v1/runs/{run_id}/cancel`: the answers that are being written.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use nexus_core::RunId;
+use nexus_run::RunError;
+use nexus_run::runs::Cancelled;
+use nexus_store::ActiveRun;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{ApiError, AppState, Member};
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Active {
+    runs: Vec<ActiveRun>,
+}
+
+pub(crate) async fn list_runs(
+    State(state): State<AppState>,
+    Member(identity): Member,
+) -> Result<Json<Active>, ApiError> {
+    let runs = state.orchestrator.active_runs(identity.public_key).await?;
+    Ok(Json(Active { runs }))
+}
+
+pub(crate) async fn cancel_run(
+    State(state): State<AppState>,
+    Member(identity): Member,
+    Path(run_id): Path<String>,
+) -> Result<Response, ApiError> {
+    let run_id = parse(run_id)?;
+    let cancelled = state.orchestrator.cancel_run(&identity, &run_id).await?;
+    let (code, status) = match cancelled {
+        Cancelled::Ended => (StatusCode::OK, "ended"),
+        Cancelled::Stopping => (StatusCode::ACCEPTED, "stopping"),
+    };
+    Ok((code, Json(json!({ "run_id": run_id, "status": status }))).into_response())
+}
+
+/// A text that is no id names no run.
+pub(crate) fn parse(run_id: String) -> Result<RunId, ApiError> {
+    RunId::try_from(run_id).map_err(|_| RunError::RunNotFound.into())
+}
