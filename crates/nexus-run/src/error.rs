@@ -46,8 +46,20 @@ pub enum RunError {
     #[error("this question has been answered: the answer is in the conversation")]
     AlreadyAnswered,
     /// The store could not.
-    #[error("the database is not available at the moment: nothing was lost, try again")]
+    #[error(
+        "the database is not available at the moment: try again, and look first whether a change was made all the same"
+    )]
     Store(#[source] StoreError),
+    /// The store did not take a question in time.
+    #[error(
+        "the database did not take your message in time, and no model was asked: look whether it is in the conversation before you send it again"
+    )]
+    QuestionNotStored(#[source] StoreError),
+    /// The store did not take an answer in time.
+    #[error(
+        "the database did not take the answer in time: it may be missing from the conversation, so copy what you need"
+    )]
+    AnswerNotStored(#[source] StoreError),
     /// The provider could not.
     #[error(transparent)]
     Provider(#[from] LlmError),
@@ -74,7 +86,8 @@ impl RunError {
             Self::AlreadyAnswered => "already_answered",
             Self::Store(StoreError::Corrupt { .. } | StoreError::TooNew { .. })
             | Self::Internal => "internal",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(_) | Self::QuestionNotStored(_) => "store_unavailable",
+            Self::AnswerNotStored(_) => "answer_not_stored",
             Self::Provider(error) => error.code(),
         }
     }
@@ -101,6 +114,8 @@ impl RunError {
             | Self::Internal => ErrorKind::Internal,
             Self::Template(_)
             | Self::Store(_)
+            | Self::QuestionNotStored(_)
+            | Self::AnswerNotStored(_)
             | Self::Provider(LlmError::Unavailable { .. } | LlmError::LocalFault { .. }) => {
                 ErrorKind::Unavailable
             }
@@ -116,7 +131,12 @@ impl RunError {
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::Template(_) | Self::Busy | Self::RunInProgress | Self::Limited(_) => true,
+            Self::Template(_)
+            | Self::Busy
+            | Self::RunInProgress
+            | Self::QuestionNotStored(_)
+            | Self::AnswerNotStored(_)
+            | Self::Limited(_) => true,
             Self::Store(error) => matches!(error, StoreError::Unavailable { .. }),
             Self::Provider(error) => error.is_retryable(),
             Self::Refused(_)
@@ -127,6 +147,22 @@ impl RunError {
             | Self::RunNotFound
             | Self::AlreadyAnswered
             | Self::Internal => false,
+        }
+    }
+
+    /// Why a question could not be stored.
+    pub(crate) fn of_question(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable { .. } => Self::QuestionNotStored(error),
+            error => error.into(),
+        }
+    }
+
+    /// Why an answer could not be stored.
+    pub(crate) fn of_answer(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable { .. } => Self::AnswerNotStored(error),
+            error => error.into(),
         }
     }
 

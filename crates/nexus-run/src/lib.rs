@@ -14,7 +14,9 @@
 //! | [`stream`] | [`RunStream`]: the events of a run, which also drives it |
 //! | [`tools`] | [`Tool`], [`ToolBox`]: what a model may call, and the limits |
 //! | [`limiter`] | [`Limiter`]: who may have how much, now |
+//! | `record` | the one line that a run leaves in the log |
 //! | [`runs`] | [`Runs`]: the runs in progress on this node |
+//! | [`saving`] | stores what a run says, however long the store takes |
 //! | [`spent`] | what a run used of its model |
 //! | [`live`] | [`LiveTemplate`]: the template in force |
 //! | [`proposal`] | [`Proposal`]: a new template, checked and compared before it is stored |
@@ -36,7 +38,9 @@ pub mod live;
 pub mod orchestrator;
 pub mod personal;
 pub mod proposal;
+mod record;
 pub mod runs;
+pub mod saving;
 pub mod sign_in;
 pub mod spent;
 pub mod stream;

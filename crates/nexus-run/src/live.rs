@@ -17,6 +17,9 @@ use crate::commands::Administration;
 /// The author of a version that began as an edit in the database: nobody knows more.
 pub const EDITED_BY: &str = "an edit in the database";
 
+/// How many versions are looked at for one that can be used.
+const LOOKED_AT: u32 = 100;
+
 /// Hands out the template in force and replaces it when the stored one changes.
 pub struct LiveTemplate {
     store: Arc<dyn Store>,
@@ -149,11 +152,14 @@ impl LiveTemplate {
                     self.put_in_force(&before, &stored, checked, hash);
                 }
             }
-            Ok(None) => self.keep_or_fall_back(
-                &before,
-                format!("there is no template for {}", self.environment),
-            ),
-            Err(problem) => self.keep_or_fall_back(&before, problem),
+            Ok(None) => {
+                let problem = format!("there is no template for {}", self.environment);
+                self.keep_or_fall_back(&before, problem, None);
+            }
+            Err(problem) => {
+                let good = self.last_good(&before, &problem).await;
+                self.keep_or_fall_back(&before, problem, good);
+            }
         }
     }
 
@@ -238,8 +244,46 @@ impl LiveTemplate {
         }));
     }
 
-    fn keep_or_fall_back(&self, before: &State, problem: String) {
+    /// The newest stored version that can be used, for a server that was started with one that
+    /// cannot.
+    async fn last_good(&self, before: &State, problem: &String) -> Option<Checked> {
+        let has_good = before.genesis.is_some() && !before.is_emergency;
+        if has_good || before.problems.first() == Some(problem) {
+            return None;
+        }
+        let versions = self
+            .store
+            .template_versions(self.environment, None, LOOKED_AT);
+        for version in versions.await.ok()? {
+            let stored = self
+                .store
+                .template_version(self.environment, version.version);
+            if let Ok(Some(stored)) = stored.await
+                && let Ok(checked) = Genesis::check(&stored.doc, &self.secrets)
+            {
+                return Some(with_version(checked, stored.version));
+            }
+        }
+        None
+    }
+
+    fn keep_or_fall_back(&self, before: &State, problem: String, good: Option<Checked>) {
         if before.problems.first() == Some(&problem) {
+            return;
+        }
+        let mut problems = vec![problem];
+        let problem = &problems[0];
+        if let Some(good) = good {
+            let version = good.genesis.version();
+            tracing::error!(%problem, version, "the stored template cannot be used: the last good version is in force");
+            problems.push(format!("version {version}, the last good one, is in force"));
+            self.state.store(Arc::new(State {
+                genesis: Some(Arc::new(good.genesis)),
+                is_emergency: false,
+                hash: None,
+                is_edited: false,
+                problems,
+            }));
             return;
         }
         let (genesis, is_emergency) = match (&before.genesis, self.environment) {
@@ -261,7 +305,7 @@ impl LiveTemplate {
             is_emergency,
             hash: before.hash.clone(),
             is_edited: false,
-            problems: vec![problem],
+            problems,
         }));
     }
 }
@@ -284,11 +328,15 @@ pub async fn stored_template(
         return Ok(None);
     };
     let checked = Genesis::check(&stored.doc, secrets).map_err(|problems| problems.to_string())?;
-    let checked = Checked {
-        genesis: checked.genesis.with_version(stored.version),
-        ..checked
-    };
+    let checked = with_version(checked, stored.version);
     Ok(Some((stored, checked)))
+}
+
+fn with_version(checked: Checked, version: u64) -> Checked {
+    Checked {
+        genesis: checked.genesis.with_version(version),
+        ..checked
+    }
 }
 
 fn emergency() -> Option<Arc<Genesis>> {

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use nexus_core::event::{Channel, RunEvent, RunStarted, RunStatus};
 use nexus_core::{Admission, Clock, Member, Message, Model, Overrides, PublicKey, RunId};
 use nexus_llm::LanguageModel;
-use nexus_store::{ActiveRun, Store};
+use nexus_store::{ActiveRun, Store, StoreError};
 use tokio::join;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -155,12 +155,15 @@ impl Orchestrator {
         // No model is asked before the question is safe on disk.
         let history = self.append_and_recall(&run, asked, &in_progress, events);
         let history = history.await?;
+        events.record.asks(&run);
         events.emit(RunEvent::RunStarted(run.started())).await;
 
         let mut spent = Spent::default();
         let talk = self.converse(&run, history, &mut spent, events);
         let outcome = AssertUnwindSafe(talk).catch_unwind().await;
         // What was used is on record however the run ended.
+        let costs = spent.by_model().map(|(_, count)| count.cost_micros);
+        events.record.cost(costs.fold(0, u64::saturating_add));
         let settle = async {
             for (model, count) in spent.by_model() {
                 permit.settle(&model.name, count).await;
@@ -267,10 +270,21 @@ impl Orchestrator {
         };
         in_progress.answers(&human.id);
         let asked = self.store.append_and_recall(owner, human.clone(), size);
-        let (history, ()) = join!(asked, in_progress.announce(&*self.store));
-        let history = history?;
+        let (stored, ()) = join!(asked, in_progress.announce(&*self.store));
+        let history = match stored {
+            Err(StoreError::Unavailable { .. }) => None,
+            stored => Some(stored?),
+        };
+        if history.is_none() {
+            let patience = self.runs.patience.question;
+            let saved = self.save(run, human, patience, true).await;
+            saved.map_err(RunError::of_question)?;
+        }
         events.stored(human.id.clone());
-        Ok(history)
+        match history {
+            Some(history) => Ok(history),
+            None => Ok(self.store.history(owner, size, &run.run_id).await?),
+        }
     }
 
     /// A program that brings tools along carries them out itself: then there are no others.
@@ -333,9 +347,13 @@ impl Orchestrator {
         message: Message,
         events: &mut Emitter,
     ) -> Result<(), RunError> {
-        let id = message.id.clone();
-        self.store.append(&run.identity, message).await?;
-        events.stored(id);
+        let patience = self.runs.patience.answer;
+        let saved = self.save(run, &message, patience, false).await;
+        saved.map_err(|error| {
+            self.runs.count_unsaved();
+            RunError::of_answer(error)
+        })?;
+        events.stored(message.id);
         Ok(())
     }
 }
@@ -354,7 +372,9 @@ async fn conclude(
         Ending::OutOfTime => Ok(RunStatus::ToolLimit),
         Ending::Broken(error) if is_empty => Err(error.into()),
         Ending::Broken(error) => {
-            events.emit(RunError::from(error).to_event()).await;
+            let error = RunError::from(error);
+            events.record.failed(error.code());
+            events.emit(error.to_event()).await;
             Ok(RunStatus::Interrupted)
         }
     }

@@ -15,6 +15,7 @@ use crate::again;
 use crate::error::RunError;
 use crate::limiter::Sharing;
 use crate::orchestrator::Orchestrator;
+use crate::saving::Patience;
 
 /// How often nodes hear of each other's runs.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -34,6 +35,7 @@ pub struct Runs {
     /// What has ended here, and other nodes believe in progress.
     ended: Mutex<Vec<ActiveRun>>,
     unsaved: AtomicU64,
+    pub(crate) patience: Patience,
 }
 
 struct Entry {
@@ -70,7 +72,14 @@ impl Runs {
             here: Mutex::default(),
             ended: Mutex::default(),
             unsaved: AtomicU64::default(),
+            patience: Patience::default(),
         }
+    }
+
+    /// The same, with another patience with the store.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 
     /// How many answers, or parts of one, could not be stored since the server started.

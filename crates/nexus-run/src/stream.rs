@@ -25,6 +25,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use self::bell::Bell;
 use self::queue::Queue;
 use crate::error::RunError;
+use crate::record::Record;
 use crate::spent::TurnUsage;
 
 /// What becomes of a run when its reader goes away.
@@ -129,10 +130,11 @@ pub struct Emitter {
     finish_reason: Option<String>,
     usage: Option<Usage>,
     is_estimate: bool,
+    pub(crate) record: Record,
 }
 
 impl Emitter {
-    pub(crate) const fn new(run_id: RunId, outlet: Outlet) -> Self {
+    pub(crate) fn new(run_id: RunId, outlet: Outlet) -> Self {
         Self {
             outlet,
             run_id,
@@ -141,11 +143,15 @@ impl Emitter {
             finish_reason: None,
             usage: None,
             is_estimate: false,
+            record: Record::new(),
         }
     }
 
     /// Tells the client. Nobody listening is no reason to stop.
     pub async fn emit(&mut self, event: RunEvent) {
+        if matches!(event, RunEvent::TextChunk { .. } | RunEvent::Verbatim(_)) {
+            self.record.word_came();
+        }
         self.outlet.0.put(event).await;
     }
 
@@ -184,11 +190,11 @@ impl Emitter {
                     error = &error as &dyn std::error::Error,
                     "run failed"
                 );
+                self.record.failed(error.code());
                 self.emit(error.to_event()).await;
                 RunStatus::Failed
             }
         };
-        tracing::info!(status = status.as_str(), "run finished");
         let finished = RunFinished {
             run_id: self.run_id.clone(),
             status,
@@ -198,6 +204,7 @@ impl Emitter {
             usage_estimated: self.is_estimate,
             message_ids: std::mem::take(&mut self.message_ids),
         };
+        self.record.write(&finished);
         self.emit(RunEvent::RunFinished(finished)).await;
     }
 }

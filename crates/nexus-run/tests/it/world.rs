@@ -5,6 +5,7 @@ mod observed;
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::DateTime;
@@ -17,6 +18,7 @@ use nexus_core::tools::ToolServer;
 use nexus_core::{Clock, Command, Environment, Field, Label, Overrides, PublicKey, Standing};
 use nexus_llm::LanguageModel;
 use nexus_llm::scripted::ScriptedModel;
+use nexus_run::saving::Patience;
 use nexus_run::tools::{Away, Offered, ToolServers};
 use nexus_run::{
     Authority, CommandFailure, Commands, CurrentTime, Gate, Limiter, LiveTemplate, NewRun,
@@ -36,6 +38,9 @@ pub(crate) use self::observed::{Observed, Observer};
 pub(crate) const ALICE: PublicKey = PublicKey::from_bytes([0xa1; 20]);
 pub(crate) const BOB: PublicKey = PublicKey::from_bytes([0xb0; 20]);
 pub(crate) const VISITOR: PublicKey = PublicKey::from_bytes([0xff; 20]);
+
+/// How long a run waits for a store that is told to fail.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 pub(crate) fn template() -> Value {
     json!({
@@ -141,7 +146,11 @@ impl World {
             clock: clock.clone(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
-            runs: Runs::default(),
+            runs: Runs::default().with_patience(Patience {
+                question: PATIENCE,
+                answer: PATIENCE,
+                stopping: PATIENCE,
+            }),
         });
         store.forget();
         Self {
@@ -306,7 +315,7 @@ pub(crate) struct Watch {
     api_key_reads: AtomicUsize,
     /// What limits ask of the store before a run.
     usage_reads: AtomicUsize,
-    /// The append that fails, counted from 1. 0: none.
+    /// The first append that fails, counted from 1. 0: none.
     failing_append: AtomicU32,
     appends: AtomicU32,
     failing: Mutex<Option<Fault>>,
@@ -387,7 +396,8 @@ impl Observer for Watch {
             }
             "append" => {
                 let number = self.appends.fetch_add(1, Ordering::SeqCst) + 1;
-                number == self.failing_append.load(Ordering::SeqCst)
+                let first = self.failing_append.load(Ordering::SeqCst);
+                first > 0 && number >= first
             }
             _ => false,
         };

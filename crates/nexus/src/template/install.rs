@@ -57,8 +57,11 @@ pub(crate) async fn ensure(
     store: &Arc<dyn Store>,
     client: &Client,
 ) -> Result<(), Failure> {
-    if store.template(shell.settings.environment).await?.is_some() {
-        return Ok(());
+    match store.template(shell.settings.environment).await {
+        // One that cannot be read is there all the same: the last good version stands in for it.
+        Ok(Some(_)) | Err(StoreError::Corrupt { .. }) => return Ok(()),
+        Ok(None) => {}
+        Err(error) => return Err(error.into()),
     }
     let draft = Draft::read(&Source::default())?;
     match install(shell, &**store, client, draft, Choice::default()).await {

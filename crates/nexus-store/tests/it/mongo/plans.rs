@@ -11,7 +11,7 @@ use mongodb::options::{Acknowledgment, WriteConcern};
 use nexus_core::{
     Environment, Identity, IdentityWrite, NodeId, NonceId, Role, Standing, UsageCount,
 };
-use nexus_store::{IdentityStore, MessageStore, Running, SessionStore, Store};
+use nexus_store::{ActiveRun, IdentityStore, MessageStore, Running, SessionStore, Store};
 
 use super::Mongo;
 use crate::samples::{
@@ -61,6 +61,7 @@ async fn no_request_walks_through_a_collection_or_sorts() {
         "command configurations",
         "command counters",
         "command identities",
+        "command runs",
         "command usage",
         "count identities",
         "count messages",
@@ -77,16 +78,19 @@ async fn no_request_walks_through_a_collection_or_sorts() {
         "query configurations",
         "query identities",
         "query messages",
+        "query runs",
         "query sessions",
         "query usage",
         "remove api_keys",
         "remove counters",
         "remove identities",
         "remove messages",
+        "remove runs",
         "remove sessions",
         "remove usage",
         "update api_keys",
         "update identities",
+        "update runs",
         "update sessions",
     ];
     assert_eq!(seen, expected.map(str::to_owned).into());
@@ -203,6 +207,7 @@ async fn every_request(store: &dyn Store) {
     assert_eq!(count, 16);
     store.session(session(7, key(7)).digest).await.unwrap();
     store.create_session(session(99, key(7))).await.unwrap();
+    every_request_about_runs(store, &owner).await;
     every_request_about_trust(store, &mut owner).await;
     store.facts().await.unwrap();
     store.ping().await.unwrap();
@@ -210,6 +215,38 @@ async fn every_request(store: &dyn Store) {
     store.leave(key(7), at(1)).await.unwrap();
     let late = message(&owner, Role::Ai, "late");
     store.append(&owner, late).await.unwrap_err();
+}
+
+async fn every_request_about_runs(store: &dyn Store, owner: &Identity) {
+    let (me, node) = (owner.public_key, NodeId::new(far(0)));
+    let begun = |name: &str| ActiveRun {
+        run_id: run(name),
+        owner: me,
+        message_id: None,
+        started_at: far(0),
+    };
+    store.begin_run(&begun("a"), &node).await.unwrap();
+    store.begin_run(&begun("b"), &node).await.unwrap();
+    let other = NodeId::new(far(0));
+    store.begin_run(&begun("b"), &other).await.unwrap_err();
+    store.renew_runs(&node).await.unwrap();
+    assert_eq!(store.active_runs(me).await.unwrap().len(), 2);
+    assert!(store.cancel_run(me, &run("b")).await.unwrap());
+    assert!(!store.cancel_run(me, &run("c")).await.unwrap());
+    let cancelled = store.cancelled_runs(&node).await.unwrap();
+    assert_eq!(cancelled, [(me, run("b"))]);
+    store
+        .end_runs(&[begun("a"), begun("b")], &node)
+        .await
+        .unwrap();
+    assert_eq!(store.active_runs(me).await.unwrap(), []);
+
+    let said = message(owner, Role::Ai, "hello");
+    store.append(owner, said.clone()).await.unwrap();
+    assert!(store.has_message(owner, &said.id).await.unwrap());
+    let ids = [said.id];
+    assert_eq!(store.remove_messages(owner, &ids).await.unwrap(), 1);
+    assert!(!store.has_message(owner, &ids[0]).await.unwrap());
 }
 
 async fn every_request_about_trust(store: &dyn Store, owner: &mut Identity) {
