@@ -1,7 +1,7 @@
 //! `GET /api/v1/runs`, `POST /api/v1/runs/{run_id}/cancel`: the answers that are being written.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use nexus_core::RunId;
@@ -11,7 +11,7 @@ use nexus_store::ActiveRun;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{ApiError, AppState, Member};
+use crate::{ApiError, AppState, Member, body};
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Active {
@@ -30,7 +30,9 @@ pub(crate) async fn cancel_run(
     State(state): State<AppState>,
     Member(identity): Member,
     Path(run_id): Path<String>,
+    request: Request,
 ) -> Result<Response, ApiError> {
+    body::nothing(&body::arrive(request, &state, body::MAX_BODY_BYTES).await?)?;
     let run_id = parse(run_id)?;
     let cancelled = state.orchestrator.cancel_run(&identity, &run_id).await?;
     let (code, status) = match cancelled {

@@ -55,11 +55,11 @@ async fn a_wrong_body_is_refused_with_the_place_and_the_reason() {
     422 wrong_type -: the body must be a JSON object: {…}
     400 malformed_json -: the body is not JSON: it ends too early, at line 1 column 1
     422 wrong_type -: the body must be a JSON object: {…}
-    422 missing_field -: missing field `content`
+    422 missing_field -: missing field `content`: send a question, or run_id to ask a stored one again
     422 wrong_type content: content: invalid type: integer `7`, expected a string
-    422 wrong_type content: content: invalid type: null, expected a string
+    422 missing_field -: missing field `content`: send a question, or run_id to ask a stored one again
     422 duplicate_field -: duplicate field `content`
-    422 unknown_field stream: unknown field `stream`, expected `content` or `config`
+    422 unknown_field stream: unknown field `stream`, expected one of `content`, `run_id`, `config`
     422 wrong_type config: config: invalid type: sequence, expected an object
     422 unknown_field config.api_key: there is no field config.api_key: expected one of model, temperature, max_tokens, history_context_size, tools
     422 wrong_type config.model: config.model must be the name of a model; leave it out to inherit it

@@ -67,6 +67,7 @@ fn places() -> Vec<Place> {
         };
         let path = route.path.replace("{id}", id).replace("{*id}", "calm");
         let path = path
+            .replace("{run_id}", "run_unknown")
             .replace("{field}", "temperature")
             .replace("{version}", "1");
         let path = path.replace("{key}", &crate::world::VISITOR.to_string());

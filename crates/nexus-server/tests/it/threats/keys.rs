@@ -53,6 +53,8 @@ async fn t10_a_key_passes_the_doors_of_its_scopes_and_no_other() {
         .collect();
     assert_snapshot!(open.join("\n"), @"
     POST /api/v1/chat Scope(Chat)
+    GET /api/v1/runs Scope(HistoryRead)
+    POST /api/v1/runs/{run_id}/cancel Scope(Chat)
     GET /api/v1/messages Scope(HistoryRead)
     GET /api/v1/models Scope(ModelsRead)
     GET /api/v1/tools Scope(ProfileRead)
