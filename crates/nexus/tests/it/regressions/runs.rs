@@ -52,9 +52,9 @@ struct Slow {
 
 impl Slow {
     fn start() -> Self {
-        let (begin, began) = channel();
+        let (tell, began) = channel();
         let (goes_on, go_on) = channel();
-        let (begin, go_on) = (Mutex::new(begin), Mutex::new(go_on));
+        let (tell, go_on) = (Mutex::new(tell), Mutex::new(go_on));
         let provider = Provider::start(move |request: Request| {
             use std::io::Write as _;
             if request.line.starts_with("GET") {
@@ -62,7 +62,7 @@ impl Slow {
             }
             let mut stream = request.event_stream()?;
             write!(stream, "{}", chunk("Half"))?;
-            begin.lock().unwrap().send(()).unwrap();
+            tell.lock().unwrap().send(()).unwrap();
             if go_on.lock().unwrap().recv().is_ok() {
                 let usage = json!({"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10});
                 write!(stream, "{}{}", chunk(" and half."), end(Some(&usage)))?;
@@ -374,7 +374,8 @@ async fn a_run_on_another_node_is_listed_and_cancelled() {
 
     // And then it is asked again there. The provider of the first attempt talks to nobody.
     slow.goes_on();
-    let asking = thread::spawn(move || post(&second, &token, "/api/v1/chat", &again));
+    let person = token.clone();
+    let asking = thread::spawn(move || post(&second, &person, "/api/v1/chat", &again));
     slow.began();
     slow.goes_on();
     let (status, body) = asking.join().unwrap();
