@@ -38,6 +38,7 @@ async fn t40_no_store_is_never_a_yes() {
             let body = match place.route {
                 "/v1/chat/completions" => r#"{"messages":[{"role":"user","content":"Hi"}]}"#,
                 "/v1/responses" => r#"{"input":"Hi"}"#,
+                "/api/v1/runs/{run_id}/cancel" => "{}",
                 _ => r#"{"content":"Hi"}"#,
             };
             let call = place.call_with(body).token(&alice.token);

@@ -14,8 +14,8 @@ use crate::http::{self, Event, SOON};
 use crate::mongod::ReplicaSet;
 use crate::program::{Home, Server};
 
-/// How long a store is held: longer than it is waited for at first.
-const HELD: Duration = Duration::from_secs(6);
+/// Longer than a message waits for a store before it is offered again.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A template whose only model is asked at `base_url`.
 fn template(base_url: &str) -> Value {
@@ -152,6 +152,15 @@ fn runs(server: &Server, token: &str) -> Value {
     runs["runs"].clone()
 }
 
+/// Waits until a message was offered again to a store that had not taken it, so many times in all.
+fn offered_again(server: &Server, times: usize) {
+    let begun = Instant::now();
+    while server.log().matches("it is offered again").count() < times {
+        assert!(begun.elapsed() < PATIENCE, "{}", server.log());
+        http::get(&server.address, "/livez", None);
+    }
+}
+
 /// The events of an answer that came as one text.
 fn events(body: &Value) -> Vec<String> {
     let lines = body.as_str().unwrap_or_default().lines();
@@ -159,6 +168,35 @@ fn events(body: &Value) -> Vec<String> {
         .filter_map(|line| line.strip_prefix("event: "))
         .map(str::to_owned)
         .collect()
+}
+
+/// D1: a server that is told to stop stores the part of each answer that came.
+#[test]
+fn a_stop_stores_the_part_of_each_answer_that_came() {
+    let slow = Slow::start();
+    let home = home("", &slow.provider.base_url);
+    home.ok(&["init", "--config", "template.json"]);
+    let (_, token) = home.member();
+    let server = home.serve();
+    let (answer, _) = begin(&server, &token, &slow);
+    // And one whose reader has left.
+    drop(begin(&server, &token, &slow));
+    server.send("TERM");
+    let events = rest(answer);
+    assert_eq!(finished(&events)["status"], "interrupted", "{events:?}");
+    assert_eq!(finished(&events)["usage_estimated"], true, "{events:?}");
+    assert_eq!(server.wait(), Some(0));
+
+    let server = home.serve();
+    let stored = messages(&server, &token);
+    let parts: Vec<_> = stored.iter().filter(|it| it["role"] == "ai").collect();
+    assert_eq!(parts.len(), 2, "{stored:#?}");
+    for part in parts {
+        assert_eq!(part["content"], "Half");
+        assert_eq!(part["metadata"]["interrupted"], "shutdown");
+    }
+    let (_, usage) = http::get(&server.address, "/api/v1/usage", Some(&token));
+    assert_eq!(usage["total"]["estimated_runs"], 2, "{usage:#}");
 }
 
 /// D2: an answer that the embedded store cannot take at once is taken later, and only then called
@@ -177,7 +215,7 @@ fn an_answer_waits_for_a_file_that_somebody_else_holds() {
     database.execute_batch("BEGIN IMMEDIATE").unwrap();
     slow.goes_on();
     let reading = thread::spawn(move || rest(answer));
-    thread::sleep(HELD);
+    offered_again(&server, 1);
     database.execute_batch("COMMIT").unwrap();
     let events = reading.join().unwrap();
     assert_eq!(finished(&events)["status"], "completed", "{events:?}");
@@ -189,12 +227,11 @@ fn an_answer_waits_for_a_file_that_somebody_else_holds() {
     // As a question comes.
     database.execute_batch("BEGIN IMMEDIATE").unwrap();
     let address = server.address.clone();
-    let (person, asked) = (token.clone(), Instant::now());
+    let person = token.clone();
     let asking = thread::spawn(move || http::ask(&address, &person, "Again"));
-    thread::sleep(HELD);
+    offered_again(&server, 2);
     database.execute_batch("COMMIT").unwrap();
     let answer = asking.join().unwrap();
-    assert!(asked.elapsed() >= HELD);
     assert_eq!(answer.status, 200);
     slow.goes_on();
     let events = rest(answer);
@@ -227,8 +264,7 @@ async fn an_answer_waits_for_a_database_that_is_frozen() {
     database.freeze(0);
     slow.goes_on();
     let reading = thread::spawn(move || rest(answer));
-    // Longer than the store waits for an answer of its database.
-    thread::sleep(Duration::from_secs(12));
+    offered_again(&server, 1);
     database.thaw(0);
     let events = reading.join().unwrap();
     assert_eq!(finished(&events)["status"], "completed", "{events:?}");
