@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexus_core::event::{RunFinished, Usage};
-use nexus_core::profile::{EffectiveProfile, Layer};
+use nexus_core::event::{RunEvent, RunFinished, Usage};
+use nexus_core::profile::{EffectiveProfile, Layer, Notice};
 use tokio::time::Instant;
 use tracing::Level;
 
@@ -20,7 +20,7 @@ pub(crate) struct Record {
     asked: Option<Arc<str>>,
     template_version: Option<u64>,
     overrides: String,
-    notices: String,
+    notices: Vec<&'static str>,
     cost_micros: u64,
     error: Option<&'static str>,
 }
@@ -34,7 +34,7 @@ impl Record {
             asked: None,
             template_version: None,
             overrides: String::new(),
-            notices: String::new(),
+            notices: Vec::new(),
             cost_micros: 0,
             error: None,
         }
@@ -47,18 +47,23 @@ impl Record {
         self.template_version = Some(profile.template_version);
         if tracing::enabled!(Level::INFO) {
             self.overrides = overrides(profile);
-            let notices = profile.notices.iter().map(|it| it.to_text().code);
-            self.notices = notices.collect::<Vec<_>>().join(" ");
+            let notices = profile.notices.iter();
+            self.notices.extend(notices.map(Notice::code));
         }
         if tracing::enabled!(Level::DEBUG) {
             tell_merge(run);
         }
     }
 
-    /// Notes that a piece of the answer came.
-    pub(crate) fn word_came(&mut self) {
-        if self.first_word.is_none() {
-            self.first_word = Some(self.begun.elapsed());
+    /// Notes when the first piece of the answer came, and what the client is told beside.
+    pub(crate) fn saw(&mut self, event: &RunEvent) {
+        match event {
+            RunEvent::TextChunk { .. } | RunEvent::Verbatim(_) if self.first_word.is_none() => {
+                self.first_word = Some(self.begun.elapsed());
+            }
+            RunEvent::Notice(notice) => self.notices.push(notice.code),
+            RunEvent::Fallback(fallback) => self.notices.push(fallback.notice.code),
+            _ => {}
         }
     }
 
@@ -90,7 +95,7 @@ impl Record {
             finish_reason = finished.finish_reason.as_deref(),
             template = self.template_version,
             overrides = self.overrides,
-            notices = self.notices,
+            notices = self.notices.join(" "),
             input_tokens,
             output_tokens,
             estimated = finished.usage_estimated,

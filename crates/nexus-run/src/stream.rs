@@ -149,9 +149,7 @@ impl Emitter {
 
     /// Tells the client. Nobody listening is no reason to stop.
     pub async fn emit(&mut self, event: RunEvent) {
-        if matches!(event, RunEvent::TextChunk { .. } | RunEvent::Verbatim(_)) {
-            self.record.word_came();
-        }
+        self.record.saw(&event);
         self.outlet.0.put(event).await;
     }
 
