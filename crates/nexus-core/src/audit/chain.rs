@@ -159,8 +159,9 @@ mod tests {
         );
     }
 
+    /// S15: every character of every field, one after the other.
     #[test]
-    fn any_changed_byte_of_any_field_is_noticed() {
+    fn t38_any_changed_character_of_any_field_is_noticed() {
         let whole = chain(3);
         let document = serde_json::to_value(&whole[1]).unwrap();
         let mut changes = 0;
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_off_or_rewritten_end_is_noticed_by_who_kept_the_head() {
+    fn t38_a_cut_off_or_rewritten_end_is_noticed_by_who_kept_the_head() {
         let check = |entries: &[AuditEntry], expected| {
             let mut chain = Chain::expecting(expected);
             entries.iter().try_for_each(|entry| chain.check(entry))?;

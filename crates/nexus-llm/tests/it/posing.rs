@@ -56,14 +56,20 @@ const HOSTILE: [&str; 40] = [
 ];
 
 /// What stands in the place of a text until it is put there.
-const PLACES: [&str; 4] = ["THE PERSONA", "THE QUESTION", "THE ANSWER", "THE RESULT"];
+const PLACES: [&str; 5] = [
+    "THE PERSONA",
+    "THE QUESTION",
+    "THE ANSWER",
+    "THE RESULT",
+    "THE DESCRIPTION",
+];
 
 const PROTOCOLS: [Protocol; 3] = [Protocol::OpenAi, Protocol::Anthropic, Protocol::Gemini];
 
 /// The request after one round of tools, as it goes over the wire, with these texts.
-async fn sent(protocol: Protocol, texts: [&str; 4]) -> Value {
+async fn sent(protocol: Protocol, texts: [&str; 5]) -> Value {
     let double = Double::start([double::answer("500 Oh", "text/plain", "")]).await;
-    let [persona, question, answer, result] = texts.map(str::to_owned);
+    let [persona, question, answer, result, description] = texts.map(str::to_owned);
     let call = ToolCall {
         id: "call_1".to_owned(),
         name: "clock".to_owned(),
@@ -72,7 +78,7 @@ async fn sent(protocol: Protocol, texts: [&str; 4]) -> Value {
     };
     let clock = ToolSpec {
         name: "clock".to_owned(),
-        description: "Tells the time.".to_owned(),
+        description,
         parameters: json!({"type": "object"}),
     };
     let said = |text: &String, tool_calls| ChatMessage::Assistant {
@@ -102,7 +108,7 @@ async fn sent(protocol: Protocol, texts: [&str; 4]) -> Value {
 }
 
 /// The same JSON with a text in each place.
-fn filled(body: &Value, texts: [&str; 4]) -> Value {
+fn filled(body: &Value, texts: [&str; 5]) -> Value {
     match body {
         Value::String(text) => match PLACES.iter().position(|place| place == text) {
             Some(place) => texts[place].into(),
@@ -130,13 +136,17 @@ async fn t35_each_protocol_has_a_role_for_each_voice() {
     insta::assert_json_snapshot!(bodies);
 }
 
+/// S15: descriptions of tools too, and each text stands in the request as often as its place.
 #[tokio::test]
 async fn t35_no_text_leaves_its_message_or_changes_what_is_around_it() {
     for protocol in PROTOCOLS {
         let golden = sent(protocol, PLACES).await;
+        for place in PLACES {
+            assert!(golden.to_string().contains(place), "{protocol:?} {place}");
+        }
         for text in HOSTILE {
-            let body = sent(protocol, [text; 4]).await;
-            assert_eq!(body, filled(&golden, [text; 4]), "{protocol:?} {text:?}");
+            let body = sent(protocol, [text; 5]).await;
+            assert_eq!(body, filled(&golden, [text; 5]), "{protocol:?} {text:?}");
         }
     }
 }

@@ -106,7 +106,7 @@ fn places(database: &Path, text: &str) -> (Vec<u8>, Vec<usize>) {
 }
 
 #[test]
-fn t38_any_changed_byte_in_the_record_is_found() {
+fn t38_a_changed_byte_in_the_file_is_found() {
     let home = Home::new();
     home.ok(&["identity", "new", SOMEBODY]);
     home.ok(&["admin", "grant", SOMEBODY]);
@@ -131,6 +131,7 @@ fn t38_any_changed_byte_in_the_record_is_found() {
         fs::write(&database, &changed).unwrap();
         home.run(&["audit", "verify", "--json"])
     };
+    // A sample: that every character of every field counts is tested beside the rule.
     for place in (places[0]..places[0] + end).step_by(7) {
         let done = verify(place);
         assert_eq!(done.code, Some(1), "{}: {done:#?}", place - places[0]);

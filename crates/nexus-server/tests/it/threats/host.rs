@@ -12,7 +12,9 @@ async fn t03_a_request_for_another_host_is_sent_away_before_anything_looks_at_it
     for host in [
         "evil.test",
         "",
-        "nexus.test:80",
+        // Its usual port would be its own.
+        "nexus.test:443",
+        "nexus.test:8080",
         "nexus.test.evil.test",
         "127.0.0.1",
     ] {
