@@ -9,6 +9,7 @@
 //! | `peer` | from where a request comes: [`TrustedProxies`] |
 //! | `proof` | a body together with the signature that its request carries |
 //! | [`error`] | [`ApiError`]: what a client is told when something fails |
+//! | `compress` | smaller answers to those who read |
 //! | `body` | JSON that comes in |
 //! | `object` | objects of JSON in which each name stands once |
 //! | `observe` | what every answer carries, and the one log line of each request |
@@ -21,6 +22,7 @@
 
 mod body;
 mod caller;
+mod compress;
 mod cookie;
 pub mod error;
 mod object;

@@ -24,7 +24,7 @@ use crate::routes::{
     admin, auth, chat, commands, export, health, messages, models, personal, profile, runs,
     template, tools, usage,
 };
-use crate::{ApiError, AppState, observe, openai, peer, web};
+use crate::{ApiError, AppState, compress, observe, openai, peer, web};
 
 /// The list. A path that is not in it is a file of the page, or not there.
 #[must_use]
@@ -105,6 +105,7 @@ pub fn router(state: AppState) -> Router {
     let origins: Origins = state.origins.clone();
     let mut router = Router::new();
     for route in routes() {
+        let is_compressed = compress::suits(&route);
         let handler = match route.access {
             // Files and signs of life cost nothing.
             Anyone if !route.path.starts_with("/api/") => route.handler,
@@ -130,6 +131,7 @@ pub fn router(state: AppState) -> Router {
             "/v1/chat/completions" | "/v1/responses" => {
                 handler.layer(DefaultBodyLimit::max(openai::MAX_BODY_BYTES))
             }
+            _ if is_compressed => handler.layer(compress::layer()),
             _ => handler,
         };
         router = router.route(route.path, handler);

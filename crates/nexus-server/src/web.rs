@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use nexus_core::hex;
 use rust_embed::RustEmbed;
@@ -32,6 +34,45 @@ struct File {
     content: Cow<'static, [u8]>,
     /// Changes when the content does.
     version: Cow<'static, [u8]>,
+}
+
+/// A form in which the build of the page has left its larger files too, the smallest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    Brotli,
+    Gzip,
+}
+
+impl Encoding {
+    const ALL: [Self; 2] = [Self::Brotli, Self::Gzip];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Brotli => "br",
+            Self::Gzip => "gzip",
+        }
+    }
+
+    const fn ending(self) -> &'static str {
+        match self {
+            Self::Brotli => ".br",
+            Self::Gzip => ".gz",
+        }
+    }
+
+    /// Whether a client takes it: it is named, and not with `q=0` (RFC 9110, section 12.5.3).
+    fn is_accepted(self, headers: &HeaderMap) -> bool {
+        let lines = headers.get_all(ACCEPT_ENCODING).iter();
+        let mut named = lines
+            .filter_map(|line| line.to_str().ok())
+            .flat_map(|line| line.split(','))
+            .map(|one| one.split_once(';').unwrap_or((one, "")));
+        named.any(|(name, quality)| {
+            let quality = quality.trim().strip_prefix("q=");
+            let is_refused = quality.is_some_and(|it| it.parse() == Ok(0.0));
+            name.trim().eq_ignore_ascii_case(self.as_str()) && !is_refused
+        })
+    }
 }
 
 /// `GET /`
@@ -76,7 +117,8 @@ fn built(path: &str) -> Option<File> {
 }
 
 fn answer(path: &str, headers: &HeaderMap, find: &dyn Fn(&str) -> Option<File>) -> Response {
-    let Some(file) = find(path) else {
+    let is_compressed = Encoding::ALL.iter().any(|it| path.ends_with(it.ending()));
+    let Some(plain) = find(path).filter(|_| !is_compressed) else {
         return ApiError::not_found().into_response();
     };
     // The build puts a hash into the names under assets/: what such a name means never changes.
@@ -85,7 +127,25 @@ fn answer(path: &str, headers: &HeaderMap, find: &dyn Fn(&str) -> Option<File>) 
     } else {
         "no-cache"
     };
-    let tag = format!("\"{}\"", hex::encode(&file.version));
+    let at = |encoding: Encoding| find(&format!("{path}{}", encoding.ending()));
+    let varies = at(Encoding::Gzip).is_some();
+    let smaller = Encoding::ALL.into_iter().find_map(|encoding| {
+        let accepted = encoding
+            .is_accepted(headers)
+            .then(|| at(encoding))
+            .flatten();
+        accepted.map(|file| (file, encoding))
+    });
+    let (content_type, version) = (plain.content_type, hex::encode(&plain.version));
+    // Each form has a tag of its own: they are not the same bytes.
+    let (content, encoding, tag) = match smaller {
+        Some((file, it)) => (
+            file.content,
+            Some(it),
+            format!("\"{version}-{}\"", it.as_str()),
+        ),
+        None => (plain.content, None, format!("\"{version}\"")),
+    };
     let is_known = headers.get(IF_NONE_MATCH).is_some_and(|known| {
         let known = known.as_bytes();
         known == b"*"
@@ -96,15 +156,24 @@ fn answer(path: &str, headers: &HeaderMap, find: &dyn Fn(&str) -> Option<File>) 
     let (status, body) = if is_known {
         (StatusCode::NOT_MODIFIED, Body::empty())
     } else {
-        (StatusCode::OK, Body::from(file.content))
+        (StatusCode::OK, Body::from(content))
     };
     let mut response = (status, body).into_response();
     let answer = response.headers_mut();
     answer.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
+    if varies {
+        answer.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    if let Some(encoding) = encoding {
+        answer.insert(
+            CONTENT_ENCODING,
+            HeaderValue::from_static(encoding.as_str()),
+        );
+    }
     if let Ok(tag) = HeaderValue::try_from(tag) {
         answer.insert(ETAG, tag);
     }
-    if let Ok(kind) = HeaderValue::try_from(with_charset(&file.content_type)) {
+    if let Ok(kind) = HeaderValue::try_from(with_charset(&content_type)) {
         answer.insert(CONTENT_TYPE, kind);
     }
     response
@@ -183,6 +252,39 @@ mod tests {
         }
         assert_eq!(get("index.html", Some("\"01\"")).0, 200);
         assert_eq!(get("assets/gone.js", None).0, 404);
+    }
+
+    #[test]
+    fn a_compressed_form_is_sent_to_those_who_take_it_with_a_tag_of_its_own() {
+        let find = |path: &str| match path {
+            "index.html" | "index.html.br" | "index.html.gz" => Some(file("text/html")),
+            _ => None,
+        };
+        let sent = |accepted: &'static str, known: &'static str| {
+            let pairs = [(ACCEPT_ENCODING, accepted), (IF_NONE_MATCH, known)];
+            let headers = pairs.map(|(name, value)| (name, HeaderValue::from_static(value)));
+            let answer = answer("index.html", &HeaderMap::from_iter(headers), &find);
+            let text = |name| Some(answer.headers().get(name)?.to_str().unwrap().to_owned());
+            assert_eq!(text(VARY).unwrap(), "accept-encoding");
+            assert_eq!(text(CONTENT_TYPE).unwrap(), "text/html; charset=utf-8");
+            (
+                answer.status().as_u16(),
+                text(CONTENT_ENCODING),
+                text(ETAG).unwrap(),
+            )
+        };
+        let br = |status| (status, Some("br".to_owned()), "\"01ab-br\"".to_owned());
+        let gzip = (200, Some("gzip".to_owned()), "\"01ab-gzip\"".to_owned());
+        let plain = (200, None, "\"01ab\"".to_owned());
+        assert_eq!(sent("gzip, deflate, br, zstd", "\"01ab\""), br(200));
+        assert_eq!(sent("gzip, BR;q=0.1", "\"01ab-br\""), br(304));
+        assert_eq!(sent("gzip;q=1.0, br;q=0", ""), gzip);
+        assert_eq!(sent("gzip", "\"01ab-br\""), gzip);
+        for none in ["", "identity", "gzip;q=0, br; q=0.000", "*;q=0", "brotli"] {
+            assert_eq!(sent(none, "\"01ab-br\""), plain, "{none}");
+        }
+        let direct = answer("index.html.br", &HeaderMap::new(), &find);
+        assert_eq!(direct.status(), 404);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Settings, the log, addresses, start and stop of the process.
 
+mod compression;
 mod load;
 mod settings;
 mod stop;
