@@ -131,7 +131,7 @@ fn the_first_load_of_the_page_is_small() {
             sent.head
         );
         total += sent.body.len();
-        if is_built && (path.ends_with(".js") || path.ends_with(".css")) {
+        if is_built && path.starts_with("/assets/") {
             scripts += 1;
             let is_small = sent.body.len() < 1024;
             assert!(
