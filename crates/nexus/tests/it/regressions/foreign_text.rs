@@ -93,7 +93,7 @@ fn calls_all_tools() -> Provider {
 /// S10: nothing that a tool server says hides anything from the people who read it: descriptions,
 /// schemas with their keys, results, structured results and errors.
 #[test]
-fn s10_tool_servers_hide_nothing() {
+fn t36_tool_servers_hide_nothing() {
     let provider = calls_all_tools();
     let home = Home::new();
     let server = home.write("server.py", SERVER);
@@ -148,7 +148,7 @@ fn s10_tool_servers_hide_nothing() {
 
 /// S10: nor do the words of a provider that refuses.
 #[test]
-fn s10_words_of_providers_hide_nothing() {
+fn t36_words_of_providers_hide_nothing() {
     for status in [400_u16, 402, 500] {
         let provider = Provider::start(move |request| {
             if request.body.is_null() {
