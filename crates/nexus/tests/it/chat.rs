@@ -62,7 +62,10 @@ fn who_chats_must_be_clear() {
     home.member();
     let done = home.run_with(&["chat"], "Hello\n");
     assert_eq!(done.code, Some(1));
-    assert!(done.err.contains(&format!("nexus chat {first}")), "{done:#?}");
+    assert!(
+        done.err.contains(&format!("nexus chat {first}")),
+        "{done:#?}"
+    );
     assert_eq!(home.run_with(&["chat", &first], "Hello\n").code, Some(0));
 }
 
