@@ -68,6 +68,16 @@ test-rust: toolchain ## Run the Rust tests, but for those that need the model
 	cargo nextest run $(everything)
 	cargo test $(everything) --doc
 
+.PHONY: proof
+proof: abuse ## Run what takes longer and proves more than `make test`
+
+# `make test` runs the same tests with smaller numbers.
+.PHONY: abuse
+abuse: toolchain ## Attack a server with what strangers and members may send; ARGS='…' goes to nextest
+	@scripts/install-test-tools cargo-tools
+	NEXUS_ABUSE=full cargo nextest run --package nexus --locked --no-fail-fast \
+		-E 'test(/^regressions::(abuse|budgets|operation)::/)' $(ARGS)
+
 # A workspace of its own: the oracles bring older crates along that the program shall not have.
 .PHONY: test-fuzz
 test-fuzz: toolchain ## Replay the fuzz corpus, and compare signatures with other implementations

@@ -34,8 +34,13 @@ pub enum Limit {
     SignIns,
     /// New identities from one address of the network.
     Registrations,
-    /// Requests without a valid credential from one address of the network.
+    /// Requests without a valid credential, or of somebody who is no member, from one address of the
+    /// network.
     AnonymousRequests,
+    /// Requests of one identity that read something.
+    Reads,
+    /// Commands and changes of one identity.
+    Changes,
 }
 
 /// What is fixed about a limit.
@@ -51,9 +56,43 @@ struct Facts {
     unit: &'static str,
 }
 
+impl Facts {
+    /// Of a limit that is no matter of time.
+    const fn of_identity(
+        key: &'static str,
+        unit: &'static str,
+        usual: Option<u64>,
+        ceiling: u64,
+    ) -> Self {
+        Self {
+            section: "identity",
+            key,
+            usual,
+            ceiling,
+            period: None,
+            unit,
+        }
+    }
+
+    const fn of_address(key: &'static str, unit: &'static str, usual: u64, ceiling: u64) -> Self {
+        Self {
+            section: "ip",
+            ..Self::of_identity(key, unit, Some(usual), ceiling)
+        }
+    }
+
+    /// The same, anew with each of these.
+    const fn in_a(self, period: Period) -> Self {
+        Self {
+            period: Some(period),
+            ..self
+        }
+    }
+}
+
 impl Limit {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Requests,
         Self::Tokens,
         Self::ConcurrentRuns,
@@ -62,75 +101,49 @@ impl Limit {
         Self::SignIns,
         Self::Registrations,
         Self::AnonymousRequests,
+        Self::Reads,
+        Self::Changes,
     ];
 
     const fn facts(self) -> Facts {
         use Period::{Day, Hour, Minute};
         match self {
-            Self::Requests => Facts {
-                section: "identity",
-                key: "requests_per_minute",
-                usual: Some(120),
-                ceiling: MILLION,
-                period: Some(Minute),
-                unit: "requests",
-            },
-            Self::Tokens => Facts {
-                section: "identity",
-                key: "tokens_per_minute",
-                usual: Some(500_000),
-                ceiling: 10_000 * MILLION,
-                period: Some(Minute),
-                unit: "tokens",
-            },
-            Self::ConcurrentRuns => Facts {
-                section: "identity",
-                key: "concurrent_runs",
-                usual: Some(4),
-                ceiling: 1_000,
-                period: None,
-                unit: "runs at a time",
-            },
-            Self::DailyTokens => Facts {
-                section: "identity",
-                key: "daily_tokens",
-                usual: Some(10 * MILLION),
-                ceiling: MILLION * MILLION,
-                period: Some(Day),
-                unit: "tokens",
-            },
-            Self::DailyCost => Facts {
-                section: "identity",
-                key: "daily_cost",
-                usual: None,
-                ceiling: MILLION * MILLION,
-                period: Some(Day),
-                unit: "of cost",
-            },
-            Self::SignIns => Facts {
-                section: "ip",
-                key: "sign_in_per_minute",
-                usual: Some(60),
-                ceiling: 100_000,
-                period: Some(Minute),
-                unit: "sign-ins",
-            },
-            Self::Registrations => Facts {
-                section: "ip",
-                key: "registrations_per_hour",
-                usual: Some(20),
-                ceiling: 100_000,
-                period: Some(Hour),
-                unit: "registrations",
-            },
-            Self::AnonymousRequests => Facts {
-                section: "ip",
-                key: "requests_per_minute",
-                usual: Some(1_200),
-                ceiling: MILLION,
-                period: Some(Minute),
-                unit: "requests without a credential",
-            },
+            Self::Requests => {
+                Facts::of_identity("requests_per_minute", "requests", Some(120), MILLION)
+                    .in_a(Minute)
+            }
+            Self::Tokens => {
+                let ceiling = 10_000 * MILLION;
+                Facts::of_identity("tokens_per_minute", "tokens", Some(500_000), ceiling)
+                    .in_a(Minute)
+            }
+            Self::ConcurrentRuns => {
+                Facts::of_identity("concurrent_runs", "runs at a time", Some(4), 1_000)
+            }
+            Self::DailyTokens => {
+                let ceiling = MILLION * MILLION;
+                Facts::of_identity("daily_tokens", "tokens", Some(10 * MILLION), ceiling).in_a(Day)
+            }
+            Self::DailyCost => {
+                Facts::of_identity("daily_cost", "of cost", None, MILLION * MILLION).in_a(Day)
+            }
+            Self::SignIns => {
+                Facts::of_address("sign_in_per_minute", "sign-ins", 60, 100_000).in_a(Minute)
+            }
+            Self::Registrations => {
+                Facts::of_address("registrations_per_hour", "registrations", 20, 100_000).in_a(Hour)
+            }
+            Self::AnonymousRequests => {
+                let unit = "requests without a credential";
+                Facts::of_address("requests_per_minute", unit, 1_200, MILLION).in_a(Minute)
+            }
+            Self::Reads => {
+                Facts::of_identity("reads_per_minute", "reads", Some(6_000), MILLION).in_a(Minute)
+            }
+            Self::Changes => {
+                let unit = "commands and changes";
+                Facts::of_identity("changes_per_minute", unit, Some(120), MILLION).in_a(Minute)
+            }
         }
     }
 

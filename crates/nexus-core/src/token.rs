@@ -28,12 +28,19 @@ pub enum TokenKind {
     Development,
     /// Given to somebody who signed in. `nxs_…`
     Session,
+    /// The same, kept in the cookie of a browser and good for nothing else. `nxb_…`
+    Browser,
     /// Made by somebody for a program of theirs. `nxk_…`
     ApiKey,
 }
 
 impl TokenKind {
-    const ALL: [Self; 3] = [Self::Development, Self::Session, Self::ApiKey];
+    const ALL: [Self; 4] = [
+        Self::Development,
+        Self::Session,
+        Self::Browser,
+        Self::ApiKey,
+    ];
 
     /// The prefix, underscore included.
     #[must_use]
@@ -41,6 +48,7 @@ impl TokenKind {
         match self {
             Self::Development => "nxd_",
             Self::Session => "nxs_",
+            Self::Browser => "nxb_",
             Self::ApiKey => "nxk_",
         }
     }
@@ -88,7 +96,7 @@ impl Token {
             .find_map(|kind| Some((kind, text.strip_prefix(kind.prefix())?)))
             .ok_or(MalformedToken)?;
         let secret = match kind {
-            TokenKind::Development | TokenKind::Session => Some(body),
+            TokenKind::Development | TokenKind::Session | TokenKind::Browser => Some(body),
             TokenKind::ApiKey => split_id(body).map(|(_, secret)| secret),
         };
         let is_valid = secret.is_some_and(|it| is_base62(it, SECRET_LENGTH + CHECKSUM_LENGTH));
@@ -206,6 +214,7 @@ mod tests {
         for (kind, length) in [
             (TokenKind::Development, 4 + 43 + 6),
             (TokenKind::Session, 4 + 43 + 6),
+            (TokenKind::Browser, 4 + 43 + 6),
             (TokenKind::ApiKey, 4 + 12 + 1 + 43 + 6),
         ] {
             let token = Token::generate(kind).unwrap();
@@ -250,6 +259,7 @@ mod tests {
         let body = session.reveal().strip_prefix("nxs_").unwrap();
         for text in [
             format!("nxd_{body}"),
+            format!("nxb_{body}"),
             format!("nxk_{body}"),
             format!("nxk_0123456789ab_{body}"),
             format!("nxx_{body}"),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`request`] | [`ChatRequest`]: one turn with a model, the same for every provider |
 //! | [`form`] | [`ClientForm`]: what a program that speaks OpenAI's protocol wants beside |
+//! | `client_message` | a message of such a program, as it came and as Nexus reads it |
 //! | [`delta`] | [`Delta`]: what comes back |
 //! | [`error`] | [`LlmError`]: what can go wrong, by what the caller can do about it |
 //! | [`LlmClient`] | the model that asks the provider named by the request |
@@ -28,6 +29,7 @@ mod anthropic;
 mod builtin;
 mod call_ids;
 mod client;
+mod client_message;
 pub mod delta;
 pub mod error;
 mod failures;
@@ -55,13 +57,12 @@ use nexus_core::Model;
 pub use nexus_egress::{AddressRules, Broken, SetupError};
 
 pub use client::LlmClient;
+pub use client_message::ClientMessage;
 pub use delta::{Delta, Finish, FinishReason};
 pub use error::{LlmError, RetryHint};
 pub use form::{ClientForm, Delivery, FormError, ToolChoice};
 pub use remote::{Diagnosis, Obstacle, Reachability};
-pub use request::{
-    ChatMessage, ChatRequest, ClientMessage, Image, Requester, ToolCall, ToolSpec, UserPart,
-};
+pub use request::{ChatMessage, ChatRequest, Image, Requester, ToolCall, ToolSpec, UserPart};
 pub use resilient::{Jitter, Resilient, Trouble};
 pub use timers::Timers;
 

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::ClientForm;
+use crate::client_message::ClientMessage;
 
 /// What a model is asked.
 #[derive(Clone, Debug)]
@@ -140,27 +141,18 @@ pub enum ChatMessage {
     },
 }
 
-/// What a program of OpenAI's protocol wrote.
-#[derive(Debug, PartialEq)]
-pub struct ClientMessage {
-    /// The message in its own form. Providers of that protocol get it as it is.
-    pub form: Map<String, Value>,
-    /// The same, as far as the other protocols can say it. Never a program's.
-    read: ChatMessage,
-}
-
 impl ChatMessage {
     /// A message that a program wrote, and what Nexus reads of it.
     #[must_use]
     pub fn client(form: Map<String, Value>, read: Self) -> Self {
-        Self::Client(Arc::new(ClientMessage { form, read }))
+        Self::Client(Arc::new(ClientMessage::new(form, read)))
     }
 
     /// The message as Nexus reads it.
     #[must_use]
     pub fn plain(&self) -> &Self {
         match self {
-            Self::Client(message) => &message.read,
+            Self::Client(message) => message.read(),
             plain => plain,
         }
     }

@@ -136,9 +136,12 @@ impl Size {
         if let ChatMessage::Client(client) = message
             && speaks_openai(&request.model)
         {
-            for (key, value) in &client.form {
+            for (key, value) in client.form() {
                 self.text(key);
                 self.form(value, media);
+            }
+            for text in client.taken_out() {
+                self.text(text);
             }
             return;
         }

@@ -8,6 +8,7 @@ mod windows;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use nexus_core::catalog::Endpoint;
 use nexus_core::event::RunStarted;
 use nexus_core::policy::Refusal;
 use nexus_core::profile::LayerValues;
@@ -131,6 +132,8 @@ pub struct RunContext {
     pub stopping: CancellationToken,
     /// What of an earlier answer to the same question is removed once this one is stored.
     pub replaces: Vec<MessageId>,
+    /// Whether a mirror is shown nothing of the prompts: the credential does not reach them.
+    pub hides_prompts: bool,
 }
 
 /// Why an answer is stopped early.
@@ -225,6 +228,7 @@ impl RunContext {
             cancel: new.cancel,
             stopping: CancellationToken::new(),
             replaces: Vec::new(),
+            hides_prompts: false,
         })
     }
 
@@ -246,6 +250,15 @@ impl RunContext {
         Self {
             human: Some(asked.question.clone()),
             replaces: asked.replaced(),
+            ..self
+        }
+    }
+
+    /// Shows a mirror nothing of the prompts, where the credential does not reach them.
+    #[must_use]
+    pub fn hiding_prompts(self, hides_prompts: bool) -> Self {
+        Self {
+            hides_prompts,
             ..self
         }
     }
@@ -318,7 +331,9 @@ pub fn build(run: &RunContext, history: Vec<Message>, tools: Arc<[ToolSpec]>) ->
     let mut messages = Vec::new();
     let marked = client.and_then(|client| client.marked(&profile.system_prompt));
     let system = marked.map_or_else(|| Arc::clone(&profile.system_prompt), Arc::from);
-    if !system.is_empty() {
+    let is_mirror = matches!(profile.model.value.provider.endpoint, Endpoint::Builtin);
+    let is_hidden = run.hides_prompts && is_mirror;
+    if !system.is_empty() && !is_hidden {
         messages.push(ChatMessage::System(system));
     }
     let said = match client {

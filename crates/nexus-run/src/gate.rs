@@ -79,7 +79,7 @@ impl Gate {
     pub async fn authenticate(&self, token: &Token) -> Result<Option<Credential>, StoreError> {
         let now = self.clock.now();
         let credential = match (token.kind(), token.api_key_id()) {
-            (TokenKind::Development | TokenKind::Session, _) => {
+            (TokenKind::Development | TokenKind::Session | TokenKind::Browser, _) => {
                 self.session(token.digest(), now).await?
             }
             (TokenKind::ApiKey, Some(id)) => self.api_key(id, token.digest(), now).await?,

@@ -5,6 +5,8 @@
 //! is stored, and from what is under way on this node. A store that does not answer stops neither.
 
 mod exchange;
+mod exports;
+mod memory;
 mod permit;
 mod running;
 mod unsettled;
@@ -19,10 +21,13 @@ use nexus_core::{
 };
 use nexus_store::{Store, StoreError};
 
+use self::exports::Exports;
 use self::running::Told;
 use self::unsettled::Unsettled;
 
-pub use permit::Permit;
+pub use exports::{ExportPlace, ExportRefused};
+pub use memory::{Holder, MemoryFull, RequestMemory, Reserved};
+pub use permit::{Permit, Place};
 
 /// How many windows of addresses are in memory. Whoever has more addresses than this at once is not
 /// stopped by counting them.
@@ -52,6 +57,9 @@ pub struct Limiter {
     addresses: Mutex<Windows<AddressBlock>>,
     people: Mutex<HashMap<PublicKey, Person>>,
     unsettled: Unsettled,
+    exports: Exports,
+    /// The memory that requests take.
+    pub memory: RequestMemory,
 }
 
 /// Somebody who runs something, or did so lately.
@@ -89,6 +97,8 @@ impl Limiter {
             addresses: Mutex::new(Windows::new(MOST_ADDRESSES)),
             people: Mutex::default(),
             unsettled: Unsettled::default(),
+            exports: Exports::default(),
+            memory: RequestMemory::default(),
         }
     }
 
@@ -113,7 +123,19 @@ impl Limiter {
     /// # Errors
     /// When there were as many in this minute as there may be.
     pub fn count_request(&self, limits: &Limits, owner: PublicKey) -> Result<(), LimitReached> {
-        let limit = Limit::Requests;
+        self.count(limits, Limit::Requests, owner)
+    }
+
+    /// Counts something that an identity does, member or not.
+    ///
+    /// # Errors
+    /// When the limit for it is reached: then it is not counted.
+    pub fn count(
+        &self,
+        limits: &Limits,
+        limit: Limit,
+        owner: PublicKey,
+    ) -> Result<(), LimitReached> {
         match limits.get(limit) {
             Some(quota) => lock(&self.identities).take(limit, owner, quota, self.clock.now()),
             None => Ok(()),
@@ -133,27 +155,17 @@ impl Limiter {
         })
     }
 
-    /// Lets a run begin, which may come to this much. The permit is held as long as it goes on.
+    /// Takes a place to run. It is held from before the body of a request is read until its run
+    /// ends.
     ///
     /// # Errors
-    /// When a limit of its owner is reached.
-    pub async fn admit(
+    /// When all places of the owner are taken.
+    pub async fn place(
         self: &Arc<Self>,
         limits: &Limits,
         owner: PublicKey,
-        estimate: Spending,
-    ) -> Result<Permit, LimitReached> {
+    ) -> Result<Place, LimitReached> {
         let now = self.clock.now();
-        let day = now.date_naive();
-        let has_budget = [Limit::DailyTokens, Limit::DailyCost]
-            .iter()
-            .any(|limit| limits.get(*limit).is_some());
-        if has_budget && !self.knows(owner, now) {
-            self.read_ledger(owner, day).await;
-        }
-        if let Some(quota) = limits.get(Limit::Tokens) {
-            lock(&self.identities).look(Limit::Tokens, owner, quota, now)?;
-        }
         let most = limits.get(Limit::ConcurrentRuns);
         if let Some(most) = most {
             self.make_sure(owner, most, now).await;
@@ -166,11 +178,39 @@ impl Limiter {
             let limit = Limit::ConcurrentRuns;
             return Err(LimitReached::until_something_ends(limit, most));
         }
-        person.ledger.check(limits, now)?;
-        person.ledger.reserve(estimate);
         person.running += 1;
         drop(people);
-        Ok(Permit::new(Arc::clone(self), owner, day, estimate))
+        Ok(Place::new(Arc::clone(self), owner))
+    }
+
+    /// Lets the run at this place begin, which may come to this much.
+    ///
+    /// # Errors
+    /// When a limit of its owner is reached. Then the place is free again.
+    pub async fn admit(
+        &self,
+        limits: &Limits,
+        place: Place,
+        estimate: Spending,
+    ) -> Result<Permit, LimitReached> {
+        let owner = place.owner;
+        let now = self.clock.now();
+        let day = now.date_naive();
+        let has_budget = [Limit::DailyTokens, Limit::DailyCost]
+            .iter()
+            .any(|limit| limits.get(*limit).is_some());
+        if has_budget && !self.knows(owner, now) {
+            self.read_ledger(owner, day).await;
+        }
+        if let Some(quota) = limits.get(Limit::Tokens) {
+            lock(&self.identities).look(Limit::Tokens, owner, quota, now)?;
+        }
+        let mut people = lock(&self.people);
+        let person = Person::of(&mut people, owner, now);
+        person.ledger.check(limits, now)?;
+        person.ledger.reserve(estimate);
+        drop(people);
+        Ok(Permit::new(place, day, estimate))
     }
 
     /// Whether the day of this person is in memory. They count as active with it.
@@ -218,7 +258,7 @@ impl Limiter {
         let spent = Spending::from(count);
         self.with_ledger(permit, |person| person.ledger.begin_settling());
         let key = UsageKey {
-            owner: permit.owner,
+            owner: permit.owner(),
             day: permit.day,
             model: model.to_owned(),
         };
@@ -228,23 +268,30 @@ impl Limiter {
         }
         self.with_ledger(permit, |person| person.ledger.settle(spent));
         let now = self.clock.now();
-        lock(&self.identities).add(Limit::Tokens, permit.owner, spent.tokens, now);
+        lock(&self.identities).add(Limit::Tokens, permit.owner(), spent.tokens, now);
     }
 
+    /// Gives back what a run had reserved.
     fn release(&self, permit: &Permit) {
         let mut people = lock(&self.people);
-        if let Some(person) = people.get_mut(&permit.owner) {
+        if let Some(person) = people.get_mut(&permit.owner())
+            && person.ledger.day() == permit.day
+        {
+            person.ledger.release(permit.estimate);
+        }
+    }
+
+    /// Frees a place to run.
+    fn leave(&self, owner: PublicKey) {
+        if let Some(person) = lock(&self.people).get_mut(&owner) {
             person.running = person.running.saturating_sub(1);
-            if person.ledger.day() == permit.day {
-                person.ledger.release(permit.estimate);
-            }
         }
     }
 
     /// The ledger that a run began with, if its day is not over.
     fn with_ledger(&self, permit: &Permit, change: impl FnOnce(&mut Person)) {
         let mut people = lock(&self.people);
-        if let Some(person) = people.get_mut(&permit.owner)
+        if let Some(person) = people.get_mut(&permit.owner())
             && person.ledger.day() == permit.day
         {
             person.is_touched = true;

@@ -19,7 +19,7 @@ use crate::context::{self, Ask, ContextWindows, RunContext};
 use crate::error::RunError;
 use crate::gate::Gate;
 use crate::generate::{Asked, Ending, Reply, ask};
-use crate::limiter::Limiter;
+use crate::limiter::{Holder, Limiter, Place, Reserved};
 use crate::live::LiveTemplate;
 use crate::runs::{InProgress, Runs};
 use crate::spent::{self, Spent};
@@ -66,6 +66,26 @@ pub struct Orchestrator {
     pub runs: Runs,
 }
 
+/// A request that is let in before its body is read: counted, and with a place to run.
+pub struct Admitted {
+    /// Whose it is.
+    pub owner: PublicKey,
+    /// What its body takes, for as long as its run goes on.
+    pub memory: Reserved,
+    /// Whether the credential does not reach the prompts of its owner, so that no mirror shows them.
+    pub hides_prompts: bool,
+    /// `None`: the owner is no member, so there is nothing to run.
+    place: Option<Place>,
+}
+
+impl Admitted {
+    /// Whether a member asks.
+    #[must_use]
+    pub const fn is_of_a_member(&self) -> bool {
+        self.place.is_some()
+    }
+}
+
 /// A question to answer.
 #[derive(Clone, Debug)]
 pub struct NewRun {
@@ -86,9 +106,45 @@ pub struct NewRun {
 }
 
 impl Orchestrator {
-    /// Starts a run. It moves as its events are read, and finishes also when nobody reads them.
+    /// Lets a request in, by what is known before its body is read: the template, the request count
+    /// and the standing of its owner, and a place to run.
+    ///
+    /// # Errors
+    /// When a limit of the owner is reached, or it cannot be known.
+    pub async fn admit(&self, owner: PublicKey) -> Result<Admitted, RunError> {
+        let genesis = self.template.current()?;
+        let limits = genesis.limits();
+        self.limiter.count_request(limits, owner)?;
+        let (place, holder) = match self.gate.admit(owner).await? {
+            Admission::Member(_) => (
+                Some(self.limiter.place(limits, owner).await?),
+                Holder::Member(owner),
+            ),
+            _ => (None, Holder::Strangers),
+        };
+        let memory = self.limiter.memory.reserve(holder);
+        Ok(Admitted {
+            owner,
+            memory,
+            hides_prompts: false,
+            place,
+        })
+    }
+
+    /// Starts a run, which is [admitted](Self::admit) as its first step. It moves as its events are
+    /// read, and finishes also when nobody reads them.
     #[must_use]
     pub fn start(self: &Arc<Self>, new: NewRun) -> RunStream {
+        self.begin(None, new)
+    }
+
+    /// Starts the run of a request that was let in.
+    #[must_use]
+    pub fn start_admitted(self: &Arc<Self>, admitted: Admitted, new: NewRun) -> RunStream {
+        self.begin(Some(admitted), new)
+    }
+
+    fn begin(self: &Arc<Self>, admitted: Option<Admitted>, new: NewRun) -> RunStream {
         let this = Arc::clone(self);
         let run_id = match &new.ask {
             Ask::Again(run_id) => run_id.clone(),
@@ -102,7 +158,7 @@ impl Orchestrator {
             |outlet| {
                 let events = Emitter::new(run_id.clone(), outlet);
                 finish_once(events, move |events| {
-                    async move { this.run(run_id, new, events).await }.boxed()
+                    async move { this.run(run_id, admitted, new, events).await }.boxed()
                 })
                 .instrument(span)
                 .boxed()
@@ -121,11 +177,23 @@ impl Orchestrator {
     async fn run(
         &self,
         run_id: RunId,
+        admitted: Option<Admitted>,
         new: NewRun,
         events: &mut Emitter,
     ) -> Result<RunStatus, RunError> {
+        let Admitted {
+            place,
+            memory,
+            hides_prompts,
+            ..
+        } = match admitted {
+            Some(admitted) => admitted,
+            None => self.admit(new.owner).await?,
+        };
+        let _held_until_the_end = memory;
         let genesis = self.template.current()?;
-        self.limiter.count_request(genesis.limits(), new.owner)?;
+        // Since the request was let in, its owner may have been locked out or may have changed
+        // something.
         let identity = match self.gate.admit(new.owner).await? {
             Admission::Member(identity) => identity,
             Admission::Visitor => return Ok(guide(run_id, new.owner, GUIDANCE, events).await),
@@ -141,15 +209,20 @@ impl Orchestrator {
         let in_progress = self.runs.begin(begun, new.cancel.clone())?;
         let asked = self.asked_again(&new.ask, &identity, &in_progress).await?;
         let run = RunContext::new(run_id, new, identity, genesis, self.clock.now())?
-            .stopped_by(self.stopping.clone());
+            .stopped_by(self.stopping.clone())
+            .hiding_prompts(hides_prompts);
         let run = match &asked {
             Some(asked) => run.asks_again(asked),
             None => run,
         };
 
         let limits = run.genesis.limits();
-        let owner = run.identity.public_key;
-        let permit = self.limiter.admit(limits, owner, spent::estimate(&run));
+        let place = match place {
+            Some(place) => place,
+            // A member since the request was let in.
+            None => self.limiter.place(limits, run.identity.public_key).await?,
+        };
+        let permit = self.limiter.admit(limits, place, spent::estimate(&run));
         let permit = permit.await?;
 
         // No model is asked before the question is safe on disk.

@@ -8,7 +8,7 @@ use nexus_core::auth::{
     SignInRefusal, SignInRules, SigningKey,
 };
 use nexus_core::token::TokenKind;
-use nexus_core::{Clock, Label, PublicKey, Scope, Session, Token};
+use nexus_core::{Clock, Label, PublicKey, Scope, Session, Timestamp, Token};
 use nexus_store::{Store, StoreError};
 use tokio::sync::OnceCell;
 
@@ -22,6 +22,12 @@ const CHAIN_ID: u64 = 1;
 const IDLE: TimeDelta = TimeDelta::hours(12);
 /// How long a session lives, however much it is used.
 const LIFE: TimeDelta = TimeDelta::days(30);
+
+/// How many sessions a key may have that it signed in for: keys are free to make, and so are
+/// sessions.
+pub const MAX_SESSIONS: usize = 20;
+/// How many are ended at a time, where there are far more from before this was so.
+const ENDED_AT_ONCE: usize = 200;
 
 /// Signs people in, and checks what they sign. What was used once is refused the second time, on
 /// every node.
@@ -39,6 +45,19 @@ struct Installation {
     /// In the order of the origins.
     doors: Vec<SignInRules>,
     signing_key: SigningKey,
+}
+
+/// What somebody signed, and where they keep the session that they get for it.
+#[derive(Clone, Debug)]
+pub struct SignedChallenge<'a> {
+    /// The text.
+    pub message: &'a str,
+    /// The signature over it.
+    pub signature: &'a str,
+    /// What the client calls itself.
+    pub client: Label,
+    /// [`TokenKind::Session`], or [`TokenKind::Browser`] for a cookie.
+    pub kind: TokenKind,
 }
 
 /// Somebody who has just signed in.
@@ -139,14 +158,12 @@ impl SignIn {
     pub async fn verify(
         &self,
         authority: &str,
-        message: &str,
-        signature: &str,
-        client: Label,
+        given: SignedChallenge<'_>,
     ) -> Result<NewSession, SignInError> {
         let now = self.clock.now();
         let rules = self.rules(authority).await?;
         let signed = rules
-            .verify(message, signature, now)
+            .verify(given.message, given.signature, now)
             .map_err(SignInError::Refused)?;
         let is_first = self
             .store
@@ -154,15 +171,31 @@ impl SignIn {
         if !is_first.await? {
             return Err(SignInError::Replayed);
         }
-        let token = Token::generate(TokenKind::Session).map_err(no_randomness)?;
+        self.make_room(signed.key, now).await?;
+        let token = Token::generate(given.kind).map_err(no_randomness)?;
         let session = Session {
             last_seen_at: now,
             idle: Some(IDLE),
-            client,
+            client: given.client,
             ..Session::new(token.digest(), signed.key, Scope::Personal, now, now + LIFE)
         };
         self.store.create_session(session.clone()).await?;
         Ok(NewSession { token, session })
+    }
+
+    /// Ends sessions of a key that are over and, of the others, those that were used least lately, so
+    /// that with the next one there are as many as there may be. What was made at the machine stays.
+    async fn make_room(&self, key: PublicKey, now: Timestamp) -> Result<(), StoreError> {
+        let sessions = self.store.sessions(key).await?.into_iter();
+        let signed_in = sessions.filter(|session| session.idle.is_some());
+        let (mut live, over): (Vec<_>, Vec<_>) = signed_in.partition(|it| it.is_live(now));
+        live.sort_by_key(|session| session.last_seen_at);
+        let too_many = (live.len() + 1).saturating_sub(MAX_SESSIONS);
+        let ended = over.iter().chain(live.iter().take(too_many));
+        for session in ended.take(ENDED_AT_ONCE) {
+            self.store.revoke_session(key, session.id()).await?;
+        }
+        Ok(())
     }
 
     /// Whose signature a request carries. It is good for this once.

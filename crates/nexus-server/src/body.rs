@@ -1,32 +1,51 @@
-//! JSON that comes in: checked for kind, size and shape, with errors that say where.
+//! JSON that comes in: checked for kind, size and shape, with errors that say where. A body takes
+//! its part of the memory that all requests share as it arrives, on the account of its sender, who
+//! is known before.
+
+mod shape;
 
 use std::time::Duration;
 
-use axum::extract::{FromRequest, Request};
-use axum::response::IntoResponse;
-use bytes::Bytes;
+use axum::body::HttpBody as _;
+use axum::extract::Request;
+use futures_util::StreamExt as _;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
+use nexus_run::limiter::MemoryFull;
+use nexus_run::{Admitted, Reserved};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use crate::{ApiError, AppState};
 
-/// The longest body, in bytes.
+use self::shape::MAX_NODES;
+pub(crate) use self::shape::NODE_BYTES;
+
+/// The longest body of a member, in bytes, where a route does not say otherwise.
 pub(crate) const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// A body of JSON.
-pub(crate) struct JsonBody<T>(pub(crate) T);
+/// The longest body of anybody else, in bytes.
+pub(crate) const MAX_STRANGER_BYTES: usize = 64 * 1024;
 
-impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
-    type Rejection = ApiError;
+/// The memory that each byte of a body takes: itself and what is read of it, later that and what is
+/// sent to a provider.
+const BYTES_PER_BYTE: usize = 2;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
-        check_kind(request.headers())?;
-        let body = arrive(request, state, MAX_BODY_BYTES).await?;
-        parse(&body).map(Self)
+/// Bodies that are longer are read on threads of their own, so that they hold up nobody else.
+const LONG: usize = 256 * 1024;
+
+/// Long bodies that are read at the same time.
+static LONG_READS: Semaphore = Semaphore::const_new(2);
+
+/// The longest body that may come with a request, where a member may send `most`.
+pub(crate) fn longest(admitted: &Admitted, most: usize) -> usize {
+    if admitted.is_of_a_member() {
+        most
+    } else {
+        most.min(MAX_STRANGER_BYTES)
     }
 }
 
@@ -58,19 +77,56 @@ pub(crate) async fn arrive(
     request: Request,
     state: &AppState,
     most: usize,
-) -> Result<Bytes, ApiError> {
-    let arriving = Bytes::from_request(request, state);
-    let arrived = tokio::time::timeout(state.body_timeout, arriving).await;
-    let body = arrived
-        .map_err(|_| too_slow(state.body_timeout))?
-        .map_err(|rejection| match rejection.into_response().status() {
-            StatusCode::PAYLOAD_TOO_LARGE => too_large(most),
-            _ => broken_off(),
-        })?;
-    if body.len() > most {
+    memory: &mut Reserved,
+) -> Result<Vec<u8>, ApiError> {
+    let body = request.into_body();
+    if body.size_hint().lower() > most as u64 {
         return Err(too_large(most));
     }
-    Ok(body)
+    let arriving = async {
+        let mut bytes = Vec::new();
+        let mut pieces = body.into_data_stream();
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|_| broken_off())?;
+            if bytes.len() + piece.len() > most {
+                return Err(too_large(most));
+            }
+            memory.grow(piece.len() * BYTES_PER_BYTE)?;
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(bytes)
+    };
+    let arrived = tokio::time::timeout(state.body_timeout, arriving).await;
+    arrived.map_err(|_| too_slow(state.body_timeout))?
+}
+
+/// Does what takes long for a long body on a thread of its own.
+pub(crate) async fn apart<T: Send + 'static>(
+    body: Vec<u8>,
+    work: impl FnOnce(Vec<u8>) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    if body.len() <= LONG {
+        return work(body);
+    }
+    // The semaphore is never closed.
+    let permit = LONG_READS.acquire().await.ok();
+    let done = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        work(body)
+    });
+    done.await.map_err(ApiError::internal)?
+}
+
+impl From<MemoryFull> for ApiError {
+    fn from(full: MemoryFull) -> Self {
+        let message = full.to_string();
+        match full {
+            MemoryFull::All | MemoryFull::Share => Self::overloaded(message),
+            MemoryFull::Never => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_complex", message)
+            }
+        }
+    }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -99,6 +155,15 @@ fn too_large(most: usize) -> ApiError {
     .details(json!({ "limit": most }))
 }
 
+fn too_complex() -> ApiError {
+    ApiError::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "body_too_complex",
+        format!("the body holds more than {MAX_NODES} values and names: send less at a time"),
+    )
+    .details(json!({ "limit": MAX_NODES }))
+}
+
 fn broken_off() -> ApiError {
     ApiError::new(
         StatusCode::BAD_REQUEST,
@@ -107,8 +172,26 @@ fn broken_off() -> ApiError {
     )
 }
 
+/// Reads a body as a JSON object, and takes the memory for what it holds.
+pub(crate) fn read<T: DeserializeOwned>(body: &[u8], memory: &mut Reserved) -> Result<T, ApiError> {
+    memory.grow(count_nodes(body)? * NODE_BYTES)?;
+    build(body)
+}
+
 /// Reads a body as a JSON object.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    count_nodes(body)?;
+    build(body)
+}
+
+fn count_nodes(body: &[u8]) -> Result<usize, ApiError> {
+    match shape::count_nodes(body) {
+        nodes if nodes > MAX_NODES => Err(too_complex()),
+        nodes => Ok(nodes),
+    }
+}
+
+fn build<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     // Serde would also take a list of the fields' values in their order.
     if body.trim_ascii_start().first() != Some(&b'{') {

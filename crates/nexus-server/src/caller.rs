@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::request::Parts;
-use nexus_core::{Admission, ApiScope, Limit, PublicKey, Scope, SessionId, Token};
+use nexus_core::{Admission, ApiScope, Limit, PublicKey, Scope, SessionId, Token, TokenKind};
 use nexus_run::Credential;
 
 use crate::peer::ClientAddress;
@@ -77,7 +77,16 @@ impl FromRequestParts<AppState> for Caller {
         if let Some(caller) = parts.extensions.get::<Self>() {
             return Ok(caller.clone());
         }
-        let credential = match token(&parts.headers, state) {
+        let token = token(&parts.headers, state);
+        let is_header = parts.headers.contains_key(AUTHORIZATION);
+        if is_header
+            && token
+                .as_ref()
+                .is_some_and(|it| it.kind() == TokenKind::Browser)
+        {
+            return Err(ApiError::cookie_in_a_header());
+        }
+        let credential = match token {
             Some(token) => state.orchestrator.gate.authenticate(&token).await?,
             None => None,
         };

@@ -25,7 +25,8 @@ pub(crate) fn read(headers: &HeaderMap, origin: &Origin) -> Option<Token> {
     match (values.next(), values.next()) {
         (Some(value), None) => {
             let token = Token::parse(value).ok();
-            token.filter(|token| token.kind() == TokenKind::Session)
+            // Older ones are of the other kind.
+            token.filter(|token| matches!(token.kind(), TokenKind::Browser | TokenKind::Session))
         }
         _ => None,
     }
@@ -70,7 +71,7 @@ mod tests {
     #[test]
     fn a_browser_gets_a_cookie_that_only_this_host_sees_and_sends_it_back() {
         let origin: Origin = "https://nexus.example.org".parse().unwrap();
-        let token = Token::generate(TokenKind::Session).unwrap();
+        let token = Token::generate(TokenKind::Browser).unwrap();
         let set = set(&token, &origin, 60).unwrap();
         let text = token.reveal();
         assert_eq!(

@@ -92,6 +92,17 @@ impl ApiError {
         )
     }
 
+    /// The session of a browser's cookie is shown as a bearer token. Cookies reach every port of a
+    /// host; what another program there caught is good for nothing.
+    pub(crate) fn cookie_in_a_header() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthenticated",
+            "this is the session of a browser's cookie, which is not accepted in `Authorization`: sign in \
+             without `cookie`, or make an API key",
+        )
+    }
+
     /// An API key asks for what it does not reach. `None`: what no API key reaches.
     #[must_use]
     pub fn insufficient_scope(scope: Option<ApiScope>) -> Self {
@@ -139,6 +150,13 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "model_not_found", message).field("model")
     }
 
+    /// The server has as much to do as it can hold.
+    pub(crate) fn overloaded(message: impl Into<Cow<'static, str>>) -> Self {
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message);
+        error.0.retryable = true;
+        error
+    }
+
     /// The answer was stopped before its end.
     pub(crate) fn interrupted() -> Self {
         Self::new(
@@ -172,6 +190,13 @@ impl ApiError {
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {
         self.0.field = Some(field.into());
+        self
+    }
+
+    /// The same error, for a client that may try again after so many seconds.
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retryable = true;
+        self.0.retry_after = Some(seconds);
         self
     }
 

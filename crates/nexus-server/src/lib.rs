@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`router`](mod@router) | every route, in one list |
 //! | [`mod@serve`] | the accept loop, with its limits and its shutdown |
+//! | `admission` | what is decided before a body is read |
 //! | `caller` | whose request it is: [`Caller`], [`Member`], [`Admin`] |
 //! | [`origins`] | [`Origins`]: under which addresses the server is known |
 //! | `peer` | from where a request comes: [`TrustedProxies`] |
@@ -11,6 +12,7 @@
 //! | [`error`] | [`ApiError`]: what a client is told when something fails |
 //! | `compress` | smaller answers to those who read |
 //! | `body` | JSON that comes in |
+//! | `drain` | refusals that reach a client which still sends |
 //! | `object` | objects of JSON in which each name stands once |
 //! | `observe` | what every answer carries, and the one log line of each request |
 //! | `routes` | the handlers |
@@ -20,10 +22,12 @@
 //! | `sse` | the events of a run, as bytes |
 //! | `web` | the page |
 
+mod admission;
 mod body;
 mod caller;
 mod compress;
 mod cookie;
+mod drain;
 pub mod error;
 mod object;
 mod observe;
@@ -51,6 +55,7 @@ pub use error::ApiError;
 pub use origins::Origins;
 pub use peer::TrustedProxies;
 pub use router::{Access, Route, router, routes};
+pub use routes::health::StoreHealth;
 pub use serve::{ConnectionLimits, serve};
 
 /// What every request can reach.
@@ -74,6 +79,8 @@ pub struct AppState {
     pub grace: Duration,
     /// How long the body of a request may take to arrive.
     pub body_timeout: Duration,
+    /// Whether the store answered lately.
+    pub store_health: StoreHealth,
 }
 
 /// How long a body may usually take to arrive.

@@ -32,15 +32,16 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use nexus_core::RunEvent;
+use nexus_core::{ApiScope, RunEvent};
 use nexus_run::client::Delivery;
-use nexus_run::{Ask, NewRun, OnDisconnect, RunStream};
+use nexus_run::{Admitted, Ask, NewRun, OnDisconnect, RunStream};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use self::begin::Begun;
 use self::chunks::Chunks;
 use self::request::Asked;
+use crate::admission::Admission;
 use crate::object::Object;
 use crate::revocation::WhileAccepted;
 use crate::sse::{EventStream, View};
@@ -52,10 +53,10 @@ pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 /// `POST /v1/chat/completions`
 pub(crate) async fn complete_chat(
     State(state): State<AppState>,
-    caller: Caller,
+    admission: Admission,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let answering = Answering::begin(&state, caller, request, request::read).await?;
+    let answering = Answering::begin(&state, admission, request, request::read).await?;
     let created = answering.created;
     if let Delivery::Stream { with_usage } = answering.delivery {
         return Ok(answering.stream(state, Chunks::new(with_usage, created)));
@@ -77,15 +78,21 @@ impl Answering<()> {
     /// Starts the run that a request asks for, and waits until its answer has begun.
     async fn begin(
         state: &AppState,
-        caller: Caller,
+        admission: Admission,
         request: Request,
         read: fn(Map<String, Value>) -> Result<Asked, ApiError>,
     ) -> Result<Answering<impl Stream<Item = RunEvent> + Send + use<>>, ApiError> {
-        let (body, wishes) = arrive(request, state, &caller).await?;
-        let asked = read(body)?;
+        let Admission { caller, admitted } = admission;
+        if !admitted.is_of_a_member() {
+            return Err(begin::not_let_in(state, caller.key).await);
+        }
+        body::check_kind(request.headers())?;
+        let wishes = Wishes::read(request.headers(), &caller)?;
+        let (asked, admitted) = arrive(request, state, admitted, read).await?;
         let delivery = asked.turn.delivery;
         let created = state.orchestrator.clock.now().timestamp();
-        let begun = begin_run(state, caller, asked, wishes).await?;
+        let admission = Admission { caller, admitted };
+        let begun = begin_run(state, admission, asked, wishes).await?;
         Ok(Answering {
             delivery,
             created,
@@ -110,30 +117,38 @@ fn whole(mut headers: HeaderMap, json: Bytes) -> Response {
     (headers, json).into_response()
 }
 
-/// The body of a request, as JSON, and what its headers ask for.
+/// What the body of a request asks, and the memory that it takes.
 async fn arrive(
     request: Request,
     state: &AppState,
-    caller: &Caller,
-) -> Result<(Map<String, Value>, Wishes), ApiError> {
-    body::check_kind(request.headers())?;
-    let wishes = Wishes::read(request.headers(), caller)?;
-    let bytes = body::arrive(request, state, MAX_BODY_BYTES).await?;
-    let Object(fields) = body::parse(&bytes)?;
-    Ok((fields, wishes))
+    mut admitted: Admitted,
+    read: fn(Map<String, Value>) -> Result<Asked, ApiError>,
+) -> Result<(Asked, Admitted), ApiError> {
+    let bytes = body::arrive(request, state, MAX_BODY_BYTES, &mut admitted.memory).await?;
+    let reading = move |bytes: Vec<u8>| {
+        let Object(fields) = body::read(&bytes, &mut admitted.memory)?;
+        drop(bytes);
+        let asked = read(fields)?;
+        admitted.memory.grow(asked.kept_twice)?;
+        Ok((asked, admitted))
+    };
+    body::apart(bytes, reading).await
 }
 
 /// Starts a run, and waits until its answer has begun. It stops when its program leaves.
 async fn begin_run(
     state: &AppState,
-    caller: Caller,
+    admission: Admission,
     asked: Asked,
     wishes: Wishes,
 ) -> Result<Begun<WhileAccepted<RunStream>>, ApiError> {
-    let Asked { mut turn, request } = asked;
+    let Admission { caller, admitted } = admission;
+    let Asked {
+        mut turn, request, ..
+    } = asked;
     turn.uses_stored_history = wishes.uses_stored_history;
     let cancel = CancellationToken::new();
-    let run = state.orchestrator.start(NewRun {
+    let new = NewRun {
         owner: caller.key,
         ask: Ask::Client(Box::new(turn)),
         request,
@@ -141,7 +156,8 @@ async fn begin_run(
         explains: wishes.explains,
         on_disconnect: OnDisconnect::Cancel,
         cancel: cancel.clone(),
-    });
+    };
+    let run = state.orchestrator.start_admitted(admitted, new);
     let gate = Arc::clone(&state.orchestrator.gate);
     let run = WhileAccepted::new(run, gate, caller.credential, cancel);
     Begun::wait(run, state, caller.key).await
@@ -156,12 +172,13 @@ struct Wishes {
 
 impl Wishes {
     fn read(headers: &HeaderMap, caller: &Caller) -> Result<Self, ApiError> {
+        let sides = ["client", "server"];
+        let uses_stored_history = run_headers::choice(headers, "x-nexus-history", sides)?;
+        if uses_stored_history {
+            caller.may(ApiScope::HistoryRead)?;
+        }
         Ok(Self {
-            uses_stored_history: run_headers::choice(
-                headers,
-                "x-nexus-history",
-                ["client", "server"],
-            )?,
+            uses_stored_history,
             explains: run_headers::wants_explanation(headers, caller)?,
         })
     }

@@ -3,17 +3,15 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
+use nexus_core::Limit;
 use nexus_core::limits::AddressBlock;
-use nexus_core::{Limit, Limits};
 use nexus_run::RunError;
 
-use crate::{ApiError, AppState};
+use crate::{ApiError, AppState, admission};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -95,13 +93,9 @@ impl ClientAddress {
     /// # Errors
     /// `rate_limited` when there were as many as there may be.
     pub(crate) fn count(self, state: &AppState, limit: Limit) -> Result<(), ApiError> {
-        let genesis = state.orchestrator.template.current();
-        let usual = Limits::default();
-        let limits = genesis.as_ref().map_or(&usual, |genesis| genesis.limits());
-        let counted = state
-            .orchestrator
-            .limiter
-            .count_address(limits, limit, self.0);
+        let limits = admission::limits(state);
+        let limiter = &state.orchestrator.limiter;
+        let counted = limiter.count_address(&limits, limit, self.0);
         counted.map_err(|reached| RunError::from(reached).into())
     }
 }
@@ -112,17 +106,6 @@ impl FromRequestParts<AppState> for ClientAddress {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         Ok(Self::of(parts, state))
     }
-}
-
-/// Counts what anybody may ask.
-pub(crate) async fn count_anonymous(
-    State(state): State<AppState>,
-    address: ClientAddress,
-    request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    address.count(&state, Limit::AnonymousRequests)?;
-    Ok(next.run(request).await)
 }
 
 #[cfg(test)]

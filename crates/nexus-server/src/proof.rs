@@ -1,13 +1,13 @@
 //! A body together with the signature that its request may carry.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use bytes::Bytes;
 use http::header::{HOST, HeaderName};
 use http::{HeaderMap, StatusCode};
 use nexus_core::audit::Actor;
 use nexus_core::auth::RequestToVerify;
 use nexus_core::auth::request::Target;
-use nexus_run::{Administration, Proof};
+use nexus_run::limiter::Holder;
+use nexus_run::{Administration, Proof, Reserved};
 
 use crate::body::{self, MAX_BODY_BYTES};
 use crate::caller::{Admin, SignedIn};
@@ -24,7 +24,9 @@ const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
 pub(crate) struct Provable {
     pub(crate) caller: Caller,
     pub(crate) proof: Option<Proof>,
-    pub(crate) body: Bytes,
+    pub(crate) body: Vec<u8>,
+    /// What the body takes.
+    memory: Reserved,
     pub(crate) address: ClientAddress,
 }
 
@@ -33,7 +35,9 @@ pub(crate) struct Provable {
 pub(crate) struct AdminChange {
     pub(crate) actor: Actor,
     pub(crate) signature: String,
-    pub(crate) body: Bytes,
+    pub(crate) body: Vec<u8>,
+    /// What the body takes.
+    _memory: Reserved,
 }
 
 impl AdminChange {
@@ -67,6 +71,7 @@ impl FromRequest<AppState> for AdminChange {
             actor: Actor::Key(key),
             signature: proof.signature,
             body: provable.body,
+            _memory: provable.memory,
         })
     }
 }
@@ -87,7 +92,11 @@ impl Provable {
         let SignedIn(caller) = SignedIn::from_request_parts(&mut parts, state).await?;
         let target = parts.uri.clone();
         let (method, headers) = (parts.method.clone(), parts.headers.clone());
-        let body = body::arrive(Request::from_parts(parts, incoming), state, most).await?;
+        let holder = parts.extensions.get::<Holder>().copied();
+        let holder = holder.unwrap_or(Holder::Strangers);
+        let mut memory = state.orchestrator.limiter.memory.reserve(holder);
+        let request = Request::from_parts(parts, incoming);
+        let body = body::arrive(request, state, most, &mut memory).await?;
         let is_signed = [SIGNATURE, SIGNATURE_INPUT]
             .iter()
             .any(|name| headers.contains_key(name));
@@ -96,6 +105,7 @@ impl Provable {
                 caller,
                 proof: None,
                 body,
+                memory,
                 address,
             });
         }
@@ -123,6 +133,7 @@ impl Provable {
             caller,
             proof: Some(proof),
             body,
+            memory,
             address,
         })
     }

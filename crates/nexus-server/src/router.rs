@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::extract::{FromRequestParts as _, Request, State};
+use axum::extract::State;
 use axum::handler::Handler;
-use axum::middleware::{Next, from_extractor_with_state, from_fn, from_fn_with_state};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{self, MethodRouter};
 use http::{Method, StatusCode};
@@ -17,14 +16,12 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::CsrfLayer;
 
 use self::Access::{Admin, Anyone, Scope, Session};
-use crate::body::MAX_BODY_BYTES;
-use crate::caller::{self, Caller, SignedIn};
 use crate::origins::{self, Origins};
 use crate::routes::{
     admin, auth, chat, commands, export, health, messages, models, personal, profile, runs,
     template, tools, usage,
 };
-use crate::{ApiError, AppState, compress, observe, openai, peer, web};
+use crate::{ApiError, AppState, admission, compress, drain, observe, openai, web};
 
 /// The list. A path that is not in it is a file of the page, or not there.
 #[must_use]
@@ -87,6 +84,14 @@ pub struct Route {
     handler: MethodRouter<AppState>,
 }
 
+impl Route {
+    /// Whether it asks a model. Such requests are admitted by what their runs need.
+    fn asks(&self) -> bool {
+        let paths = ["/api/v1/chat", "/v1/chat/completions", "/v1/responses"];
+        paths.contains(&self.path)
+    }
+}
+
 /// Who gets past the door of a route. Handlers may ask for more, never for less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -109,55 +114,29 @@ pub fn router(state: AppState) -> Router {
         let handler = match route.access {
             // Files and signs of life cost nothing.
             Anyone if !route.path.starts_with("/api/") => route.handler,
-            Anyone => {
-                let count = from_fn_with_state(state.clone(), peer::count_anonymous);
-                route.handler.route_layer(count)
-            }
-            Session => {
-                let check = from_extractor_with_state::<SignedIn, _>(state.clone());
-                route.handler.route_layer(check)
-            }
-            Scope(scope) => {
-                let check = from_fn_with_state((state.clone(), scope), check_scope);
-                route.handler.route_layer(check)
-            }
-            Admin => {
-                let check = from_extractor_with_state::<caller::Admin, _>(state.clone());
+            access => {
+                let state = (state.clone(), access, route.asks());
+                let check = from_fn_with_state(state, admission::check_access);
                 route.handler.route_layer(check)
             }
         };
-        let handler = match route.path {
-            // Conversations with images are long. An inner limit counts.
-            "/v1/chat/completions" | "/v1/responses" => {
-                handler.layer(DefaultBodyLimit::max(openai::MAX_BODY_BYTES))
-            }
-            _ if is_compressed => handler.layer(compress::layer()),
-            _ => handler,
+        let handler = if is_compressed {
+            handler.layer(compress::layer())
+        } else {
+            handler
         };
         router = router.route(route.path, handler);
     }
     router
         .fallback(web::show_file)
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(CsrfLayer::new().with_rejection_response(|_| foreign_page()))
         .layer(from_fn_with_state(origins, origins::check_host))
         .layer(CatchPanicLayer::custom(observe::panicked))
         .layer(from_fn(openai::error::speak_openai))
+        .layer(from_fn(drain::drain_refused))
         .layer(from_fn(observe::observe))
         .with_state(state)
-}
-
-/// Lets through whom the credential allows this.
-async fn check_scope(
-    State((state, scope)): State<(AppState, ApiScope)>,
-    request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    let (mut parts, body) = request.into_parts();
-    let caller = Caller::from_request_parts(&mut parts, &state).await?;
-    caller.may(scope)?;
-    Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
 /// A page of somebody else asked a browser to change something here.

@@ -42,8 +42,8 @@ pub use mongo::{
 pub use runs::{ActiveRun, RunStore};
 pub use trust::{ApiKeyStore, AuditStore, CounterStore, InstallationStore, NonceStore, UsageStore};
 pub use types::{
-    AuditPage, Counter, Created, Cursor, Erased, IdentityPage, MessagePage, NewTemplate, Running,
-    Shape, StandingCounts, StoreFacts, StoredTemplate, TemplateVersion,
+    AuditPage, Counter, Created, Cursor, Erased, IdentityPage, MAX_PAGE_BYTES, MessagePage,
+    NewTemplate, Running, Shape, StandingCounts, StoreFacts, StoredTemplate, TemplateVersion,
 };
 
 /// The Genesis template, one current document per environment. Every version is kept.
@@ -189,7 +189,8 @@ pub trait MessageStore: Send + Sync {
     -> Result<u64, StoreError>;
 
     /// A page of all messages, newest first, older than `before`. Pages are stable: a message that
-    /// arrives meanwhile moves none. A `limit` of 0 counts as 1.
+    /// arrives meanwhile moves none. A page ends before it holds more than [`MAX_PAGE_BYTES`], but has
+    /// at least one message. A `limit` of 0 counts as 1.
     async fn messages(
         &self,
         owner: &Identity,

@@ -84,6 +84,9 @@ pub struct IdentityPage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor(pub i64);
 
+/// The most text and metadata of a page of messages, in bytes. One message may be longer.
+pub const MAX_PAGE_BYTES: usize = 1024 * 1024;
+
 /// A page of messages.
 #[derive(Clone, Debug)]
 pub struct MessagePage {

@@ -211,6 +211,7 @@ pub(crate) fn app(
         trusted_proxies: settings.trusted_proxies.clone(),
         grace: stop.grace,
         body_timeout: nexus_server::BODY_TIMEOUT,
+        store_health: nexus_server::StoreHealth::default(),
         orchestrator,
         shutdown: stop.begins,
     }

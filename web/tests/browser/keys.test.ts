@@ -192,7 +192,7 @@ test("the private key is nowhere in clear, and its file and passphrase bring it 
   expect(stored).toContain(key.toLowerCase());
   expect(stored).toContain("ciphertext");
   const base64 = Buffer.from(secret, "hex").toString("base64").toLowerCase();
-  for (const clear of [secret, base64, PASSPHRASE, "nxs_"]) expect(stored).not.toContain(clear.toLowerCase());
+  for (const clear of [secret, base64, PASSPHRASE, "nxs_", "nxb_"]) expect(stored).not.toContain(clear.toLowerCase());
   expect(await page.content()).not.toContain(secret);
 
   await openSettings(visit);

@@ -2,16 +2,19 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What one household, office or machine usually has: one IPv4 address, or the 2^64 addresses of
-/// one IPv6 network. An IPv4 address in the clothes of IPv6 counts as what it is.
+/// What one household, office or machine usually has: one IPv4 address, or the IPv6 networks that
+/// providers hand out, of which a /56 is the usual size. An IPv4 address in the clothes of IPv6 counts as what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AddressBlock(IpAddr);
+
+/// The bits of an IPv6 address that are its holder's to choose.
+const PREFIX_FREE: u32 = 128 - 56;
 
 impl From<IpAddr> for AddressBlock {
     fn from(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V6(address) => {
-                let network = address.to_bits() >> 64 << 64;
+                let network = address.to_bits() >> PREFIX_FREE << PREFIX_FREE;
                 IpAddr::V6(Ipv6Addr::from_bits(network))
             }
             v4 @ IpAddr::V4(_) => v4,
@@ -41,7 +44,8 @@ mod tests {
     #[test]
     fn who_has_an_ipv6_network_counts_once() {
         assert_eq!(block("2001:db8:1:2::1"), block("2001:db8:1:2:ffff::9"));
-        assert_ne!(block("2001:db8:1:2::1"), block("2001:db8:1:3::1"));
+        assert_eq!(block("2001:db8:1:2::1"), block("2001:db8:1:ff::1"));
+        assert_ne!(block("2001:db8:1:2::1"), block("2001:db8:1:102::1"));
         assert_eq!(block("::ffff:192.0.2.1"), block("192.0.2.1"));
         assert_ne!(block("192.0.2.1"), block("192.0.2.2"));
         assert_ne!(block("192.0.2.1").to_bytes(), block("::").to_bytes());

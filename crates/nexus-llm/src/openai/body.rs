@@ -117,11 +117,7 @@ impl Serialize for Message<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         match self.message {
-            ChatMessage::Client(message) => {
-                for (key, value) in &message.form {
-                    map.serialize_entry(key, value)?;
-                }
-            }
+            ChatMessage::Client(message) => message.write_fields(&mut map)?,
             ChatMessage::System(text) => {
                 map.serialize_entry("role", "system")?;
                 map.serialize_entry("content", text)?;

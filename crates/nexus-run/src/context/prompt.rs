@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use nexus_llm::{ChatMessage, ChatRequest, tokens};
-use serde_json::Value;
 
 use super::history::Turn;
 use crate::generate::Reply;
@@ -184,7 +183,7 @@ fn absorbs(message: &mut ChatMessage, next: &ChatMessage) -> bool {
 /// Whether a message is text and nothing else.
 fn is_words(message: &ChatMessage) -> bool {
     let is_text = match message {
-        ChatMessage::Client(client) => client.form.get("content").is_some_and(Value::is_string),
+        ChatMessage::Client(client) => client.has_one_text(),
         _ => true,
     };
     is_text

@@ -7,10 +7,10 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use nexus_core::clock::ManualClock;
 use nexus_core::event::{RunEvent, RunStatus, Usage};
 use nexus_core::limits::{AddressBlock, Spending};
-use nexus_core::{Clock, Limit, Limits, PublicKey, UsageCount};
+use nexus_core::{Clock, Limit, LimitReached, Limits, PublicKey, UsageCount};
 use nexus_llm::LlmError;
 use nexus_llm::scripted::{Gate, ScriptedModel, Turn};
-use nexus_run::{Limiter, NewRun, OnDisconnect, Sharing};
+use nexus_run::{Limiter, NewRun, OnDisconnect, Permit, Sharing};
 use nexus_store::{EmbeddedStore, IdentityStore as _, UsageStore as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -48,6 +48,12 @@ async fn usage(world: &World, owner: PublicKey) -> Vec<(String, String, UsageCou
     let rows = rows.await.unwrap().into_iter();
     rows.map(|it| (it.key.day.to_string(), it.key.model, it.count))
         .collect()
+}
+
+/// A run of Alice, on one node.
+async fn admit(node: &Arc<Limiter>, limits: &Limits) -> Result<Permit, LimitReached> {
+    let place = node.place(limits, ALICE).await?;
+    node.admit(limits, place, Spending::default()).await
 }
 
 /// The one error of a run that never began, in words.
@@ -165,7 +171,7 @@ async fn a_daily_budget_holds_across_a_restart_and_ends_with_the_day() {
     let store = world.store.clone();
     let fresh = Arc::new(Limiter::new(store, world.clock.clone(), Sharing::Alone));
     let genesis = world.orchestrator.template.current().unwrap();
-    let asked = fresh.admit(genesis.limits(), ALICE, Spending::default());
+    let asked = admit(&fresh, genesis.limits());
     assert_eq!(asked.await.err().unwrap().limit, Limit::DailyTokens);
     world
         .clock
@@ -362,7 +368,7 @@ async fn t31_runs_at_the_same_time_are_shared_and_a_node_that_dies_holds_no_plac
     let cluster = cluster();
     let limits = Limits::default().with(Limit::ConcurrentRuns, 3);
     let admit = async |node: &Arc<Limiter>| {
-        let admitted = node.admit(&limits, ALICE, Spending::default()).await;
+        let admitted = admit(node, &limits).await;
         admitted.map_err(|reached| reached.limit)
     };
     let [first, second] = &cluster.nodes;
@@ -428,11 +434,7 @@ async fn a_store_that_does_not_answer_stops_no_counting() {
     node.exchange().await;
     assert!(node.count_request(&limits, ALICE).is_err());
     let limits = limits.with(Limit::ConcurrentRuns, 1);
-    assert!(
-        node.admit(&limits, ALICE, Spending::default())
-            .await
-            .is_ok()
-    );
+    assert!(admit(&node, &limits).await.is_ok());
 }
 
 #[tokio::test]

@@ -114,7 +114,7 @@ async fn end(mut run: impl Stream<Item = RunEvent> + Unpin) {
 }
 
 /// Why a run had nothing but guidance for somebody.
-async fn not_let_in(state: &AppState, key: PublicKey) -> ApiError {
+pub(super) async fn not_let_in(state: &AppState, key: PublicKey) -> ApiError {
     match state.orchestrator.gate.admit(key).await {
         Ok(admission) => match Member::try_from(admission) {
             // Let in since then.

@@ -1,19 +1,34 @@
 //! The messages of a request. Each is kept in the program's form, for providers of the same protocol,
 //! and read, for the others. Keys that no provider needs are left out.
 
+use std::collections::HashMap;
+
 use nexus_core::text;
 use nexus_run::Question;
 use nexus_run::client::{ChatMessage, Image, ToolCall, UserPart};
 use serde_json::{Map, Value};
 
-use super::request::wrong_type;
+use super::request::{self, wrong_type};
 use crate::ApiError;
+use crate::body::NODE_BYTES;
 
 /// What stands for an image in what is stored.
 const IMAGE: &str = "[image]";
 
 /// What stands between system texts.
 const BETWEEN: &str = "\n\n";
+
+/// The most messages of a request.
+const MAX_MESSAGES: usize = 10_000;
+
+/// The most parts of a message, or calls in it.
+const MAX_PARTS: usize = 10_000;
+
+/// The longest system text, in bytes. It goes through more hands than other text.
+const MAX_SYSTEM_BYTES: usize = 1024 * 1024;
+
+/// The longest name of a tool, in bytes: each result repeats the name of its call.
+const MAX_NAME_BYTES: usize = 256;
 
 /// The messages of a request, told apart.
 #[derive(Debug, Default)]
@@ -24,9 +39,16 @@ pub(super) struct Conversation {
     pub(super) system_text: String,
     /// What the person asks, where the conversation ends with it.
     pub(super) question: Option<Question>,
+    /// Bytes that are in memory twice: as they came, and as they were read.
+    pub(super) kept_twice: usize,
+    /// The names of the tools that were called so far, by the ids of the calls.
+    called: HashMap<String, String>,
 }
 
 pub(super) fn read(messages: Vec<Value>) -> Result<Conversation, ApiError> {
+    if messages.len() > MAX_MESSAGES {
+        return Err(too_many("messages", MAX_MESSAGES, "messages"));
+    }
     let mut conversation = Conversation::default();
     for (place, message) in messages.into_iter().enumerate() {
         let Value::Object(form) = message else {
@@ -39,7 +61,14 @@ pub(super) fn read(messages: Vec<Value>) -> Result<Conversation, ApiError> {
         return Err(ApiError::unprocessable("empty_message", message).field("messages"));
     };
     conversation.question = question(last.plain())?;
+    conversation.called = HashMap::new();
     Ok(conversation)
+}
+
+fn too_many(field: impl Into<String>, most: usize, what: &str) -> ApiError {
+    let field = field.into();
+    let message = format!("{field} holds more than {most} {what}: send less at a time");
+    ApiError::unprocessable("too_many", message).field(field)
 }
 
 impl Conversation {
@@ -52,13 +81,20 @@ impl Conversation {
                     self.system_text.push_str(BETWEEN);
                 }
                 self.system_text.push_str(&text);
+                if self.system_text.len() > MAX_SYSTEM_BYTES {
+                    let message = format!(
+                        "the system texts of messages are longer than {MAX_SYSTEM_BYTES} bytes"
+                    );
+                    let error = ApiError::unprocessable("too_long", message);
+                    return Err(error.field("messages"));
+                }
                 return Ok(());
             }
             Some("user") => (&["role", "content", "name"], message.user()?),
             Some("assistant") => (&ASSISTANT_KEYS, message.assistant()?),
             Some("tool") => (
                 &["role", "content", "tool_call_id", "name"],
-                message.tool_result(&self.messages)?,
+                message.tool_result(&self.called)?,
             ),
             _ => {
                 let expected = "system, developer, user, assistant or tool";
@@ -66,12 +102,75 @@ impl Conversation {
             }
         };
         let mut form = message.form;
+        self.remember(&form, &read);
         form.retain(|key, value| {
             keys.contains(&key.as_str()) && (!value.is_null() || key == "content")
         });
         self.messages.push(ChatMessage::client(form, read));
         Ok(())
     }
+
+    /// Notes the calls of a message, which later ones answer, and what it takes in memory.
+    fn remember(&mut self, form: &Map<String, Value>, read: &ChatMessage) {
+        self.kept_twice += kept_twice(form, read);
+        // Neighbours of one role become one message for some providers.
+        let texts = self
+            .messages
+            .last()
+            .and_then(|last| joined(last.plain(), read));
+        self.kept_twice += texts.unwrap_or_default();
+        if let ChatMessage::Assistant { tool_calls, .. } = read {
+            let calls = tool_calls.iter();
+            self.called
+                .extend(calls.map(|call| (call.id.clone(), call.name.clone())));
+        }
+    }
+}
+
+/// The length of the texts of two neighbours of one role.
+const fn joined(last: &ChatMessage, next: &ChatMessage) -> Option<usize> {
+    match (last, next) {
+        (ChatMessage::User(last), ChatMessage::User(next))
+        | (ChatMessage::Assistant { text: last, .. }, ChatMessage::Assistant { text: next, .. }) => {
+            Some(last.len() + next.len())
+        }
+        _ => None,
+    }
+}
+
+/// About as many bytes of a message as are in memory as they came and as they were read. The texts of
+/// `content` are not among them, unless several became one.
+fn kept_twice(form: &Map<String, Value>, read: &ChatMessage) -> usize {
+    let bytes = match read {
+        ChatMessage::User(text) if form["content"].is_array() => text.len(),
+        ChatMessage::UserParts(parts) => parts.len() * NODE_BYTES,
+        ChatMessage::Assistant {
+            text,
+            reasoning,
+            tool_calls,
+        } => {
+            let is_one = form.get("content").is_none_or(Value::is_string);
+            let calls = tool_calls.iter().map(|call| {
+                let extra: usize = call.extra.values().map(request::size).sum();
+                // The names are noted for the results once more.
+                let names = 2 * (call.id.len() + call.name.len());
+                2 * NODE_BYTES + names + call.arguments.len() + extra
+            });
+            let text = if is_one { 0 } else { text.len() };
+            text + reasoning.len() + calls.sum::<usize>()
+        }
+        ChatMessage::ToolResult {
+            call_id,
+            name,
+            content,
+        } => {
+            let is_one = form["content"].is_string();
+            let text = if is_one { 0 } else { content.len() };
+            call_id.len() + name.len() + text
+        }
+        _ => 0,
+    };
+    NODE_BYTES + bytes
 }
 
 /// Several vendors want their reasoning back with the calls that it led to.
@@ -123,6 +222,9 @@ impl Form {
         let Some(Value::Array(parts)) = self.form.get("content") else {
             return self.text().map(ChatMessage::User);
         };
+        if parts.len() > MAX_PARTS {
+            return Err(too_many(self.field("content"), MAX_PARTS, "parts"));
+        }
         let parts = parts.iter().enumerate();
         let parts: Result<_, _> = parts.map(|(at, part)| self.user_part(at, part)).collect();
         parts.map(ChatMessage::UserParts)
@@ -158,6 +260,9 @@ impl Form {
             Some(Value::Array(calls)) => calls,
             Some(_) => return Err(wrong_type(self.field("tool_calls"), "a list")),
         };
+        if calls.len() > MAX_PARTS {
+            return Err(too_many(self.field("tool_calls"), MAX_PARTS, "calls"));
+        }
         let calls = calls.iter().enumerate();
         let calls: Result<_, _> = calls.map(|(at, call)| self.call(at, call)).collect();
         let reasoning = ["reasoning_content", "reasoning"]
@@ -179,32 +284,29 @@ impl Form {
         };
         let mut extra = call.as_object().cloned().unwrap_or_default();
         extra.retain(|key, _| !matches!(key.as_str(), "id" | "type" | "function" | "index"));
+        let name = text("/function/name")?;
+        if name.len() > MAX_NAME_BYTES {
+            let field = self.field(&format!("tool_calls[{at}].function.name"));
+            return Err(wrong_type(field, "a name of at most 256 bytes"));
+        }
         Ok(ToolCall {
             id: text("/id")?,
-            name: text("/function/name")?,
+            name,
             arguments: text("/function/arguments")?,
             extra,
         })
     }
 
-    fn tool_result(&self, before: &[ChatMessage]) -> Result<ChatMessage, ApiError> {
+    fn tool_result(&self, called: &HashMap<String, String>) -> Result<ChatMessage, ApiError> {
         let id = self.form.get("tool_call_id").and_then(Value::as_str);
         let id = id.ok_or_else(|| wrong_type(self.field("tool_call_id"), "a text"))?;
-        let calls = before
-            .iter()
-            .rev()
-            .filter_map(|message| match message.plain() {
-                ChatMessage::Assistant { tool_calls, .. } => Some(tool_calls),
-                _ => None,
-            });
-        let call = calls.flatten().find(|call| call.id == id);
-        let call = call.ok_or_else(|| {
+        let name = called.get(id).ok_or_else(|| {
             let expected = "the id of a call of an earlier message";
             wrong_type(self.field("tool_call_id"), expected)
         })?;
         Ok(ChatMessage::ToolResult {
             call_id: id.to_owned(),
-            name: call.name.clone(),
+            name: name.clone(),
             content: self.text()?,
         })
     }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::messages;
 use crate::ApiError;
+use crate::body::NODE_BYTES;
 
 /// Names for the model that is in force for the person.
 const OWN_MODEL: [&str; 3] = ["nexus", "auto", ""];
@@ -21,6 +22,8 @@ pub(super) struct Asked {
     pub(super) turn: ClientTurn,
     /// What this one request sets.
     pub(super) request: Overrides,
+    /// Bytes that are in memory twice: as they came, and as they were read.
+    pub(super) kept_twice: usize,
 }
 
 pub(super) fn read(fields: Map<String, Value>) -> Result<Asked, ApiError> {
@@ -45,7 +48,31 @@ pub(super) fn read(fields: Map<String, Value>) -> Result<Asked, ApiError> {
         hears_frames: true,
         fields: fields.0,
     };
-    Ok(Asked { turn, request })
+    Ok(Asked {
+        kept_twice: conversation.kept_twice + kept_twice(&turn.fields),
+        turn,
+        request,
+    })
+}
+
+/// What of the fields is also kept as it is read, for other protocols.
+fn kept_twice(fields: &Map<String, Value>) -> usize {
+    let lists = ["tools", "stop"].into_iter();
+    lists.filter_map(|name| fields.get(name)).map(size).sum()
+}
+
+/// About as many bytes as a value takes.
+pub(super) fn size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => NODE_BYTES,
+        Value::String(text) => NODE_BYTES + text.len(),
+        Value::Array(items) => NODE_BYTES + items.iter().map(size).sum::<usize>(),
+        Value::Object(fields) => {
+            let fields = fields.iter();
+            let sizes = fields.map(|(name, value)| name.len() + NODE_BYTES + size(value));
+            NODE_BYTES + sizes.sum::<usize>()
+        }
+    }
 }
 
 /// The fields of a request. What is read is taken out; `null` is nothing.

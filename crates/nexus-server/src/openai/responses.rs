@@ -12,14 +12,15 @@ use axum::response::Response;
 
 use self::view::Events;
 use super::{Answering, whole};
-use crate::{ApiError, AppState, Caller};
+use crate::admission::Admission;
+use crate::{ApiError, AppState};
 
 pub(crate) async fn respond(
     State(state): State<AppState>,
-    caller: Caller,
+    admission: Admission,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let answering = Answering::begin(&state, caller, request, request::read).await?;
+    let answering = Answering::begin(&state, admission, request, request::read).await?;
     let created = answering.created;
     if answering.delivery.streams() {
         return Ok(answering.stream(state, Events::new(created)));

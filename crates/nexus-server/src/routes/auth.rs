@@ -1,17 +1,18 @@
 //! `/api/v1/auth/…`: signing in with a key, and out again.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use nexus_core::auth::{Challenge, Origin};
-use nexus_core::{Admission, Label, Limit, PublicKey, Session};
-use nexus_run::{Credential, SignInError};
+use nexus_core::{Admission, Label, Limit, PublicKey, Session, TokenKind};
+use nexus_run::limiter::Holder;
+use nexus_run::{Credential, SignInError, SignedChallenge};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::body::JsonBody;
+use crate::body::{self, MAX_STRANGER_BYTES};
 use crate::caller::{SignedIn, is_admin};
 use crate::peer::ClientAddress;
 use crate::{ApiError, AppState, cookie};
@@ -51,19 +52,28 @@ pub(crate) async fn verify(
     State(state): State<AppState>,
     headers: HeaderMap,
     address: ClientAddress,
-    JsonBody(signed): JsonBody<Signed>,
+    request: Request,
 ) -> Result<Response, ApiError> {
     address.count(&state, Limit::SignIns)?;
+    body::check_kind(&headers)?;
+    let mut memory = state.orchestrator.limiter.memory.reserve(Holder::Strangers);
+    let bytes = body::arrive(request, &state, MAX_STRANGER_BYTES, &mut memory).await?;
+    let signed: Signed = body::read(&bytes, &mut memory)?;
     let origin = origin(&state, &headers)?;
     let client = headers.get(USER_AGENT).and_then(|it| it.to_str().ok());
     let client = Label::cut(client.unwrap_or_default());
-    let new = state.sign_in.verify(
-        origin.authority(),
-        &signed.message,
-        &signed.signature,
+    let kind = if signed.cookie {
+        TokenKind::Browser
+    } else {
+        TokenKind::Session
+    };
+    let given = SignedChallenge {
+        message: &signed.message,
+        signature: &signed.signature,
         client,
-    );
-    let new = new.await?;
+        kind,
+    };
+    let new = state.sign_in.verify(origin.authority(), given).await?;
     let mut answer = describe(&state, new.session).await?;
     if !signed.cookie {
         answer.token = Some(new.token.reveal().to_owned());

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use http::HeaderMap;
 use nexus_core::{ApiScope, ConfigField, Overrides, RunEvent};
 use nexus_run::{Ask, NewRun, OnDisconnect, Question};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::body::{JsonBody, shortened};
+use crate::admission::Admission;
+use crate::body::{self, MAX_BODY_BYTES, shortened};
 use crate::object::Object;
 use crate::revocation::WhileAccepted;
 use crate::routes::runs;
@@ -35,22 +35,32 @@ pub(crate) struct ChatBody {
 
 pub(crate) async fn start_run(
     State(state): State<AppState>,
-    caller: Caller,
-    headers: HeaderMap,
-    JsonBody(body): JsonBody<ChatBody>,
+    admission: Admission,
+    request: Request,
 ) -> Result<Response, ApiError> {
+    let Admission {
+        caller,
+        mut admitted,
+    } = admission;
+    body::check_kind(request.headers())?;
+    let explains = run_headers::wants_explanation(request.headers(), &caller)?;
+    let most = body::longest(&admitted, MAX_BODY_BYTES);
+    let bytes = body::arrive(request, &state, most, &mut admitted.memory).await?;
+    let body: ChatBody = body::read(&bytes, &mut admitted.memory)?;
+    drop(bytes);
     let request = overrides(&body.config.0)?;
     let ask = ask(&caller, body.content, body.run_id)?;
     let cancel = CancellationToken::new();
-    let mut run = state.orchestrator.start(NewRun {
+    let new = NewRun {
         owner: caller.key,
         ask,
         request,
         models: caller.models(),
-        explains: run_headers::wants_explanation(&headers, &caller)?,
+        explains,
         on_disconnect: OnDisconnect::Finish,
         cancel: cancel.clone(),
-    });
+    };
+    let mut run = state.orchestrator.start_admitted(admitted, new);
     // A run that fails before it has stored anything is an ordinary failed request.
     let first = match run.next().await {
         Some(RunEvent::RunStarted(started)) => started,

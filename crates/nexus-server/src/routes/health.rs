@@ -1,18 +1,45 @@
 //! `GET /livez`: the process answers. `GET /readyz`: it can do its work.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use nexus_core::Environment;
+use nexus_store::Store;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::AppState;
 
 /// How long the store may take to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long what the store said holds: anybody may ask, as often as they like.
+const HOLDS: Duration = Duration::from_secs(1);
+
+/// Whether the store answered the last time.
+#[derive(Clone, Debug, Default)]
+pub struct StoreHealth(Arc<Mutex<Option<(Instant, bool)>>>);
+
+impl StoreHealth {
+    /// What the store said within the last second, or says now. One request asks it at a time.
+    async fn answers(&self, store: &dyn Store) -> bool {
+        let mut last = self.0.lock().await;
+        if let Some((at, answers)) = *last
+            && at.elapsed() < HOLDS
+        {
+            return answers;
+        }
+        let ping = tokio::time::timeout(PATIENCE, store.ping()).await;
+        let answers = matches!(ping, Ok(Ok(())));
+        *last = Some((Instant::now(), answers));
+        answers
+    }
+}
 
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -48,8 +75,7 @@ pub(crate) async fn livez() -> Json<Value> {
 pub(crate) async fn readyz(State(state): State<AppState>) -> (StatusCode, Json<Readiness>) {
     let template = &state.orchestrator.template;
     let health = template.health();
-    let ping = tokio::time::timeout(PATIENCE, state.orchestrator.store.ping()).await;
-    let store_answers = matches!(ping, Ok(Ok(())));
+    let store_answers = state.store_health.answers(&*state.orchestrator.store).await;
     let is_stopping = state.shutdown.is_cancelled();
 
     let status = if is_stopping || !store_answers || health.version.is_none() {

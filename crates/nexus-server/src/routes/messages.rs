@@ -2,18 +2,27 @@
 
 use std::error::Error;
 
-use axum::Json;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use axum::response::{IntoResponse as _, Response};
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
 use nexus_core::Message;
+use nexus_run::Reserved;
+use nexus_run::limiter::Holder;
 use nexus_store::Cursor;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use crate::body::shortened;
 use crate::{ApiError, AppState, Member};
 
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
+
+/// How many pages are read at the same time: before it is cut, a page may be long.
+static PAGES: Semaphore = Semaphore::const_new(8);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,11 +37,24 @@ pub(crate) struct Answer {
     next_cursor: Option<String>,
 }
 
+/// A page that is on its way. It takes memory on its reader's account until the connection has
+/// taken it.
+struct Unread {
+    json: Vec<u8>,
+    _memory: Reserved,
+}
+
+impl AsRef<[u8]> for Unread {
+    fn as_ref(&self) -> &[u8] {
+        &self.json
+    }
+}
+
 pub(crate) async fn list_messages(
     State(state): State<AppState>,
     Member(identity): Member,
     page: Result<Query<Page>, QueryRejection>,
-) -> Result<Json<Answer>, ApiError> {
+) -> Result<Response, ApiError> {
     let Query(page) = page.map_err(|rejection| {
         let reason = rejection
             .source()
@@ -44,15 +66,27 @@ pub(crate) async fn list_messages(
         .as_deref()
         .map_or(Ok(DEFAULT_LIMIT), parse_limit)?;
     let before = page.cursor.as_deref().map(parse_cursor).transpose()?;
+    // The semaphore is never closed.
+    let _permit = PAGES.acquire().await.ok();
     let page = state
         .orchestrator
         .store
         .messages(&identity, limit, before)
         .await?;
-    Ok(Json(Answer {
+    let answer = Answer {
         messages: page.messages,
         next_cursor: page.next.map(format_cursor),
-    }))
+    };
+    let holder = Holder::Member(identity.public_key);
+    let mut memory = state.orchestrator.limiter.memory.reserve(holder);
+    let json = serde_json::to_vec(&answer).map_err(ApiError::internal)?;
+    memory.grow(json.len())?;
+    let body = Bytes::from_owner(Unread {
+        json,
+        _memory: memory,
+    });
+    let kind = HeaderValue::from_static("application/json");
+    Ok(([(CONTENT_TYPE, kind)], Body::from(body)).into_response())
 }
 
 fn parse_limit(text: &str) -> Result<u32, ApiError> {

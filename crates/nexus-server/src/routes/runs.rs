@@ -6,12 +6,14 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use nexus_core::RunId;
 use nexus_run::RunError;
+use nexus_run::limiter::Holder;
 use nexus_run::runs::Cancelled;
 use nexus_store::ActiveRun;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{ApiError, AppState, Member, body};
+use crate::body::{self, MAX_STRANGER_BYTES};
+use crate::{ApiError, AppState, Member};
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Active {
@@ -32,7 +34,10 @@ pub(crate) async fn cancel_run(
     Path(run_id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    body::nothing(&body::arrive(request, &state, body::MAX_BODY_BYTES).await?)?;
+    let holder = Holder::Member(identity.public_key);
+    let mut memory = state.orchestrator.limiter.memory.reserve(holder);
+    let body = body::arrive(request, &state, MAX_STRANGER_BYTES, &mut memory).await?;
+    body::nothing(&body)?;
     let run_id = parse(run_id)?;
     let cancelled = state.orchestrator.cancel_run(&identity, &run_id).await?;
     let (code, status) = match cancelled {

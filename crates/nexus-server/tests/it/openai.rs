@@ -59,7 +59,7 @@ fn system(request: &ChatRequest) -> &str {
 fn said(request: &ChatRequest) -> Vec<Value> {
     let messages = request.messages.iter().filter_map(|message| match message {
         ChatMessage::System(_) => None,
-        ChatMessage::Client(message) => Some(Value::Object(message.form.clone())),
+        ChatMessage::Client(message) => serde_json::to_value(&**message).ok(),
         other => Some(Value::from(format!("{other:?}"))),
     });
     messages.collect()

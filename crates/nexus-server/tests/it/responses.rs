@@ -136,7 +136,7 @@ async fn what_was_called_and_what_came_of_it_is_part_of_the_input() {
     let request = &world.model.requests()[0];
     assert_eq!(request.temperature, Some(0.5));
     let forms = request.messages.iter().filter_map(|message| match message {
-        ChatMessage::Client(message) => Some(Value::Object(message.form.clone())),
+        ChatMessage::Client(message) => serde_json::to_value(&**message).ok(),
         _ => None,
     });
     assert_snapshot!(serde_json::to_string_pretty(&forms.collect::<Vec<_>>()).unwrap(), @r#"

@@ -53,7 +53,11 @@ pub(crate) fn template() -> Value {
         "system": { "app_name": "Test Nexus", "max_tool_iterations": 3 },
         // The clock stands still, so what is not about limits needs much in one minute.
         "limits": {
-            "identity": { "requests_per_minute": 100_000 },
+            "identity": {
+                "requests_per_minute": 100_000,
+                "reads_per_minute": 100_000,
+                "changes_per_minute": 100_000
+            },
             "ip": { "sign_in_per_minute": 100_000, "requests_per_minute": 100_000 }
         },
         "llm": {
@@ -236,6 +240,7 @@ impl World {
             shutdown: shutdown.clone(),
             grace: Duration::from_millis(20),
             body_timeout: setup.body_timeout,
+            store_health: nexus_server::StoreHealth::default(),
         };
         let router = nexus_server::router(state);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -390,8 +395,18 @@ impl World {
     /// What is stored of somebody, oldest first: role and text.
     pub(crate) async fn stored(&self, owner: PublicKey) -> Vec<(&'static str, String)> {
         let identity = self.store.identity(owner).await.unwrap().unwrap();
-        let page = self.store.messages(&identity, 100, None).await.unwrap();
-        let messages = page.messages.into_iter().rev();
+        let mut page = self.store.messages(&identity, 100, None).await.unwrap();
+        let mut messages = page.messages;
+        // Pages end early where messages are long.
+        while let Some(next) = page.next {
+            page = self
+                .store
+                .messages(&identity, 100, Some(next))
+                .await
+                .unwrap();
+            messages.append(&mut page.messages);
+        }
+        let messages = messages.into_iter().rev();
         messages
             .map(|message| (message.role.as_str(), message.content))
             .collect()

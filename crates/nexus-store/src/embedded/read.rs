@@ -3,10 +3,13 @@
 use nexus_core::{
     Environment, Identity, Message, MessageId, PublicKey, RunId, Session, TokenDigest,
 };
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row};
 
 use super::{changes, rows, sql};
-use crate::{Cursor, IdentityPage, MessagePage, StoreError, StoredTemplate, TemplateVersion};
+use crate::{
+    Cursor, IdentityPage, MAX_PAGE_BYTES, MessagePage, StoreError, StoredTemplate, TemplateVersion,
+};
 
 pub(super) fn ping(connection: &Connection) -> Result<(), StoreError> {
     changes::generation(connection)?;
@@ -104,10 +107,19 @@ pub(super) fn messages(
 ) -> Result<MessagePage, StoreError> {
     let before = before.map_or(i64::MAX, |cursor| cursor.0);
     let parameters = (owner.to_string(), before, one_more(limit));
-    let rows = all(connection, sql::MESSAGES, parameters, |row| {
-        Ok((rows::message(row, owner)?, Cursor(row.get(6)?)))
+    let mut size = 0;
+    let mut is_full = false;
+    let rows = all_until(connection, sql::MESSAGES, parameters, |row| {
+        let before = size;
+        size += length(row, 3)? + length(row, 5)?;
+        is_full = before > 0 && size > MAX_PAGE_BYTES;
+        if is_full {
+            return Ok(None);
+        }
+        Ok(Some((rows::message(row, owner)?, Cursor(row.get(6)?))))
     })?;
     let (rows, has_more) = page(rows, limit);
+    let has_more = has_more || is_full;
     let next = rows.last().filter(|_| has_more).map(|(_, cursor)| *cursor);
     Ok(MessagePage {
         messages: rows.into_iter().map(|(message, _)| message).collect(),
@@ -163,11 +175,32 @@ pub(super) fn all<T>(
     parameters: impl Params,
     mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
 ) -> Result<Vec<T>, StoreError> {
+    all_until(connection, sql, parameters, |row| read(row).map(Some))
+}
+
+/// All rows before the first one of which `read` gives nothing.
+fn all_until<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    mut read: impl FnMut(&Row<'_>) -> Result<Option<T>, StoreError>,
+) -> Result<Vec<T>, StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(parameters)?;
     let mut values = Vec::new();
     while let Some(row) = rows.next()? {
-        values.push(read(row)?);
+        match read(row)? {
+            Some(value) => values.push(value),
+            None => break,
+        }
     }
     Ok(values)
+}
+
+/// The length of a value, in bytes.
+fn length(row: &Row<'_>, index: usize) -> Result<usize, StoreError> {
+    Ok(match row.get_ref(index)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => 0,
+    })
 }

@@ -13,7 +13,9 @@ use nexus_core::{
 use super::changes::Changes;
 use super::data::{Data, newest_first};
 use super::documents;
-use crate::{Cursor, IdentityPage, MessagePage, StoreError, StoredTemplate, TemplateVersion};
+use crate::{
+    Cursor, IdentityPage, MAX_PAGE_BYTES, MessagePage, StoreError, StoredTemplate, TemplateVersion,
+};
 
 /// Roles that a model is shown, also as the original Python NEXUS wrote them.
 const SPOKEN: [&str; 6] = ["human", "ai", "HUMAN", "AI", "Human", "Ai"];
@@ -218,7 +220,9 @@ impl Data {
             skip: skip.into(),
             limit: one_more(limit),
         };
-        let (found, has_more) = page(query.run(&self.messages).await?, limit);
+        let (found, is_full) = query.run_within(&self.messages, MAX_PAGE_BYTES).await?;
+        let (found, has_more) = page(found, limit);
+        let has_more = has_more || is_full;
         let messages = found
             .iter()
             .map(|document| documents::message(document, owner));
@@ -267,6 +271,30 @@ impl Query {
             .limit(self.limit)
             .await?;
         Ok(found.try_collect().await?)
+    }
+
+    /// At least one document, and no more after that than fit into so many bytes. Whether there are
+    /// some that do not.
+    async fn run_within(
+        self,
+        collection: &Collection<RawDocumentBuf>,
+        bytes: usize,
+    ) -> Result<(Vec<RawDocumentBuf>, bool), StoreError> {
+        let mut cursor = collection
+            .find(self.filter)
+            .sort(self.sort)
+            .skip(self.skip)
+            .limit(self.limit)
+            .await?;
+        let (mut found, mut size) = (Vec::new(), 0);
+        while let Some(document) = cursor.try_next().await? {
+            size += document.as_bytes().len();
+            if size > bytes && !found.is_empty() {
+                return Ok((found, true));
+            }
+            found.push(document);
+        }
+        Ok((found, false))
     }
 
     /// Only some fields of each document.

@@ -36,8 +36,8 @@ async fn t29_the_cookie_is_for_this_host_and_no_script() {
     for host in [HOST, SECURE_HOST] {
         let answer = sign_in(&world, &alice, host).await;
         let set = answer.header("set-cookie");
-        let (name, rest) = set.split_once("=nxs_").unwrap();
-        shown.push(format!("{name}=nxs_…{}", &rest[49..]));
+        let (name, rest) = set.split_once("=nxb_").unwrap();
+        shown.push(format!("{name}=nxb_…{}", &rest[49..]));
         let session = Call::get("/api/v1/auth/session").host(host);
         let session = session.header("cookie", &format!("theme=dark; {}", cookie(&answer)));
         assert_eq!(
@@ -45,7 +45,7 @@ async fn t29_the_cookie_is_for_this_host_and_no_script() {
             "member"
         );
         // A token in the header wins, also one that is not valid.
-        let both = session.clone().token("nxs_wrong");
+        let both = session.clone().token("nxb_wrong");
         assert_eq!(world.send(both).await.code(), "401 unauthenticated");
         // At the other name it is another cookie.
         let other = if host == HOST { SECURE_HOST } else { HOST };
@@ -58,9 +58,9 @@ async fn t29_the_cookie_is_for_this_host_and_no_script() {
         assert_eq!(world.send(session).await.code(), "401 unauthenticated");
     }
     assert_snapshot!(shown.join("\n"), @"
-    nexus=nxs_…; Path=/; Max-Age=2592000; HttpOnly; SameSite=Strict
+    nexus=nxb_…; Path=/; Max-Age=2592000; HttpOnly; SameSite=Strict
     nexus=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict
-    __Host-nexus=nxs_…; Path=/; Max-Age=2592000; HttpOnly; SameSite=Strict; Secure
+    __Host-nexus=nxb_…; Path=/; Max-Age=2592000; HttpOnly; SameSite=Strict; Secure
     __Host-nexus=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict; Secure
     ");
 }

@@ -32,8 +32,9 @@ async fn reaches(body: Value) -> Result<(String, Vec<String>, Vec<String>), Stri
         let ChatMessage::Client(message) = message else {
             panic!("{message:?}")
         };
-        let form = &message.form;
-        let keys: Vec<_> = form.keys().map(String::as_str).collect();
+        let form = serde_json::to_value(&**message).unwrap();
+        let keys = form.as_object().unwrap().keys();
+        let keys: Vec<_> = keys.map(String::as_str).collect();
         format!("{}: {}", form["role"].as_str().unwrap(), keys.join(" "))
     });
     let form = request.client.as_ref().unwrap();

@@ -93,6 +93,11 @@ impl Request {
             .collect()
     }
 
+    /// Answers nothing for as long as somebody waits for it.
+    pub(crate) fn hold(mut self) -> io::Result<()> {
+        io::copy(&mut self.stream, &mut io::sink()).map(|_| ())
+    }
+
     /// Answers with JSON.
     pub(crate) fn json(mut self, status: u16, body: &Value) -> io::Result<()> {
         let body = body.to_string();

@@ -1,0 +1,250 @@
+//! Sessions, settings and reads in a loop; what a scope, a cookie and an address are good for.
+
+use nexus_core::auth::SigningKey;
+use serde_json::{Value, json};
+
+use super::{Attacked, code, post};
+use crate::http;
+use crate::program::{Home, Server};
+
+const COMPLETIONS: &str = "/v1/chat/completions";
+
+/// Signs in over HTTP. The whole answer.
+fn sign_in(address: &str, key: &SigningKey, is_cookie: bool) -> super::Reply {
+    let challenge = post(address, "/api/v1/auth/challenge", "", b"").unwrap();
+    let text = challenge.body["message_template"].as_str().unwrap();
+    let message = text.replace("{address}", &key.public_key().to_checksummed());
+    let signature = key.sign_message(message.as_bytes()).to_string();
+    let body = json!({"message": message, "signature": signature, "cookie": is_cookie});
+    let body = body.to_string();
+    let answer = post(address, "/api/v1/auth/verify", "", body.as_bytes()).unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer
+}
+
+fn token(answer: &super::Reply) -> String {
+    answer.body["token"].as_str().unwrap().to_owned()
+}
+
+fn sessions(server: &Server, token: &str) -> Vec<Value> {
+    let (status, answer) = http::get(&server.address, "/api/v1/sessions", Some(token));
+    assert_eq!(status, 200, "{answer}");
+    answer["data"].as_array().unwrap().clone()
+}
+
+/// S7: a key has 20 sessions; one more ends the one that was used least lately.
+#[test]
+fn t31_a_key_has_a_few_sessions_however_often_it_signs_in() {
+    let home = Home::new();
+    let server = home.serve();
+    let key = SigningKey::from_bytes(&[7; 32]).unwrap();
+    let first = token(&sign_in(&server.address, &key, false));
+    let mut last = String::new();
+    for _ in 0..30 {
+        last = token(&sign_in(&server.address, &key, false));
+    }
+    assert_eq!(sessions(&server, &last).len(), 20);
+    let over = http::get(&server.address, "/api/v1/sessions", Some(&first));
+    assert_eq!(
+        (over.0, &over.1["error"]["code"]),
+        (401, &"unauthenticated".into())
+    );
+    // Nothing of those that were ended is left.
+    let database = rusqlite::Connection::open(home.path("data/nexus.db")).unwrap();
+    let count = database.query_row("SELECT count(*) FROM sessions", [], |row| row.get(0));
+    assert_eq!(count, Ok(20));
+}
+
+/// Asks until it is refused; says how often it was not.
+#[track_caller]
+fn until_limited(limit: &str, ask: impl Fn() -> (u16, Value)) -> usize {
+    for count in 0..2_000 {
+        let (status, answer) = ask();
+        if status == 200 {
+            continue;
+        }
+        assert_eq!(status, 429, "{answer}");
+        let error = answer.get("error").unwrap();
+        assert_eq!(
+            (&error["code"], &error["field"]),
+            (&"rate_limited".into(), &limit.into())
+        );
+        return count;
+    }
+    panic!("never refused for {limit}")
+}
+
+/// S7: changes of one identity are counted, so the record of changes grows as fast as is said.
+#[test]
+fn t31_changes_in_a_loop_are_limited() {
+    let attacked = Attacked::begin("changes_per_minute: 30,");
+    let (key, member) = attacked.home.member();
+    let key = attacked.home.key_of(&key);
+    let address = attacked.address();
+    let set = || {
+        let path = "/api/v1/profile/config.temperature";
+        http::put_signed(address, path, (&key, &member), &json!({"value": 0.5}))
+    };
+    let changed = until_limited("limits.identity.changes_per_minute", set);
+    // The minute may have been over in the middle.
+    assert!((30..=60).contains(&changed), "{changed}");
+    let command = || {
+        let body = br#"{"command":"ping"}"#;
+        let reply = post(address, "/api/v1/commands/execute", &member, body).unwrap();
+        (reply.status, reply.body)
+    };
+    until_limited("limits.identity.changes_per_minute", command);
+    // It is not counted for others, and reading goes on.
+    assert_eq!(http::get(address, "/api/v1/profile", Some(&member)).0, 200);
+    assert_eq!(
+        http::text(&http::chat(address, &attacked.member, "Hello")),
+        "Fine."
+    );
+}
+
+/// S6: reads of one identity are counted, by session or API key, wherever they read.
+#[test]
+fn reads_in_a_loop_are_limited() {
+    let attacked = Attacked::begin("reads_per_minute: 40,");
+    let (address, member) = (attacked.address(), attacked.home.member().1);
+    for path in [
+        "/api/v1/profile",
+        "/api/v1/messages",
+        "/api/v1/usage",
+        "/api/v1/sessions",
+    ] {
+        let read = || http::get(address, path, Some(&member));
+        let count = until_limited("limits.identity.reads_per_minute", read);
+        assert!(count <= 80, "{count}");
+    }
+    assert_eq!(http::text(&http::chat(address, &member, "Hello")), "Fine.");
+}
+
+/// S7, S13: what somebody without an identity does is counted for their address, whichever key they
+/// make and whichever address of their IPv6 network they use.
+#[test]
+fn t31_a_visitor_is_counted_by_address() {
+    let home = Home::new();
+    home.write("nexus.yml", "trusted_proxies: [127.0.0.1]\n");
+    let shipped = std::fs::read_to_string(crate::program::repository("config.example.yml"));
+    let text = shipped.unwrap() + "\nlimits:\n  ip: { requests_per_minute: 20 }\n";
+    home.write("template.yml", &text);
+    home.ok(&["init", "--config", "template.yml"]);
+    let server = home.serve();
+    let ask = |place: &str, token: Option<&str>| {
+        let authorization = token.map(|token| format!("Bearer {token}"));
+        let mut headers = vec![("host", &*server.address), ("x-forwarded-for", place)];
+        headers.extend(authorization.as_deref().map(|it| ("authorization", it)));
+        http::call(&server.address, "GET /api/v1/auth/session", &headers, "")
+    };
+    let mut refused = 0;
+    for network in 0..64 {
+        // 64 networks of one customer.
+        let place = format!("2001:db8:0:{network:x}::1");
+        refused += usize::from(ask(&place, None).0 == 429);
+    }
+    assert!(refused >= 24, "{refused}");
+    assert_eq!(ask("2001:db8:1::1", None).0, 401);
+    // A key that nobody registered is no way around it.
+    let keys: Vec<_> = (1..=5)
+        .map(|seed| SigningKey::from_bytes(&[seed; 32]).unwrap())
+        .collect();
+    let tokens: Vec<_> = keys
+        .iter()
+        .map(|key| {
+            let key = key.public_key().to_checksummed();
+            home.run(&["identity", "token", &key]).out.trim().to_owned()
+        })
+        .collect();
+    let asked = (0..60).map(|count| ask("192.0.2.7", Some(&tokens[count % 5])).0);
+    let refused = asked.filter(|status| *status == 429).count();
+    assert!(refused >= 20, "{refused}");
+}
+
+/// S12: the session of a cookie is refused as a bearer token, and says so.
+#[test]
+fn the_session_of_a_cookie_is_no_bearer_token() {
+    let home = Home::new();
+    let server = home.serve();
+    let key = SigningKey::from_bytes(&[9; 32]).unwrap();
+    let answer = sign_in(&server.address, &key, true);
+    assert!(answer.body.get("token").is_none(), "{answer:?}");
+    let cookie = answer
+        .head
+        .lines()
+        .find(|line| line.to_ascii_lowercase().starts_with("set-cookie: "))
+        .unwrap();
+    let pair = cookie[12..].split(';').next().unwrap();
+    let token = pair.split_once('=').unwrap().1;
+    let host = ("host", &*server.address);
+    for path in ["/api/v1/auth/session", "/v1/models", "/api/v1/sessions"] {
+        let line = format!("GET {path}");
+        let bearer = format!("Bearer {token}");
+        let headers = [host, ("authorization", &*bearer)];
+        let (status, refused) = http::call(&server.address, &line, &headers, "");
+        assert_eq!(status, 401, "{refused}");
+        let message = refused["error"]["message"].as_str().unwrap();
+        assert!(message.contains("cookie"), "{message}");
+    }
+    let line = "GET /api/v1/auth/session";
+    let (status, own) = http::call(&server.address, line, &[host, ("cookie", pair)], "");
+    assert_eq!(status, 200, "{own}");
+}
+
+/// S11: an API key with the scope `chat` alone sees neither prompts nor history.
+#[test]
+fn the_scope_chat_shows_neither_prompts_nor_history() {
+    let home = Home::new();
+    home.ok(&["init"]);
+    let server = home.serve();
+    let url = format!("http://{}", server.address);
+    home.json(&["login", &url, "--new", "--no-passphrase"]);
+    home.ok(&["identity", "register"]);
+    home.ok(&[
+        "command",
+        "prompt.set",
+        "persona",
+        "The word is heliotrope.",
+    ]);
+    let key = |scopes: &str| {
+        let made = home.json(&["key", "create", scopes, "--scopes", scopes]);
+        made["data"]["token"].as_str().unwrap().to_owned()
+    };
+    let (chat, profile, history) = (
+        key("chat"),
+        key("chat,profile.read"),
+        key("chat,history.read"),
+    );
+    let ask = |token: &str, body: Value| {
+        let body = body.to_string();
+        let reply = post(&server.address, COMPLETIONS, token, body.as_bytes()).unwrap();
+        assert_eq!(reply.status, 200, "{reply:?}");
+        reply.body.to_string()
+    };
+    let question = json!({"model": "echo", "messages": [{"role": "user", "content": "Hi"}]});
+    assert!(!ask(&chat, question.clone()).contains("heliotrope"));
+    assert!(ask(&profile, question.clone()).contains("heliotrope"));
+    let native = http::text(&http::chat(&server.address, &chat, "Hi"));
+    assert!(
+        native.contains("echo") && !native.contains("heliotrope"),
+        "{native}"
+    );
+    let native = http::text(&http::chat(&server.address, &profile, "Hi"));
+    assert!(native.contains("heliotrope"), "{native}");
+
+    let with_history = |token: &str| {
+        let body = question.to_string();
+        let more = "x-nexus-history: server\r\n";
+        let address = &server.address;
+        let mut upload = super::Upload::with(address, COMPLETIONS, token, body.len(), more);
+        upload.send(body.as_bytes()).unwrap();
+        upload.reply().unwrap()
+    };
+    let refused = with_history(&chat);
+    assert_eq!(
+        (refused.status, code(&refused)),
+        (403, "insufficient_scope")
+    );
+    assert!(refused.body.to_string().contains("history.read"));
+    assert_eq!(with_history(&history).status, 200);
+}
