@@ -18,6 +18,7 @@ use nexus_core::{
 };
 use nexus_store::Store;
 
+use crate::error::RunError;
 use crate::gate::Gate;
 use crate::live::LiveTemplate;
 
@@ -187,8 +188,7 @@ impl Commands {
 
     /// Whoever is let in, as the store knows it now: a change is decided on what is there.
     async fn member_now(&self, key: PublicKey) -> Result<Member, CommandFailure> {
-        let identity = self.store.identity(key).await?.map(Arc::new);
-        let_in(Admission::of(identity))
+        let_in(self.gate.admit_now(key).await?)
     }
 }
 
@@ -198,6 +198,7 @@ fn let_in(admission: Admission) -> Result<Member, CommandFailure> {
         Admission::Visitor => Err(CommandFailure::NotAMember),
         Admission::Pending => Err(CommandFailure::Pending),
         Admission::Disabled => Err(CommandFailure::Disabled),
+        Admission::Unreadable => Err(RunError::IdentityUnreadable.into()),
     }
 }
 

@@ -33,6 +33,12 @@ pub enum RunError {
     /// An administrator has locked this person out.
     #[error("an administrator of this server has disabled this identity")]
     Disabled,
+    /// The identity is stored in a form that cannot be read.
+    #[error(
+        "your identity is stored here in a form that Nexus cannot read: the people who run this \
+         server find it with `nexus doctor`"
+    )]
+    IdentityUnreadable,
     /// What was decided on changed too often meanwhile.
     #[error("this was changed by somebody else at the same time: try again")]
     Busy,
@@ -80,6 +86,7 @@ impl RunError {
             Self::NotAMember => "not_a_member",
             Self::Pending => "identity_pending",
             Self::Disabled => "identity_disabled",
+            Self::IdentityUnreadable => "identity_unreadable",
             Self::Busy => "conflict",
             Self::RunNotFound => "run_not_found",
             Self::RunInProgress => "run_in_progress",
@@ -107,7 +114,9 @@ impl RunError {
                     ..
                 },
             ) => ErrorKind::Invalid,
-            Self::NotAMember | Self::Pending | Self::Disabled => ErrorKind::Forbidden,
+            Self::NotAMember | Self::Pending | Self::Disabled | Self::IdentityUnreadable => {
+                ErrorKind::Forbidden
+            }
             Self::RunNotFound => ErrorKind::NotFound,
             Self::Busy | Self::RunInProgress | Self::AlreadyAnswered => ErrorKind::Conflict,
             Self::Store(StoreError::Corrupt { .. } | StoreError::TooNew { .. })
@@ -144,6 +153,7 @@ impl RunError {
             | Self::NotAMember
             | Self::Pending
             | Self::Disabled
+            | Self::IdentityUnreadable
             | Self::RunNotFound
             | Self::AlreadyAnswered
             | Self::Internal => false,

@@ -2,7 +2,8 @@
 //!
 //! Each line is `{"kind": …, "data": …}`. The first names the format, the person and the moment;
 //! then come `identity`, `session`, `api_key`, `usage`, `audit` and `message` lines; `audit` is what
-//! is on record by or about the person, oldest first, and messages are newest first.
+//! is on record by or about the person, oldest first, and messages are newest first. An `unreadable`
+//! line names an entry or a message between them that cannot be read.
 //! The last is `{"kind": "end", "records": n, "sha256": …, "signer": …, "signature": …}`: the hash is
 //! of every byte before that line, and the signature (EIP-191, by the key of this installation) is
 //! over the hash as 64 hexadecimal digits. A bundle without its last line is not whole.
@@ -92,12 +93,12 @@ impl State {
             Place::Audit(after) => {
                 let (store, key) = (&self.export.store, self.member.public_key);
                 let page = store.audit_about(key, after, PAGE).await?;
-                self.place = match page.entries.last() {
-                    Some(last) if page.has_more => Place::Audit(last.seq),
-                    _ => Place::Messages(None),
-                };
+                self.place = page.next.map_or(Place::Messages(None), Place::Audit);
                 let entries = page.entries.iter();
-                Ok(Some(entries.map(|it| self.line("audit", it)).collect()))
+                let mut lines: Vec<_> = entries.map(|it| self.line("audit", it)).collect();
+                let unreadable = page.unreadable.iter();
+                lines.extend(unreadable.map(|it| self.line("unreadable", it)));
+                Ok(Some(lines))
             }
             Place::Messages(before) => {
                 let store = &self.export.store;
@@ -106,7 +107,10 @@ impl State {
                     .next
                     .map_or(Place::End, |next| Place::Messages(Some(next)));
                 let messages = page.messages.iter();
-                Ok(Some(messages.map(|it| self.line("message", it)).collect()))
+                let mut lines: Vec<_> = messages.map(|it| self.line("message", it)).collect();
+                let unreadable = page.unreadable.iter();
+                lines.extend(unreadable.map(|it| self.line("unreadable", it)));
+                Ok(Some(lines))
             }
             Place::End => {
                 self.place = Place::Over;

@@ -106,7 +106,10 @@ impl Gate {
             return Ok(false);
         }
         let admission = self.admit(credential.owner_key()).await?;
-        Ok(!matches!(admission, Admission::Disabled))
+        Ok(!matches!(
+            admission,
+            Admission::Disabled | Admission::Unreadable
+        ))
     }
 
     /// A live session. Another node may have seen it used since it was read, which is no change
@@ -117,7 +120,7 @@ impl Gate {
         now: Timestamp,
     ) -> Result<Option<Credential>, StoreError> {
         let is_live = |session: &Session| session.is_live(now);
-        let read = async || self.store.session(digest).await;
+        let read = async || readable(self.store.session(digest).await);
         let session = self.sessions.recall_if(digest, is_live, read).await?;
         Ok(session.filter(is_live).map(Credential::Session))
     }
@@ -129,7 +132,7 @@ impl Gate {
         digest: TokenDigest,
         now: Timestamp,
     ) -> Result<Option<Credential>, StoreError> {
-        let read = async || Ok(self.store.api_key(id).await?.map(Arc::new));
+        let read = async || Ok(readable(self.store.api_key(id).await)?.map(Arc::new));
         let key = self.api_keys.recall(id, read).await?;
         let key = key.filter(|key| bool::from(key.digest.ct_eq(&digest)) && key.is_live(now));
         Ok(key.map(Credential::ApiKey))
@@ -166,6 +169,37 @@ impl Gate {
     /// When the store cannot be asked. Never "yes" in doubt.
     pub async fn admit(&self, key: PublicKey) -> Result<Admission, StoreError> {
         let read = async || Ok(self.store.identity(key).await?.map(Arc::new));
-        Ok(Admission::of(self.identities.recall(key, read).await?))
+        admission(self.identities.recall(key, read).await)
+    }
+
+    /// The same, as the store knows it now: a change is decided on what is there.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn admit_now(&self, key: PublicKey) -> Result<Admission, StoreError> {
+        let identity = self.store.identity(key).await;
+        admission(identity.map(|identity| identity.map(Arc::new)))
+    }
+}
+
+/// An identity that cannot be read hides only itself: for its owner it is a refusal, no failure.
+fn admission(read: Result<Option<Arc<Identity>>, StoreError>) -> Result<Admission, StoreError> {
+    match read {
+        Err(error @ StoreError::Corrupt { .. }) => {
+            tracing::warn!(%error, "an identity is refused");
+            Ok(Admission::Unreadable)
+        }
+        read => read.map(Admission::of),
+    }
+}
+
+/// A credential that cannot be read is none.
+fn readable<T>(read: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
+    match read {
+        Err(error @ StoreError::Corrupt { .. }) => {
+            tracing::warn!(%error, "a credential is refused");
+            Ok(None)
+        }
+        read => read,
     }
 }

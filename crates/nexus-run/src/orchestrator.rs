@@ -199,6 +199,7 @@ impl Orchestrator {
             Admission::Visitor => return Ok(guide(run_id, new.owner, GUIDANCE, events).await),
             Admission::Pending => return Ok(guide(run_id, new.owner, PENDING, events).await),
             Admission::Disabled => return Ok(guide(run_id, new.owner, DISABLED, events).await),
+            Admission::Unreadable => return Err(RunError::IdentityUnreadable),
         };
         let begun = ActiveRun {
             run_id: run_id.clone(),

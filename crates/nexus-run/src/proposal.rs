@@ -5,9 +5,12 @@ use nexus_core::egress::Secrets;
 use nexus_core::genesis::{GenesisDoc, Problem, Problems};
 use nexus_core::plan::{People, Plan, Planner, document_changes, policy_changes};
 use nexus_core::{Environment, Genesis};
-use nexus_store::{NewTemplate, Store, StoreError, StoredTemplate};
+use nexus_store::{NewTemplate, Store, StoreError, StoredTemplate, Unreadable};
 
 use crate::commands::Administration;
+
+/// How many identities that cannot be read are named.
+const NAMED: usize = 100;
 
 /// How many identities are read at a time.
 const PAGE: u32 = 500;
@@ -37,6 +40,8 @@ pub struct Proposal {
     pub warnings: Vec<Problem>,
     /// What would change.
     pub plan: Plan,
+    /// The first 100 identities that the plan leaves out, because they cannot be read.
+    pub unreadable: Vec<Unreadable>,
 }
 
 /// A template that was not stored.
@@ -91,13 +96,13 @@ impl Proposal {
         let before = stored
             .as_ref()
             .and_then(|stored| Genesis::check(stored, secrets).ok());
-        let (policy, people) = match before {
+        let (policy, people, unreadable) = match before {
             Some(before) => {
                 let (before, after) = (&before.genesis, &checked.genesis);
-                let people = people(destination, before, after).await?;
-                (policy_changes(before, after), Some(people))
+                let (people, unreadable) = people(destination, before, after).await?;
+                (policy_changes(before, after), Some(people), unreadable)
             }
-            None => (Vec::new(), None),
+            None => (Vec::new(), None, Vec::new()),
         };
         let nothing = GenesisDoc::new(serde_json::Map::new());
         Ok(Self {
@@ -109,6 +114,7 @@ impl Proposal {
                 policy,
                 people,
             },
+            unreadable,
             stored,
             doc,
         })
@@ -162,24 +168,27 @@ async fn people(
     destination: Destination<'_>,
     before: &Genesis,
     after: &Genesis,
-) -> Result<People, StoreError> {
+) -> Result<(People, Vec<Unreadable>), StoreError> {
     let mut planner = Planner::new(before, after);
-    let mut last = None;
+    let (mut last, mut unreadable, mut hidden) = (None, Vec::new(), 0);
     loop {
-        let left = destination
-            .at_most
-            .map_or(u64::MAX, |most| most.saturating_sub(planner.read()));
+        let left = destination.at_most.map_or(u64::MAX, |most| {
+            most.saturating_sub(planner.read() + hidden)
+        });
         let limit = u32::try_from(left).map_or(PAGE, |left| left.min(PAGE));
         let page = destination.store.identities(last, limit).await?;
+        hidden += page.unreadable.len() as u64;
+        let room = NAMED.saturating_sub(unreadable.len());
+        unreadable.extend(page.unreadable.into_iter().take(room));
         for identity in &page.identities {
             planner.add(identity.public_key, &identity.overrides);
         }
-        last = page.identities.last().map(|it| it.public_key);
         let is_enough = destination
             .at_most
-            .is_some_and(|most| planner.read() >= most);
-        if !page.has_more || is_enough {
-            return Ok(planner.finish(page.has_more));
+            .is_some_and(|most| planner.read() + hidden >= most);
+        if page.next.is_none() || is_enough {
+            return Ok((planner.finish(page.next.is_some()), unreadable));
         }
+        last = page.next;
     }
 }

@@ -8,7 +8,7 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::request::Parts;
 use nexus_core::{Admission, ApiScope, Limit, PublicKey, Scope, SessionId, Token, TokenKind};
-use nexus_run::Credential;
+use nexus_run::{Credential, RunError};
 
 use crate::peer::ClientAddress;
 use crate::{ApiError, AppState};
@@ -159,6 +159,7 @@ impl TryFrom<Admission> for Member {
             Admission::Visitor => Err(ApiError::not_a_member()),
             Admission::Pending => Err(ApiError::pending()),
             Admission::Disabled => Err(ApiError::disabled()),
+            Admission::Unreadable => Err(RunError::IdentityUnreadable.into()),
         }
     }
 }

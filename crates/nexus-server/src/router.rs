@@ -18,8 +18,8 @@ use tower_http::csrf::CsrfLayer;
 use self::Access::{Admin, Anyone, Scope, Session};
 use crate::origins::{self, Origins};
 use crate::routes::{
-    admin, auth, chat, commands, export, health, messages, models, personal, profile, runs,
-    template, tools, usage,
+    admin, auth, chat, commands, export, health, messages, models, personal, profile, quarantine,
+    runs, template, tools, usage,
 };
 use crate::{ApiError, AppState, admission, compress, drain, observe, openai, web};
 
@@ -69,6 +69,8 @@ pub fn routes() -> Vec<Route> {
         get(   "/api/v1/admin/identities/{key}",  Admin,               admin::show_identity),
         put(   "/api/v1/admin/identities/{key}",  Admin,               admin::decide),
         delete("/api/v1/admin/identities/{key}",  Admin,               admin::erase),
+        get(   "/api/v1/admin/quarantine",        Admin,               quarantine::list_unreadable),
+        delete("/api/v1/admin/quarantine/{collection}/{id}", Admin,   quarantine::delete_unreadable),
         get(   "/api/v1/admin/audit",             Admin,               admin::list_audit),
     ]
 }

@@ -10,6 +10,7 @@ pub(crate) mod messages;
 pub(crate) mod models;
 pub(crate) mod personal;
 pub(crate) mod profile;
+pub(crate) mod quarantine;
 pub(crate) mod runs;
 pub(crate) mod template;
 pub(crate) mod tools;

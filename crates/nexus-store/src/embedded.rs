@@ -5,8 +5,12 @@
 
 mod changes;
 mod fault;
+mod header;
+mod housekeeping;
 mod installation;
 mod open;
+mod presence;
+mod quarantine;
 mod read;
 mod readers;
 mod rows;
@@ -19,6 +23,7 @@ mod writer;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use nexus_core::{
@@ -29,6 +34,8 @@ use tokio::sync::watch;
 
 use self::changes::{Change, Changes, Lookout};
 use self::fault::conflict;
+use self::housekeeping::Housekeeping;
+use self::presence::Presence;
 use self::readers::Readers;
 use self::trust::work;
 use self::writer::Writer;
@@ -50,6 +57,7 @@ const SHORT_HISTORY: u32 = 64;
 #[derive(Debug)]
 pub struct EmbeddedStore {
     path: PathBuf,
+    presence: Presence,
     changes: Changes,
     // Dropped in this order: the connection that writes is the last, and tidies up.
     _lookout: Lookout,
@@ -77,12 +85,21 @@ impl EmbeddedStore {
             .map(|_| open::open_reader(&path))
             .collect::<Result<_, _>>()?;
         let lookout = open::open_reader(&path)?;
+        // Whoever asks whether something has changed waits for this connection.
+        let waits = lookout.busy_timeout(Duration::ZERO);
+        waits.map_err(|e| failed(e.to_string()))?;
+        let presence = Presence::new(&path).map_err(|e| failed(e.to_string()))?;
         let no_thread = |error: io::Error| failed(format!("no thread could be started ({error})"));
+        let writer = Writer::start(connection, changes.clone(), presence.clone());
+        let writer = writer.map_err(no_thread)?;
+        let readers = Readers::start(readers, presence.clone()).map_err(no_thread)?;
+        let house = Housekeeping::new(presence.clone(), writer.nudge());
         Ok(Self {
-            _lookout: Lookout::start(lookout, changes.clone()).map_err(no_thread)?,
-            readers: Readers::start(readers).map_err(no_thread)?,
-            writer: Writer::start(connection, changes.clone()).map_err(no_thread)?,
+            _lookout: Lookout::start(lookout, &changes, house).map_err(no_thread)?,
+            readers,
+            writer,
             changes,
+            presence,
             path,
         })
     }
@@ -93,7 +110,7 @@ impl EmbeddedStore {
         left_at: Option<Timestamp>,
     ) -> Result<Erased, StoreError> {
         let erased = self.writer.erase(
-            move |file| write::erase_identity(file, key, left_at),
+            move |file| write::Erasure::of(key, left_at).run(file),
             |(_, subjects)| subjects.iter().copied().map(Change::from).collect(),
         );
         Ok(erased.await?.0)
@@ -170,7 +187,7 @@ impl IdentityStore for EmbeddedStore {
 
     async fn identities(
         &self,
-        after: Option<PublicKey>,
+        after: Option<String>,
         limit: u32,
     ) -> Result<IdentityPage, StoreError> {
         self.readers
@@ -181,7 +198,7 @@ impl IdentityStore for EmbeddedStore {
     async fn identities_by_standing(
         &self,
         standing: Standing,
-        after: Option<PublicKey>,
+        after: Option<String>,
         limit: u32,
     ) -> Result<IdentityPage, StoreError> {
         self.readers
@@ -382,6 +399,7 @@ impl Store for EmbeddedStore {
         if !(self.writer.is_running() && self.readers.are_running()) {
             return Err(fault::stopped());
         }
+        self.presence.check()?;
         self.readers.read(read::ping).await
     }
 

@@ -4,9 +4,10 @@
 //! vouches again and again that it has heard of everything. Whoever remembers something asks before
 //! using it. Asking takes a few atomic loads and one look at the clock.
 
+use std::fmt::Debug;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use nexus_core::{ApiKeyId, PublicKey, TokenDigest};
@@ -91,6 +92,14 @@ struct Known {
     vouched: Until,
     /// Somebody asked since this was last looked at.
     asked: AtomicBool,
+    /// Looks for changes before each answer.
+    look: OnceLock<Weak<dyn Look>>,
+}
+
+/// Looks for changes that nobody tells of. It takes microseconds.
+pub(crate) trait Look: Debug + Send + Sync {
+    /// Notes what has changed, and vouches for the rest.
+    fn look(&self);
 }
 
 impl Freshness {
@@ -105,7 +114,13 @@ impl Freshness {
             hasher: RandomState::new(),
             vouched: Until::never(),
             asked: AtomicBool::new(false),
+            look: OnceLock::new(),
         }))
+    }
+
+    /// Looks for changes before each answer from now on.
+    pub(crate) fn look_with(&self, look: &Arc<dyn Look>) {
+        _ = self.0.look.set(Arc::downgrade(look));
     }
 
     /// What is known now. To be taken before reading what is to be remembered.
@@ -118,10 +133,17 @@ impl Freshness {
     }
 
     /// Whether what was read of `subject` then is still what a reading would give now. A change
-    /// that this store made itself counts when its write returns, one from elsewhere within a
-    /// second. "No" in doubt, so always while the store does not hear of changes.
+    /// that this store made itself counts when its write returns; one of another process counts at
+    /// once where the store can look for it, else within a second. "No" in doubt, so always while the
+    /// store does not hear of changes.
     #[must_use]
     pub fn holds(&self, subject: impl Into<Subject>, as_of: AsOf) -> bool {
+        match self.0.look.get().map(Weak::upgrade) {
+            None => {}
+            Some(Some(look)) => look.look(),
+            // The store is closed.
+            Some(None) => return false,
+        }
         self.holds_at(Instant::now(), subject.into(), as_of)
     }
 

@@ -10,6 +10,7 @@
 //! | [`installation`] | all that a store keeps, as records to move to another store |
 //! | [`error`] | [`StoreError`] |
 //! | [`freshness`] | [`Freshness`]: whether what was read earlier may still be used |
+//! | [`quarantine`] | [`Unreadable`]: documents that cannot be read |
 //! | [`runs`] | [`RunStore`]: the runs in progress on all nodes |
 //! | [`trust`] | the traits for API keys, nonces, the audit, usage and limits |
 //! | [`types`] | what is asked and answered: template versions, pages, counts |
@@ -20,6 +21,7 @@ pub mod freshness;
 pub mod installation;
 #[cfg(feature = "mongo")]
 pub mod mongo;
+pub mod quarantine;
 pub mod runs;
 pub mod trust;
 pub mod types;
@@ -39,6 +41,7 @@ pub use mongo::{
     Change, Concern, ConnectError, Findings, MongoInstallation, MongoOptions, MongoStore, Original,
     UncheckedTemplate,
 };
+pub use quarantine::{Collection, QuarantineStore, Unreadable, UnreadablePage};
 pub use runs::{ActiveRun, RunStore};
 pub use trust::{ApiKeyStore, AuditStore, CounterStore, InstallationStore, NonceStore, UsageStore};
 pub use types::{
@@ -97,10 +100,11 @@ pub trait IdentityStore: Send + Sync {
         at: Timestamp,
     ) -> Result<Created, StoreError>;
 
-    /// A page of identities in the order of their keys, after `after`. A `limit` of 0 counts as 1.
+    /// A page of identities in the order of their keys, after the end of another page. One that
+    /// cannot be read is named in its place. A `limit` of 0 counts as 1.
     async fn identities(
         &self,
-        after: Option<PublicKey>,
+        after: Option<String>,
         limit: u32,
     ) -> Result<IdentityPage, StoreError>;
 
@@ -108,7 +112,7 @@ pub trait IdentityStore: Send + Sync {
     async fn identities_by_standing(
         &self,
         standing: Standing,
-        after: Option<PublicKey>,
+        after: Option<String>,
         limit: u32,
     ) -> Result<IdentityPage, StoreError>;
 
@@ -157,7 +161,7 @@ pub trait MessageStore: Send + Sync {
     async fn append(&self, owner: &Identity, message: Message) -> Result<(), StoreError>;
 
     /// What a model is shown of the past: the newest `limit` messages of people and models with any
-    /// text, outside run `except`, oldest first.
+    /// text, outside run `except`, oldest first; without those among them that cannot be read.
     async fn history(
         &self,
         owner: &Identity,
@@ -189,8 +193,8 @@ pub trait MessageStore: Send + Sync {
     -> Result<u64, StoreError>;
 
     /// A page of all messages, newest first, older than `before`. Pages are stable: a message that
-    /// arrives meanwhile moves none. A page ends before it holds more than [`MAX_PAGE_BYTES`], but has
-    /// at least one message. A `limit` of 0 counts as 1.
+    /// arrives meanwhile moves none. One that cannot be read is named. A page ends before it holds more
+    /// than [`MAX_PAGE_BYTES`], but has at least one message. A `limit` of 0 counts as 1.
     async fn messages(
         &self,
         owner: &Identity,
@@ -211,7 +215,7 @@ pub trait SessionStore: Send + Sync {
     /// The session with this digest, live or not. One that has ended may be gone after a while.
     async fn session(&self, digest: TokenDigest) -> Result<Option<Session>, StoreError>;
 
-    /// All sessions of `owner`, live or not, newest first.
+    /// All sessions of `owner` that can be read, live or not, newest first.
     async fn sessions(&self, owner: PublicKey) -> Result<Vec<Session>, StoreError>;
 
     /// Removes one session of `owner`. `false`: there is none with this name.
@@ -243,6 +247,7 @@ pub trait Store:
     + AuditStore
     + UsageStore
     + CounterStore
+    + QuarantineStore
     + RunStore
 {
     /// A number that grows whenever a template may have changed, here or in another process: at once

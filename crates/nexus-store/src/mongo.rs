@@ -15,6 +15,7 @@ mod json;
 mod keeper;
 mod original;
 mod pulse;
+mod quarantine;
 mod read;
 mod runs;
 mod server;
@@ -40,9 +41,9 @@ use self::data::Data;
 use self::fault::conflict;
 use self::keeper::{Readiness, keep};
 use crate::{
-    ConfigStore, Created, Cursor, Erased, Freshness, IdentityPage, IdentityStore, MessagePage,
-    MessageStore, NewTemplate, SessionStore, StandingCounts, Store, StoreError, StoreFacts,
-    StoredTemplate, TemplateVersion,
+    Collection, ConfigStore, Created, Cursor, Erased, Freshness, IdentityPage, IdentityStore,
+    MessagePage, MessageStore, NewTemplate, QuarantineStore, SessionStore, StandingCounts, Store,
+    StoreError, StoreFacts, StoredTemplate, TemplateVersion, UnreadablePage,
 };
 
 pub use self::connect::{ConnectError, MongoOptions};
@@ -182,7 +183,7 @@ impl IdentityStore for MongoStore {
 
     async fn identities(
         &self,
-        after: Option<PublicKey>,
+        after: Option<String>,
         limit: u32,
     ) -> Result<IdentityPage, StoreError> {
         self.call(async move |data, _| data.identities(after, limit).await)
@@ -192,7 +193,7 @@ impl IdentityStore for MongoStore {
     async fn identities_by_standing(
         &self,
         standing: Standing,
-        after: Option<PublicKey>,
+        after: Option<String>,
         limit: u32,
     ) -> Result<IdentityPage, StoreError> {
         self.call(async move |data, _| data.identities_by_standing(standing, after, limit).await)
@@ -320,6 +321,30 @@ impl SessionStore for MongoStore {
     async fn touch_session(&self, digest: TokenDigest, at: Timestamp) -> Result<(), StoreError> {
         self.call(async move |data, _| data.touch_session(digest, at).await)
             .await
+    }
+}
+
+#[async_trait]
+impl QuarantineStore for MongoStore {
+    async fn unreadable(
+        &self,
+        collection: Collection,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<UnreadablePage, StoreError> {
+        self.call(async move |data, _| data.unreadable(collection, after, limit).await)
+            .await
+    }
+
+    async fn delete_unreadable(
+        &self,
+        collection: Collection,
+        id: String,
+    ) -> Result<Option<Erased>, StoreError> {
+        let call = async move |data: Arc<Data>, changes| {
+            data.delete_unreadable(&changes, collection, id).await
+        };
+        self.call(call).await
     }
 }
 

@@ -23,7 +23,7 @@ pub trait ApiKeyStore: Send + Sync {
     /// The key with this id, live or not.
     async fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError>;
 
-    /// All keys of `owner`, live or not, newest first.
+    /// All keys of `owner` that can be read, live or not, newest first.
     async fn api_keys(&self, owner: PublicKey) -> Result<Vec<ApiKey>, StoreError>;
 
     /// Takes one key of `owner` back. It is kept, so that its owner sees what became of it.
@@ -74,8 +74,8 @@ pub trait AuditStore: Send + Sync {
     /// Puts something on record, after everything that is there.
     async fn append_audit(&self, new: NewAudit) -> Result<AuditEntry, StoreError>;
 
-    /// A page of entries in the order of the chain, after entry `after` (0: from the first). A
-    /// `limit` of 0 counts as 1.
+    /// A page of entries in the order of the chain, after entry `after` (0: from the first). One
+    /// that cannot be read is named in its place. A `limit` of 0 counts as 1.
     async fn audit(&self, after: u64, limit: u32) -> Result<AuditPage, StoreError>;
 
     /// A page of those entries whose actor or target is `key`, as [`audit`](Self::audit) gives it.

@@ -7,6 +7,8 @@ use nexus_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::Unreadable;
+
 /// One accepted version of the template.
 #[derive(Clone, Debug)]
 pub struct StoredTemplate {
@@ -76,8 +78,10 @@ pub struct Created {
 pub struct IdentityPage {
     /// In the order of their keys.
     pub identities: Vec<Identity>,
-    /// Whether there are more after these.
-    pub has_more: bool,
+    /// Those between them that cannot be read.
+    pub unreadable: Vec<Unreadable>,
+    /// What the next page comes after: a key, as it is stored. `None`: these were the last.
+    pub next: Option<String>,
 }
 
 /// A place in an owner's messages. Means something to the store that made it, and to nobody else.
@@ -92,6 +96,8 @@ pub const MAX_PAGE_BYTES: usize = 1024 * 1024;
 pub struct MessagePage {
     /// Newest first.
     pub messages: Vec<Message>,
+    /// Those between them that cannot be read.
+    pub unreadable: Vec<Unreadable>,
     /// Where the next, older page begins. `None`: these were the oldest.
     pub next: Option<Cursor>,
 }
@@ -132,8 +138,10 @@ pub struct StandingCounts {
 pub struct AuditPage {
     /// In the order of the chain.
     pub entries: Vec<AuditEntry>,
-    /// Whether there are more after these.
-    pub has_more: bool,
+    /// Those between them that cannot be read.
+    pub unreadable: Vec<Unreadable>,
+    /// The number that the next page comes after. `None`: these were the last.
+    pub next: Option<u64>,
 }
 
 /// Something that is counted until it does not matter any more.

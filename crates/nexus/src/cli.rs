@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use nexus_core::{Environment, Field, PromptName, PublicKey};
+use nexus_store::Collection;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -322,6 +323,9 @@ pub(crate) enum Identity {
         #[command(flatten)]
         at: At,
     },
+    /// List and delete documents that cannot be read; each of them hides only itself
+    #[command(subcommand)]
+    Quarantine(Quarantine),
     /// Let somebody in who registered and waits
     Approve(Person),
     /// Lock somebody out; nothing of theirs is lost
@@ -347,6 +351,25 @@ pub(crate) enum Identity {
         admin: bool,
         #[command(flatten)]
         life: TokenLife,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Quarantine {
+    /// List every document that cannot be read, and why
+    List(At),
+    /// Delete one of them; an identity with everything that belongs to it
+    Delete {
+        /// Its id, as `list` shows it
+        id: String,
+        /// Where it is: identities, messages, sessions, `api_keys` or usage
+        #[arg(long, value_name = "NAME", default_value = "identities")]
+        collection: Collection,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        at: At,
     },
 }
 

@@ -72,6 +72,12 @@ impl From<RunError> for Failure {
             RunError::NotAMember => {
                 Self::new(error.to_string()).hint("register it with `nexus identity new KEY`")
             }
+            RunError::IdentityUnreadable => {
+                Self::new("this identity is stored in a form that Nexus cannot read").hint(
+                    "`nexus identity quarantine list` tells what is wrong with it: correct it in \
+                     the database, or delete it",
+                )
+            }
             error => Self::new(error.to_string()),
         }
     }

@@ -51,7 +51,8 @@ fn main() -> ExitCode {
     for warning in &shell.settings.warnings {
         shell.output.warn(warning);
     }
-    match run(&shell, cli.command) {
+    let outcome = run(&shell, cli.command);
+    match outcome.and_then(|()| shell.output.is_whole()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failed(&shell.output, &failure),
     }

@@ -1,9 +1,10 @@
-//! The one place that prints. A reader that went away is no reason to fail: what cannot be written
-//! is dropped.
+//! The one place that prints. A reader that went away is no reason to fail; data that cannot be
+//! written for another reason is, and `main` asks for it at the end.
 
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
@@ -21,6 +22,8 @@ pub(crate) struct Output {
     pub(crate) aside: Paint,
     out: io::Stdout,
     err: io::Stderr,
+    /// Why data could not be written.
+    broken: OnceLock<String>,
 }
 
 /// Colours, or none.
@@ -70,19 +73,42 @@ impl Output {
             aside: Paint(wanted && io::stderr().is_terminal()),
             out: io::stdout(),
             err: io::stderr(),
+            broken: OnceLock::new(),
         }
     }
 
     /// A line of data.
     pub(crate) fn line(&self, text: impl Display) {
         let mut out = self.out.lock();
-        _ = writeln!(out, "{text}").and_then(|()| out.flush());
+        self.note_failure(writeln!(out, "{text}").and_then(|()| out.flush()));
     }
 
     /// Data exactly as it is.
     pub(crate) fn exact(&self, text: &str) {
         let mut out = self.out.lock();
-        _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        self.note_failure(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    }
+
+    fn note_failure(&self, written: io::Result<()>) {
+        match written {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                self.broken.get_or_init(|| error.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells that some data was not written.
+    ///
+    /// # Errors
+    /// When it was not.
+    pub(crate) fn is_whole(&self) -> Result<(), Failure> {
+        match self.broken.get() {
+            None => Ok(()),
+            Some(reason) => Err(Failure::new(format!(
+                "standard output cannot be written ({reason}): what was printed is not all"
+            ))),
+        }
     }
 
     /// Data as JSON.

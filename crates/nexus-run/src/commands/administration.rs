@@ -5,7 +5,7 @@ use nexus_core::audit::{Actor, AuditHash, Change, Details};
 use nexus_core::{
     Identity, IdentityWrite, Label, NewAudit, PublicKey, Session, Standing, Timestamp,
 };
-use nexus_store::{Created, Erased, NewTemplate, Store, StoreError, StoredTemplate};
+use nexus_store::{Collection, Created, Erased, NewTemplate, Store, StoreError, StoredTemplate};
 use serde_json::{Value, json};
 
 use super::{ATTEMPTS, CommandFailure};
@@ -55,7 +55,7 @@ impl Administration<'_> {
         write: IdentityWrite,
     ) -> Result<Identity, CommandFailure> {
         for _ in 0..ATTEMPTS {
-            let identity = self.store.identity(key).await?;
+            let identity = self.store.identity(key).await.map_err(of_identity)?;
             let identity = identity.ok_or(CommandFailure::NotAMember)?;
             match (write, identity.standing) {
                 (IdentityWrite::Admin(true), Standing::Pending) => {
@@ -91,16 +91,34 @@ impl Administration<'_> {
         Err(RunError::Busy.into())
     }
 
-    /// Erases somebody with everything that belongs to them, also that they were disabled.
+    /// Erases somebody with everything that belongs to them, also that they were disabled, and also
+    /// if the identity cannot be read.
     ///
     /// # Errors
     /// [`CommandFailure::NotAMember`] when the key is not registered; when the store cannot.
     pub async fn erase(&self, key: PublicKey) -> Result<Erased, CommandFailure> {
-        if self.store.identity(key).await?.is_none() {
+        if !is_registered(self.store, key).await? {
             return Err(CommandFailure::NotAMember);
         }
         self.record("identity.delete", &key, Details::new()).await?;
         Ok(self.store.erase_identity(key).await?)
+    }
+
+    /// Deletes a document that cannot be read. `None`: there is none with this id.
+    ///
+    /// # Errors
+    /// When the store cannot.
+    pub async fn delete_unreadable(
+        &self,
+        collection: Collection,
+        id: &str,
+    ) -> Result<Option<Erased>, StoreError> {
+        let target = format!("{collection} {id}");
+        self.record("quarantine.delete", &target, Details::new())
+            .await?;
+        self.store
+            .delete_unreadable(collection, id.to_owned())
+            .await
     }
 
     /// Stores a session that nobody signed in for: whoever has its token speaks for its owner.
@@ -158,6 +176,22 @@ impl Administration<'_> {
             signature: self.signature.clone(),
         };
         self.store.append_audit(entry).await.map(drop)
+    }
+}
+
+/// Whether a key is registered, be its identity readable or not.
+pub(super) async fn is_registered(store: &dyn Store, key: PublicKey) -> Result<bool, StoreError> {
+    match store.identity(key).await {
+        Err(StoreError::Corrupt { .. }) => Ok(true),
+        identity => Ok(identity?.is_some()),
+    }
+}
+
+/// Why an identity could not be read.
+pub(super) fn of_identity(error: StoreError) -> CommandFailure {
+    match error {
+        StoreError::Corrupt { .. } => RunError::IdentityUnreadable.into(),
+        error => error.into(),
     }
 }
 

@@ -4,6 +4,7 @@ use nexus_core::Standing;
 use nexus_core::audit::{Change, Details};
 use serde_json::json;
 
+use super::administration::{is_registered, of_identity};
 use super::outcome::{Data, IdentityView};
 use super::{Authority, CommandFailure, Commands, Record, Registration};
 
@@ -11,7 +12,7 @@ impl Commands {
     /// Registers the subject, or finds that it is registered.
     pub(super) async fn identity(&self, record: &Record<'_>) -> Result<Data, CommandFailure> {
         let key = record.subject;
-        let known = self.store.identity(key).await?;
+        let known = self.store.identity(key).await.map_err(of_identity)?;
         let view = |standing, created| {
             Data::Identity(IdentityView {
                 public_key: key,
@@ -49,7 +50,7 @@ impl Commands {
     /// Erases everything that belongs to the subject. Somebody who waits or was locked out may
     /// take their data away too. Whoever was locked out stays so.
     pub(super) async fn erase(&self, record: &Record<'_>) -> Result<Data, CommandFailure> {
-        if self.store.identity(record.subject).await?.is_none() {
+        if !is_registered(&*self.store, record.subject).await? {
             return Err(CommandFailure::NotAMember);
         }
         record.write_about_subject(Details::new()).await?;

@@ -6,8 +6,8 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use http::{HeaderMap, StatusCode};
 use nexus_core::{AuditEntry, Identity, IdentityWrite, PublicKey, Standing, Timestamp};
-use nexus_run::CommandFailure;
-use nexus_store::{Erased, StandingCounts};
+use nexus_run::{CommandFailure, RunError};
+use nexus_store::{Erased, StandingCounts, StoreError, Unreadable};
 use serde::{Deserialize, Serialize};
 
 use super::template::invalid_query;
@@ -22,7 +22,7 @@ const MAX_LIMIT: u32 = 500;
 #[serde(deny_unknown_fields)]
 pub(crate) struct People {
     standing: Option<Standing>,
-    after: Option<PublicKey>,
+    after: Option<String>,
     limit: Option<u32>,
 }
 
@@ -30,8 +30,10 @@ pub(crate) struct People {
 pub(crate) struct PeopleAnswer {
     /// In the order of their keys.
     identities: Vec<Row>,
+    /// Those between them that cannot be read: `/api/v1/admin/quarantine` deletes them.
+    unreadable: Vec<Unreadable>,
     /// What `after` is for the next page. `null`: these were the last.
-    next_after: Option<PublicKey>,
+    next_after: Option<String>,
     counts: StandingCounts,
 }
 
@@ -68,10 +70,10 @@ pub(crate) async fn list_identities(
         None => store.identities(query.after, limit),
     };
     let page = page.await?;
-    let last = page.identities.last().map(|last| last.public_key);
     Ok(Json(PeopleAnswer {
         identities: page.identities.iter().map(Row::from).collect(),
-        next_after: last.filter(|_| page.has_more),
+        unreadable: page.unreadable,
+        next_after: page.next,
         counts: store.count_identities().await?,
     }))
 }
@@ -82,8 +84,8 @@ pub(crate) async fn show_identity(
     _: Admin,
     Path(key): Path<String>,
 ) -> Result<Json<Row>, ApiError> {
-    let found = state.orchestrator.store.identity(parse_key(&key)?).await?;
-    let identity = found.ok_or_else(nobody)?;
+    let found = state.orchestrator.store.identity(parse_key(&key)?).await;
+    let identity = found.map_err(unreadable)?.ok_or_else(nobody)?;
     Ok(Json(Row::from(&identity)))
 }
 
@@ -144,6 +146,8 @@ pub(crate) struct Entries {
 pub(crate) struct AuditAnswer {
     /// In the order of the chain.
     entries: Vec<AuditEntry>,
+    /// Those between them that cannot be read.
+    unreadable: Vec<Unreadable>,
     /// What `after` is for the next page. `null`: these were the last.
     next_after: Option<u64>,
 }
@@ -157,9 +161,9 @@ pub(crate) async fn list_audit(
     let Query(query) = query.map_err(|rejection| invalid_query(&rejection))?;
     let limit = limit(query.limit)?;
     let page = state.orchestrator.store.audit(query.after, limit).await?;
-    let last = page.entries.last().map(|last| last.seq);
     Ok(Json(AuditAnswer {
-        next_after: last.filter(|_| page.has_more),
+        next_after: page.next,
+        unreadable: page.unreadable,
         entries: page.entries,
     }))
 }
@@ -182,8 +186,26 @@ fn parse_key(text: &str) -> Result<PublicKey, ApiError> {
 fn refused(failure: CommandFailure) -> ApiError {
     match failure {
         CommandFailure::NotAMember => nobody(),
+        CommandFailure::Run(RunError::IdentityUnreadable) => cannot_be_read(),
         other => other.into(),
     }
+}
+
+fn unreadable(error: StoreError) -> ApiError {
+    match error {
+        StoreError::Corrupt { .. } => cannot_be_read(),
+        error => error.into(),
+    }
+}
+
+/// It is not the caller whose identity cannot be read.
+fn cannot_be_read() -> ApiError {
+    ApiError::new(
+        StatusCode::CONFLICT,
+        "identity_unreadable",
+        "this identity is stored in a form that Nexus cannot read: GET /api/v1/admin/quarantine \
+         tells what is wrong with it, and DELETE /api/v1/admin/identities/{key} erases it",
+    )
 }
 
 fn nobody() -> ApiError {

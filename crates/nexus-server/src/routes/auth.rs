@@ -120,6 +120,7 @@ async fn describe(state: &AppState, session: Session) -> Result<Answer, ApiError
         Admission::Visitor => "visitor",
         Admission::Pending => "pending",
         Admission::Disabled => "disabled",
+        Admission::Unreadable => "unreadable",
     };
     Ok(Answer {
         public_key: key.to_checksummed(),

@@ -11,7 +11,7 @@ use http::header::CONTENT_TYPE;
 use nexus_core::Message;
 use nexus_run::Reserved;
 use nexus_run::limiter::Holder;
-use nexus_store::Cursor;
+use nexus_store::{Cursor, Unreadable};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
@@ -34,6 +34,8 @@ pub(crate) struct Page {
 #[derive(Debug, Serialize)]
 pub(crate) struct Answer {
     messages: Vec<Message>,
+    /// Those between them that cannot be read.
+    unreadable: Vec<Unreadable>,
     next_cursor: Option<String>,
 }
 
@@ -75,6 +77,7 @@ pub(crate) async fn list_messages(
         .await?;
     let answer = Answer {
         messages: page.messages,
+        unreadable: page.unreadable,
         next_cursor: page.next.map(format_cursor),
     };
     let holder = Holder::Member(identity.public_key);

@@ -11,7 +11,7 @@ use nexus_core::genesis::{GenesisDoc, Problem, Problems};
 use nexus_core::plan::Plan;
 use nexus_core::{Environment, Genesis, Timestamp};
 use nexus_run::{Destination, Proposal, ProposalError, TemplateHealth};
-use nexus_store::{StoreError, TemplateVersion};
+use nexus_store::{StoreError, TemplateVersion, Unreadable};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -132,6 +132,8 @@ pub(crate) struct Outcome {
     changed: bool,
     plan: Plan,
     warnings: Vec<Problem>,
+    /// Identities that the plan leaves out, because they cannot be read: the first 100.
+    unreadable: Vec<Unreadable>,
 }
 
 pub(crate) async fn change_template(
@@ -156,6 +158,7 @@ pub(crate) async fn change_template(
         return Err(outdated(change.expected_version, current));
     }
     let (plan, warnings) = (proposal.plan.clone(), proposal.warnings.clone());
+    let unreadable = proposal.unreadable.clone();
     let is_stored = !options.dry_run && proposal.changes_something();
     let version = if is_stored {
         let author = by.actor.to_string();
@@ -172,6 +175,7 @@ pub(crate) async fn change_template(
         changed: is_stored,
         plan,
         warnings,
+        unreadable,
     }))
 }
 

@@ -19,7 +19,7 @@ async fn routes_for_admins_refuse_every_other_valid_token() {
     let routes: Vec<_> = routes
         .filter(|route| route.access == Access::Admin)
         .collect();
-    assert_eq!(routes.len(), 9);
+    assert_eq!(routes.len(), 11);
     let mut answers = Vec::new();
     for route in routes {
         for token in &personal {

@@ -94,7 +94,7 @@ async fn models_are_listed_with_what_can_be_done_with_them() {
 async fn the_index_lists_the_routes() {
     let world = World::new(ScriptedModel::default()).await;
     let answer = world.send(Call::get("/api/v1")).await;
-    assert_snapshot!(answer.shown(), @r#"200 {"name":"nexus","version":"0.1.0","app_name":"Test Nexus","routes":["GET /api/v1","POST /api/v1/auth/challenge","POST /api/v1/auth/verify","GET /api/v1/auth/session","DELETE /api/v1/auth/session","GET /api/v1/commands","POST /api/v1/commands/execute","POST /api/v1/identity","DELETE /api/v1/identity","PUT /api/v1/profile/{field}","DELETE /api/v1/profile/{field}","GET /api/v1/keys","POST /api/v1/keys","DELETE /api/v1/keys/{id}","GET /api/v1/sessions","DELETE /api/v1/sessions","DELETE /api/v1/sessions/{id}","GET /api/v1/export","POST /api/v1/chat","GET /api/v1/runs","POST /api/v1/runs/{run_id}/cancel","GET /api/v1/messages","GET /api/v1/models","GET /api/v1/tools","GET /api/v1/profile","GET /api/v1/usage","GET /api/v1/admin/template","PUT /api/v1/admin/template","GET /api/v1/admin/template/versions","GET /api/v1/admin/template/versions/{version}","GET /api/v1/admin/identities","GET /api/v1/admin/identities/{key}","PUT /api/v1/admin/identities/{key}","DELETE /api/v1/admin/identities/{key}","GET /api/v1/admin/audit"]}"#);
+    assert_snapshot!(answer.shown(), @r#"200 {"name":"nexus","version":"0.1.0","app_name":"Test Nexus","routes":["GET /api/v1","POST /api/v1/auth/challenge","POST /api/v1/auth/verify","GET /api/v1/auth/session","DELETE /api/v1/auth/session","GET /api/v1/commands","POST /api/v1/commands/execute","POST /api/v1/identity","DELETE /api/v1/identity","PUT /api/v1/profile/{field}","DELETE /api/v1/profile/{field}","GET /api/v1/keys","POST /api/v1/keys","DELETE /api/v1/keys/{id}","GET /api/v1/sessions","DELETE /api/v1/sessions","DELETE /api/v1/sessions/{id}","GET /api/v1/export","POST /api/v1/chat","GET /api/v1/runs","POST /api/v1/runs/{run_id}/cancel","GET /api/v1/messages","GET /api/v1/models","GET /api/v1/tools","GET /api/v1/profile","GET /api/v1/usage","GET /api/v1/admin/template","PUT /api/v1/admin/template","GET /api/v1/admin/template/versions","GET /api/v1/admin/template/versions/{version}","GET /api/v1/admin/identities","GET /api/v1/admin/identities/{key}","PUT /api/v1/admin/identities/{key}","DELETE /api/v1/admin/identities/{key}","GET /api/v1/admin/quarantine","DELETE /api/v1/admin/quarantine/{collection}/{id}","GET /api/v1/admin/audit"]}"#);
 }
 
 #[tokio::test]
@@ -137,6 +137,7 @@ async fn a_message_is_shown_as_it_is_stored() {
           "metadata": {}
         }
       ],
+      "unreadable": [],
       "next_cursor": null
     }
     "#);
@@ -180,5 +181,5 @@ async fn pages_hold_every_message_once_also_when_new_ones_arrive() {
 
     let bob = world.token(BOB).await;
     let others = world.send(Call::get("/api/v1/messages").token(&bob)).await;
-    assert_snapshot!(others.shown(), @r#"200 {"messages":[],"next_cursor":null}"#);
+    assert_snapshot!(others.shown(), @r#"200 {"messages":[],"unreadable":[],"next_cursor":null}"#);
 }

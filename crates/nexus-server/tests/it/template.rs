@@ -72,7 +72,7 @@ async fn a_change_is_in_force_with_the_next_request_and_says_what_it_did() {
     let (world, admin) = world().await;
     world.set(BOB, "temperature", json!(0.2)).await;
     let answer = change(&world, &admin, &cooler(), 1).await;
-    assert_snapshot!(answer.shown(), @r#"200 {"version":2,"changed":true,"plan":{"document":[{"pointer":"/user_defaults/config/temperature","before":0.8,"after":0.5}],"policy":[],"people":{"read":2,"has_more":false,"changed":1,"changed_fields":{"config.temperature":1},"changed_examples":[{"public_key":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","changes":[{"field":"config.temperature","before":0.8,"after":0.5}]}],"refused":0,"refused_people":0,"refused_fields":{},"refused_examples":[]}},"warnings":[]}"#);
+    assert_snapshot!(answer.shown(), @r#"200 {"version":2,"changed":true,"plan":{"document":[{"pointer":"/user_defaults/config/temperature","before":0.8,"after":0.5}],"policy":[],"people":{"read":2,"has_more":false,"changed":1,"changed_fields":{"config.temperature":1},"changed_examples":[{"public_key":"0xa1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1","changes":[{"field":"config.temperature","before":0.8,"after":0.5}]}],"refused":0,"refused_people":0,"refused_fields":{},"refused_examples":[]}},"warnings":[],"unreadable":[]}"#);
     let profile = Call::get("/api/v1/profile").token(&world.token(ALICE).await);
     let profile = world.send(profile).await.json();
     assert_eq!(profile["template_version"], 2);
@@ -109,7 +109,7 @@ async fn a_dry_run_tells_the_plan_and_stores_nothing() {
 async fn a_template_that_says_the_same_is_not_stored_again() {
     let (world, admin) = world().await;
     let answer = change(&world, &admin, &template(), 1).await;
-    assert_snapshot!(answer.shown(), @r#"200 {"version":1,"changed":false,"plan":{"document":[],"policy":[],"people":{"read":2,"has_more":false,"changed":0,"changed_fields":{},"changed_examples":[],"refused":0,"refused_people":0,"refused_fields":{},"refused_examples":[]}},"warnings":[]}"#);
+    assert_snapshot!(answer.shown(), @r#"200 {"version":1,"changed":false,"plan":{"document":[],"policy":[],"people":{"read":2,"has_more":false,"changed":0,"changed_fields":{},"changed_examples":[],"refused":0,"refused_people":0,"refused_fields":{},"refused_examples":[]}},"warnings":[],"unreadable":[]}"#);
 }
 
 #[tokio::test]

@@ -69,7 +69,8 @@ fn places() -> Vec<Place> {
         let path = path
             .replace("{run_id}", "run_unknown")
             .replace("{field}", "temperature")
-            .replace("{version}", "1");
+            .replace("{version}", "1")
+            .replace("{collection}", "messages");
         let path = path.replace("{key}", &crate::world::VISITOR.to_string());
         assert!(!path.contains('{'), "{path} has a name of another kind");
         Place {

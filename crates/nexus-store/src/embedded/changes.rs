@@ -6,16 +6,18 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+use super::housekeeping::Housekeeping;
 use super::threads::Joined;
-use crate::{Freshness, Subject};
+use crate::Subject;
+use crate::freshness::{self, Freshness};
 
 /// How often other processes are looked for. A look costs a few microseconds.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -93,36 +95,60 @@ impl Changes {
     }
 }
 
-/// The thread that looks for what other processes did. It ends at once when this is dropped.
+/// Looks for what other processes did: a thread again and again, and whoever is asked whether
+/// something has changed.
 #[derive(Debug)]
 pub(super) struct Lookout {
     _stop: mpsc::Sender<Infallible>,
+    _look: Arc<dyn freshness::Look>,
     _thread: Joined,
 }
 
 impl Lookout {
-    /// Looks for the first time, and starts the thread.
-    pub(super) fn start(connection: Connection, changes: Changes) -> io::Result<Self> {
+    /// Looks for the first time, and starts the thread, which also keeps house: it tells the writer
+    /// when the log can be emptied, and when the file is gone.
+    pub(super) fn start(
+        connection: Connection,
+        changes: &Changes,
+        mut house: Housekeeping,
+    ) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel::<Infallible>();
         let mut look = Look {
             connection,
-            changes,
+            changes: changes.clone(),
             seen: None,
             failing: false,
         };
         look.again();
+        let look = Arc::new(Shared(Mutex::new(look)));
+        let shared: Arc<dyn freshness::Look> = look.clone();
+        changes.freshness.look_with(&shared);
         let thread = Joined::start("nexus-store-look", move || {
             while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
-                look.again();
+                freshness::Look::look(&*look);
+                house.keep();
             }
         })?;
         Ok(Self {
             _stop: stop,
+            _look: shared,
             _thread: thread,
         })
     }
 }
 
+/// A look that is taken by one at a time.
+#[derive(Debug)]
+struct Shared(Mutex<Look>);
+
+impl freshness::Look for Shared {
+    fn look(&self) {
+        let mut look = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        look.again();
+    }
+}
+
+#[derive(Debug)]
 struct Look {
     connection: Connection,
     changes: Changes,

@@ -19,10 +19,8 @@ impl From<Error> for StoreError {
                     .to_owned()
             }
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                return Self::Corrupt {
-                    what: "the database file".to_owned(),
-                    reason: format!("{error}: restore it from a backup"),
-                };
+                // All of the file, and not one row: a row that cannot be read hides only itself.
+                format!("the database file is damaged ({error}): restore it from a backup")
             }
             Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => {
                 format!("the disk or the file system reports a failure ({error})")

@@ -17,6 +17,9 @@ pub(super) const FILE_NAME: &str = "nexus.db";
 /// How long a connection waits for another process that writes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The longest path that SQLite opens, in bytes, with room for what it adds to it.
+const LONGEST_PATH: usize = 500;
+
 /// More than there are different statements: each is prepared once per connection.
 const CACHED_STATEMENTS: usize = 128;
 
@@ -30,6 +33,20 @@ pub enum OpenError {
         folder: PathBuf,
         /// What the operating system says.
         source: io::Error,
+    },
+    /// The file system or SQLite does not take so long a path.
+    #[error("the path {} is too long: choose a data folder with a shorter one", .path.display())]
+    TooLong {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// There is a write-ahead log, and not the file that it belongs to.
+    #[error("{} is missing, and what belongs to it is there ({}): put the file back or restore a backup; to start empty, remove {}-wal and {}-shm", .path.display(), .log.display(), .path.display(), .path.display())]
+    Missing {
+        /// The database file.
+        path: PathBuf,
+        /// What is there of it.
+        log: PathBuf,
     },
     /// A file is where the data folder should be.
     #[error("{} is a file, but a data folder is expected: name the folder that the file is in, or choose another", .folder.display())]
@@ -107,19 +124,37 @@ impl From<OpenError> for StoreError {
 /// Makes the folder if it is missing, opens the file and brings it to the current schema.
 /// The result may write.
 pub(super) fn open(folder: &Path) -> Result<(PathBuf, Connection), OpenError> {
-    make_folder(folder)?;
     let path = std::path::absolute(folder.join(FILE_NAME)).map_err(|source| OpenError::Folder {
         folder: folder.to_owned(),
         source,
     })?;
+    if path.as_os_str().len() > LONGEST_PATH {
+        return Err(OpenError::TooLong { path });
+    }
+    make_folder(folder)?;
     if path.is_dir() {
         return Err(OpenError::NotAFile { path });
+    }
+    if let Some(log) = left_over(&path) {
+        return Err(OpenError::Missing { path, log });
     }
     match prepare(&path) {
         Ok(connection) => Ok((path, connection)),
         Err(Obstacle::Known(error)) => Err(error),
         Err(Obstacle::Sqlite(error)) => Err(explain(path, &error)),
     }
+}
+
+/// What a file that is not there has left. A store that is closed leaves nothing.
+fn left_over(path: &Path) -> Option<PathBuf> {
+    let beside = |ending: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    };
+    let mut left = ["-wal", "-shm"].map(beside).into_iter();
+    // First what is left, then the file: another process may be closing or making it.
+    left.find(|it| it.exists()).filter(|_| !path.exists())
 }
 
 /// Opens one more connection, which can only read. The file is there and current.
@@ -181,6 +216,8 @@ fn prepare(path: &Path) -> Result<Connection, Obstacle> {
     connection.pragma_update(None, "foreign_keys", true)?;
     // Erased text is overwritten with zeros, not only unlinked.
     connection.pragma_update(None, "secure_delete", true)?;
+    // The writer decides when.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     schema::migrate(&connection)?;
     Ok(connection)
 }
@@ -255,10 +292,17 @@ fn make_folder(folder: &Path) -> Result<(), OpenError> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(|source| OpenError::Folder {
-        folder: folder.to_owned(),
-        source,
-    })
+    builder
+        .create(folder)
+        .map_err(|source| match source.kind() {
+            io::ErrorKind::InvalidFilename => OpenError::TooLong {
+                path: folder.join(FILE_NAME),
+            },
+            _ => OpenError::Folder {
+                folder: folder.to_owned(),
+                source,
+            },
+        })
 }
 
 /// Conversations are nobody else's business. By path and never through a file handle: closing one

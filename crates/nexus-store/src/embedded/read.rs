@@ -1,14 +1,17 @@
 //! What is asked of the file. Each function is one statement, and so sees one state of the data.
 
 use nexus_core::{
-    Environment, Identity, Message, MessageId, PublicKey, RunId, Session, TokenDigest,
+    Environment, Identity, Message, MessageId, PublicKey, RunId, Session, TokenDigest, hex,
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row};
 
+use super::quarantine::bytes;
 use super::{changes, rows, sql};
+use crate::quarantine::{self, Found};
 use crate::{
-    Cursor, IdentityPage, MAX_PAGE_BYTES, MessagePage, StoreError, StoredTemplate, TemplateVersion,
+    Collection, Cursor, IdentityPage, MAX_PAGE_BYTES, MessagePage, StoreError, StoredTemplate,
+    TemplateVersion,
 };
 
 pub(super) fn ping(connection: &Connection) -> Result<(), StoreError> {
@@ -58,20 +61,34 @@ pub(super) fn identity(
 
 pub(super) fn identities(
     connection: &Connection,
-    after: Option<PublicKey>,
+    after: Option<String>,
     limit: u32,
 ) -> Result<IdentityPage, StoreError> {
-    let after = after.map(|key| key.to_string()).unwrap_or_default();
-    let identities = all(
+    let parameters = (bytes(&after.unwrap_or_default()), one_more(limit));
+    identity_page(connection, sql::IDENTITIES, parameters, limit)
+}
+
+/// A page of what a statement gives that names the columns as [`sql::IDENTITIES`] does.
+pub(super) fn identity_page(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    limit: u32,
+) -> Result<IdentityPage, StoreError> {
+    let identities = each(
         connection,
-        sql::IDENTITIES,
-        (after, one_more(limit)),
+        sql,
+        parameters,
+        Collection::Identities,
         rows::identity,
     )?;
     let (identities, has_more) = page(identities, limit);
+    let next = identities.last().map(|(_, name)| name.clone());
+    let (identities, unreadable) = quarantine::sorted(identities.into_iter().map(|it| it.0));
     Ok(IdentityPage {
         identities,
-        has_more,
+        unreadable,
+        next: next.filter(|_| has_more),
     })
 }
 
@@ -82,7 +99,8 @@ pub(super) fn history(
     except: &RunId,
 ) -> Result<Vec<Message>, StoreError> {
     let parameters = (owner.to_string(), except.as_str(), limit);
-    let mut messages = all(connection, sql::HISTORY, parameters, |row| {
+    let messages = Collection::Messages;
+    let mut messages = readable(connection, sql::HISTORY, parameters, messages, |row| {
         rows::message(row, owner)
     })?;
     messages.reverse();
@@ -116,13 +134,17 @@ pub(super) fn messages(
         if is_full {
             return Ok(None);
         }
-        Ok(Some((rows::message(row, owner)?, Cursor(row.get(6)?))))
+        let read = rows::message(row, owner);
+        let message = quarantine::found(read, Collection::Messages, || name(row, 0))?;
+        Ok(Some((message, Cursor(row.get(6)?))))
     })?;
     let (rows, has_more) = page(rows, limit);
     let has_more = has_more || is_full;
     let next = rows.last().filter(|_| has_more).map(|(_, cursor)| *cursor);
+    let (messages, unreadable) = quarantine::sorted(rows.into_iter().map(|it| it.0));
     Ok(MessagePage {
-        messages: rows.into_iter().map(|(message, _)| message).collect(),
+        messages,
+        unreadable,
         next,
     })
 }
@@ -203,4 +225,47 @@ fn length(row: &Row<'_>, index: usize) -> Result<usize, StoreError> {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
         ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => 0,
     })
+}
+/// All rows with their names, also those that cannot be read. The name is the first column.
+pub(super) fn each<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    collection: Collection,
+    mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+) -> Result<Vec<(Found<T>, String)>, StoreError> {
+    all(connection, sql, parameters, |row| {
+        let document = quarantine::found(read(row), collection, || name(row, 0))?;
+        Ok((document, name(row, 0)))
+    })
+}
+
+/// All rows that can be read.
+pub(super) fn readable<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    collection: Collection,
+    read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let found = each(connection, sql, parameters, collection, read)?;
+    Ok(quarantine::sorted(found.into_iter().map(|it| it.0)).0)
+}
+
+/// What stands before the hexadecimal digits of a name that is no text.
+pub(super) const BYTES: &str = "hex:";
+
+/// The value of a column as a name. Different values have different names.
+pub(super) fn name(row: &Row<'_>, index: usize) -> String {
+    let bytes = |bytes: &[u8]| format!("{BYTES}{}", hex::encode(bytes));
+    match row.get_ref(index) {
+        Ok(ValueRef::Text(text)) => match str::from_utf8(text) {
+            Ok(text) => text.to_owned(),
+            Err(_) => bytes(text),
+        },
+        Ok(ValueRef::Blob(blob)) => bytes(blob),
+        Ok(ValueRef::Integer(number)) => number.to_string(),
+        Ok(ValueRef::Real(number)) => number.to_string(),
+        Ok(ValueRef::Null) | Err(_) => String::new(),
+    }
 }

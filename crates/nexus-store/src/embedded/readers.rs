@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::fault::stopped;
+use super::presence::Presence;
 use super::threads::Joined;
 use crate::StoreError;
 
@@ -16,14 +17,16 @@ type Question = Box<dyn FnOnce(&Connection) + Send>;
 /// Reads. The desk comes first, so that it is closed before the threads are waited for.
 #[derive(Debug)]
 pub(super) struct Readers {
+    presence: Presence,
     desk: Desk,
     threads: Vec<Joined>,
 }
 
 impl Readers {
     /// Starts one thread for each connection.
-    pub(super) fn start(connections: Vec<Connection>) -> io::Result<Self> {
+    pub(super) fn start(connections: Vec<Connection>, presence: Presence) -> io::Result<Self> {
         let mut readers = Self {
+            presence,
             desk: Desk(Arc::default()),
             threads: Vec::new(),
         };
@@ -45,6 +48,7 @@ impl Readers {
         &self,
         question: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.presence.known()?;
         let (reply, answer) = oneshot::channel();
         self.desk.0.put(Box::new(move |connection| {
             if !reply.is_closed() {

@@ -15,6 +15,7 @@ use rusqlite::types::FromSql;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::read::name;
 use crate::installation::WholeIdentity;
 use crate::{StoreError, StoredTemplate, TemplateVersion};
 
@@ -25,7 +26,7 @@ pub(super) fn identity(row: &Row<'_>) -> Result<Identity, StoreError> {
 
 /// The same columns, nothing left out.
 pub(super) fn whole_identity(row: &Row<'_>) -> Result<WholeIdentity, StoreError> {
-    let key: String = row.get(0)?;
+    let key = name(row, 0);
     let read = Read {
         row,
         what: &format_args!("identity {key}"),
@@ -49,7 +50,7 @@ pub(super) fn whole_identity(row: &Row<'_>) -> Result<WholeIdentity, StoreError>
 
 /// Columns as [`sql::HISTORY`](super::sql::HISTORY) and `MESSAGES` name them.
 pub(super) fn message(row: &Row<'_>, owner_key: PublicKey) -> Result<Message, StoreError> {
-    let id: String = row.get(0)?;
+    let id = name(row, 0);
     let read = Read {
         row,
         what: &format_args!("message {id}"),
@@ -57,7 +58,8 @@ pub(super) fn message(row: &Row<'_>, owner_key: PublicKey) -> Result<Message, St
     let role: String = read.column(2, "role")?;
     let metadata: String = read.column(5, "metadata")?;
     Ok(Message {
-        id: MessageId::try_from(id.clone()).map_err(|error| read.corrupt(error))?,
+        id: MessageId::try_from(read.column::<String>(0, "id")?)
+            .map_err(|error| read.corrupt(error))?,
         run_id: RunId::try_from(read.column::<String>(1, "run_id")?)
             .map_err(|error| read.corrupt(format_args!("run_id: {error}")))?,
         owner_key,
@@ -103,17 +105,18 @@ pub(super) fn template_version(
         row,
         what: &format_args!("the {environment} template, version {version}"),
     };
+    // Its number is what counts: a version whose books cannot be read is followed by another.
     Ok(TemplateVersion {
         version: read.count(0, "version")?,
-        author: read.column(1, "author")?,
-        created_at: read.time(2, "created_at")?,
-        hash: read.column(3, "hash")?,
+        author: name(row, 1),
+        created_at: read.time(2, "created_at").unwrap_or_default(),
+        hash: name(row, 3),
     })
 }
 
 /// Columns as [`sql::SESSION`](super::sql::SESSION) names them.
 pub(super) fn session(row: &Row<'_>) -> Result<Session, StoreError> {
-    let owner: String = row.get(0)?;
+    let owner = name(row, 0);
     let read = Read {
         row,
         what: &format_args!("a session of {owner}"),

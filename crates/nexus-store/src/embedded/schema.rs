@@ -63,6 +63,15 @@ pub(super) fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Marks the file, so that it is told from copies that were made of it before. The number means
+/// nothing else: SQLite looks at its tables again when it grows.
+pub(super) fn mark(connection: &Connection) -> rusqlite::Result<()> {
+    let number: u32 = connection
+        .prepare_cached("PRAGMA schema_version")?
+        .query_row([], |row| row.get(0))?;
+    connection.pragma_update(None, "schema_version", number.wrapping_add(1))
+}
+
 /// The schema version of the file.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection

@@ -29,7 +29,7 @@ pub(super) const IDENTITY: &str = "
 pub(super) const IDENTITIES: &str = "
     SELECT public_key, created_at, metadata, config_overrides, prompt_overrides, version,
            standing, is_admin
-    FROM identities WHERE public_key > ?1 ORDER BY public_key LIMIT ?2";
+    FROM identities WHERE public_key > CAST(?1 AS TEXT) ORDER BY public_key LIMIT ?2";
 
 pub(super) const ADD_IDENTITY: &str = "
     INSERT INTO identities (public_key, created_at, standing) VALUES (?1, ?2, ?3)
@@ -85,18 +85,21 @@ pub(super) const SESSION: &str = "
     SELECT owner_key, created_at, expires_at, scope, last_seen_at, idle, client, digest
     FROM sessions WHERE digest = ?1";
 
-pub(super) const ERASE_MESSAGES: &str = "DELETE FROM messages WHERE owner_key = ?1";
+// The key may be one that Nexus cannot read: bytes, which are compared as a text.
+
+pub(super) const ERASE_MESSAGES: &str = "DELETE FROM messages WHERE owner_key = CAST(?1 AS TEXT)";
 
 pub(super) const ERASE_SESSIONS: &str =
-    "DELETE FROM sessions WHERE owner_key = ?1 RETURNING digest";
+    "DELETE FROM sessions WHERE owner_key = CAST(?1 AS TEXT) RETURNING digest";
 
 // A new life of the key: nothing that was decided or begun in the former one is stored in it.
 pub(super) const KEEP_DISABLED: &str = "
-    UPDATE identities SET created_at = max(?2, created_at + 1), metadata = '{}',
+    UPDATE identities SET created_at = max(?2, iif(created_at < 1 << 60, created_at + 1, 0)), metadata = '{}',
                           config_overrides = '{}', prompt_overrides = '{}', is_admin = 0, version = 1
-    WHERE public_key = ?1 AND standing = 'disabled'";
+    WHERE public_key = CAST(?1 AS TEXT) AND standing = 'disabled'";
 
-pub(super) const ERASE_IDENTITY: &str = "DELETE FROM identities WHERE public_key = ?1";
+pub(super) const ERASE_IDENTITY: &str =
+    "DELETE FROM identities WHERE public_key = CAST(?1 AS TEXT)";
 
 pub(super) const COUNTS: &str =
     "SELECT (SELECT count(*) FROM identities), (SELECT count(*) FROM messages)";

@@ -91,49 +91,66 @@ pub(super) fn write_override(
     read::identity(connection, key)?.ok_or_else(|| gone(key))
 }
 
-/// Says what was remembered of all that, too. `left_at`: its owner wants it; who is disabled stays
-/// so.
-pub(super) fn erase_identity(
-    connection: &Connection,
-    key: PublicKey,
-    left_at: Option<Timestamp>,
-) -> Result<(Erased, Vec<Subject>), StoreError> {
-    let mut subjects = vec![Subject::Identity(key)];
-    let key = key.to_string();
-    let messages = execute(connection, sql::ERASE_MESSAGES, [&key])?;
-    let sessions = read::all(connection, sql::ERASE_SESSIONS, [&key], |row| {
-        Ok(Subject::Session(TokenDigest::from_bytes(row.get(0)?)))
-    })?;
-    // An id that is none was never asked for.
-    let api_keys = read::all(connection, sql::trust::ERASE_API_KEYS, [&key], |row| {
-        let id: Option<ApiKeyId> = row.get::<_, String>(0)?.parse().ok();
-        Ok(id.map(Subject::ApiKey))
-    })?;
-    let kept = match left_at {
-        Some(at) => execute(
-            connection,
-            sql::KEEP_DISABLED,
-            (&key, at.timestamp_millis()),
-        )?,
-        None => 0,
-    };
-    let identities = match kept {
-        0 => execute(connection, sql::ERASE_IDENTITY, [&key])?,
-        kept => kept,
-    };
-    let erased = Erased {
-        messages,
-        sessions: sessions.len() as u64,
-        api_keys: api_keys.len() as u64,
-        usage: execute(connection, sql::trust::ERASE_USAGE, [&key])?,
-        counters: execute(connection, sql::trust::ERASE_COUNTERS, [&key])?
-            + execute(connection, sql::trust::ERASE_RUNNING, [&key])?,
-        identities,
-        stays_disabled: kept > 0,
-    };
-    subjects.extend(sessions);
-    subjects.extend(api_keys.into_iter().flatten());
-    Ok((erased, subjects))
+/// Whose data goes.
+pub(super) struct Erasure {
+    /// The key, if it is one.
+    pub(super) key: Option<PublicKey>,
+    /// As it is stored.
+    pub(super) name: Vec<u8>,
+    /// Its owner wants it; who is disabled stays so.
+    pub(super) left_at: Option<Timestamp>,
+}
+
+impl Erasure {
+    pub(super) fn of(key: PublicKey, left_at: Option<Timestamp>) -> Self {
+        Self {
+            key: Some(key),
+            name: key.to_string().into_bytes(),
+            left_at,
+        }
+    }
+
+    /// Says what was remembered of all that, too.
+    pub(super) fn run(self, connection: &Connection) -> Result<(Erased, Vec<Subject>), StoreError> {
+        let mut subjects: Vec<_> = self.key.map(Subject::Identity).into_iter().collect();
+        let key = self.name;
+        let messages = execute(connection, sql::ERASE_MESSAGES, [&key])?;
+        // A digest or an id that is none was never asked for.
+        let sessions = read::all(connection, sql::ERASE_SESSIONS, [&key], |row| {
+            let digest: Vec<u8> = row.get(0)?;
+            let digest = <[u8; 32]>::try_from(digest).ok();
+            Ok(digest.map(|it| Subject::Session(TokenDigest::from_bytes(it))))
+        })?;
+        let api_keys = read::all(connection, sql::trust::ERASE_API_KEYS, [&key], |row| {
+            let id: Option<ApiKeyId> = read::name(row, 0).parse().ok();
+            Ok(id.map(Subject::ApiKey))
+        })?;
+        let kept = match self.left_at {
+            Some(at) => execute(
+                connection,
+                sql::KEEP_DISABLED,
+                (&key, at.timestamp_millis()),
+            )?,
+            None => 0,
+        };
+        let identities = match kept {
+            0 => execute(connection, sql::ERASE_IDENTITY, [&key])?,
+            kept => kept,
+        };
+        let erased = Erased {
+            messages,
+            sessions: sessions.len() as u64,
+            api_keys: api_keys.len() as u64,
+            usage: execute(connection, sql::trust::ERASE_USAGE, [&key])?,
+            counters: execute(connection, sql::trust::ERASE_COUNTERS, [&key])?
+                + execute(connection, sql::trust::ERASE_RUNNING, [&key])?,
+            identities,
+            stays_disabled: kept > 0,
+        };
+        subjects.extend(sessions.into_iter().flatten());
+        subjects.extend(api_keys.into_iter().flatten());
+        Ok((erased, subjects))
+    }
 }
 
 pub(super) fn append(

@@ -106,7 +106,7 @@ pub(super) fn template(
     })
 }
 
-/// The store's books about a template, without the template. The original kept none.
+/// The store's books about a template, without the template, or why they cannot be read.
 pub(super) fn template_version(
     document: &RawDocument,
     environment: Environment,
@@ -115,15 +115,35 @@ pub(super) fn template_version(
         document,
         what: &format_args!("the {environment} template"),
     };
-    Ok(TemplateVersion {
-        version: read.version()?,
-        author: read.optional_text("author")?.unwrap_or_default().to_owned(),
-        created_at: match read.field("created_at")? {
-            Some(_) => read.time("created_at")?,
-            None => read.made(),
-        },
-        hash: read.optional_text("hash")?.unwrap_or_default().to_owned(),
-    })
+    read.version()?;
+    read.optional_text("author")?;
+    read.optional_text("hash")?;
+    if read.field("created_at")?.is_some() {
+        read.time("created_at")?;
+    }
+    Ok(books(document, environment))
+}
+
+/// The number of a template exactly as it is stored, whatever it is.
+pub(super) fn stored_version(document: &RawDocument) -> Option<Bson> {
+    let stored = document.get("version").ok()??.try_into().ok()?;
+    Some(stored).filter(|stored| *stored != Bson::Null)
+}
+
+/// The same. The original kept none, and what cannot be read counts as not kept: a template can
+/// always be followed by another.
+pub(super) fn books(document: &RawDocument, environment: Environment) -> TemplateVersion {
+    let read = Read {
+        document,
+        what: &format_args!("the {environment} template"),
+    };
+    let text = |name| read.optional_text(name).ok().flatten();
+    TemplateVersion {
+        version: read.version().unwrap_or_default(),
+        author: text("author").unwrap_or_default().to_owned(),
+        created_at: read.time("created_at").unwrap_or_else(|_| read.made()),
+        hash: text("hash").unwrap_or_default().to_owned(),
+    }
 }
 
 pub(super) fn session(document: &RawDocument, digest: TokenDigest) -> Result<Session, StoreError> {

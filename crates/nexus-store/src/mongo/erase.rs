@@ -26,7 +26,8 @@ impl Data {
     ) -> Result<Erased, StoreError> {
         let mut session = self.client.start_session().await?;
         let mut erased = Erased::default();
-        self.erase_belongings(changes, &mut session, key, &mut erased)
+        let name = key.to_string();
+        self.erase_belongings(changes, &mut session, &name, &mut erased)
             .await?;
         match left_at {
             Some(at) => self.let_go(&mut session, key, at, &mut erased).await?,
@@ -37,7 +38,7 @@ impl Data {
             }
         }
         changes.tell(key, session.operation_time());
-        self.erase_belongings(changes, &mut session, key, &mut erased)
+        self.erase_belongings(changes, &mut session, &name, &mut erased)
             .await?;
         Ok(erased)
     }
@@ -70,14 +71,15 @@ impl Data {
         }
     }
 
-    async fn erase_belongings(
+    /// Removes what belongs to a key, or to what is no key.
+    pub(super) async fn erase_belongings(
         &self,
         changes: &Changes,
         session: &mut ClientSession,
-        key: PublicKey,
+        key: &str,
         erased: &mut Erased,
     ) -> Result<(), StoreError> {
-        let mine = doc! {"owner_key": key.to_string()};
+        let mine = doc! {"owner_key": key};
         erased.sessions += remove(&self.sessions, changes, session, &mine).await?;
         erased.api_keys += remove(&self.api_keys, changes, session, &mine).await?;
         let running = self.runs.delete_many(mine.clone());

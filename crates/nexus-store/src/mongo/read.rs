@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use mongodb::Collection;
+use mongodb::Collection as Documents;
+use mongodb::bson::raw::{RawBsonRef, RawDocument};
 use mongodb::bson::{Document, RawDocumentBuf, Timestamp, doc};
 use mongodb::options::ReadConcern;
 use nexus_core::{
@@ -12,9 +13,11 @@ use nexus_core::{
 
 use super::changes::Changes;
 use super::data::{Data, newest_first};
-use super::documents;
+use super::{documents, quarantine};
+use crate::quarantine::sorted;
 use crate::{
-    Cursor, IdentityPage, MAX_PAGE_BYTES, MessagePage, StoreError, StoredTemplate, TemplateVersion,
+    Collection, Cursor, IdentityPage, MAX_PAGE_BYTES, MessagePage, StoreError, StoredTemplate,
+    TemplateVersion, Unreadable,
 };
 
 /// Roles that a model is shown, also as the original Python NEXUS wrote them.
@@ -37,7 +40,7 @@ impl Data {
     pub(super) async fn find(
         &self,
         changes: &Changes,
-        collection: &Collection<RawDocumentBuf>,
+        collection: &Documents<RawDocumentBuf>,
         filter: Document,
     ) -> Result<Option<RawDocumentBuf>, StoreError> {
         let found = collection.find_one(filter);
@@ -71,7 +74,7 @@ impl Data {
         version: u64,
     ) -> Result<Option<StoredTemplate>, StoreError> {
         if let Some(current) = self.current(environment).await?
-            && documents::template_version(&current, environment)?.version == version
+            && self.books(&current, environment).await?.version == version
         {
             return documents::template(&current, environment).map(Some);
         }
@@ -101,10 +104,10 @@ impl Data {
         let kept = kept.project(&self.versions, books).await?;
         let kept = kept
             .iter()
-            .map(|document| documents::template_version(document, environment));
-        let mut versions = kept.collect::<Result<Vec<_>, _>>()?;
+            .map(|document| documents::books(document, environment));
+        let mut versions: Vec<_> = kept.collect();
         if let Some(current) = self.current(environment).await? {
-            let current = documents::template_version(&current, environment)?;
+            let current = self.books(&current, environment).await?;
             let is_kept = versions
                 .first()
                 .is_some_and(|newest| newest.version >= current.version);
@@ -114,6 +117,26 @@ impl Data {
             }
         }
         Ok(versions)
+    }
+
+    /// The store's books about the current template. Where its number cannot be read, it is that of
+    /// the newest version that was kept.
+    pub(super) async fn books(
+        &self,
+        current: &RawDocument,
+        environment: Environment,
+    ) -> Result<TemplateVersion, StoreError> {
+        let mut books = documents::books(current, environment);
+        if documents::template_version(current, environment).is_err() && books.version == 0 {
+            let newest = self
+                .versions
+                .find_one(doc! {"environment": environment.as_str()})
+                .sort(doc! {"environment": 1, "version": -1});
+            if let Some(newest) = newest.await? {
+                books.version = documents::books(&newest, environment).version;
+            }
+        }
+        Ok(books)
     }
 
     async fn current(
@@ -138,21 +161,33 @@ impl Data {
 
     pub(super) async fn identities(
         &self,
-        after: Option<PublicKey>,
+        after: Option<String>,
         limit: u32,
     ) -> Result<IdentityPage, StoreError> {
-        let after = after.map(|key| key.to_string()).unwrap_or_default();
+        let filter = doc! {"public_key": {"$gt": after.unwrap_or_default()}};
+        self.identity_page(filter, limit).await
+    }
+
+    pub(super) async fn identity_page(
+        &self,
+        filter: Document,
+        limit: u32,
+    ) -> Result<IdentityPage, StoreError> {
         let query = Query {
-            filter: doc! {"public_key": {"$gt": after}},
+            filter,
             sort: doc! {"public_key": 1},
             skip: 0,
             limit: one_more(limit),
         };
-        let (found, has_more) = page(query.run(&self.identities).await?, limit);
-        let identities = found.iter().map(|document| documents::identity(document));
+        let (documents, has_more) = page(query.run(&self.identities).await?, limit);
+        let last = documents.last().filter(|_| has_more);
+        let next = last.and_then(|last| last.get_str("public_key").ok());
+        let read = |document| documents::identity(document);
+        let (identities, unreadable) = readable(&documents, Collection::Identities, read)?;
         Ok(IdentityPage {
-            identities: identities.collect::<Result<_, _>>()?,
-            has_more,
+            identities,
+            unreadable,
+            next: next.map(str::to_owned),
         })
     }
 
@@ -177,11 +212,10 @@ impl Data {
             limit: limit.into(),
         };
         let newest = query.run(&self.messages).await?;
-        newest
-            .iter()
-            .rev()
-            .map(|document| documents::message(document, owner))
-            .collect()
+        let read = |document| documents::message(document, owner);
+        let (mut messages, _) = readable(&newest, Collection::Messages, read)?;
+        messages.reverse();
+        Ok(messages)
     }
 
     pub(super) async fn has_message(
@@ -223,11 +257,11 @@ impl Data {
         let (found, is_full) = query.run_within(&self.messages, MAX_PAGE_BYTES).await?;
         let (found, has_more) = page(found, limit);
         let has_more = has_more || is_full;
-        let messages = found
-            .iter()
-            .map(|document| documents::message(document, owner));
+        let read = |document| documents::message(document, owner);
+        let (messages, unreadable) = readable(&found, Collection::Messages, read)?;
         Ok(MessagePage {
-            messages: messages.collect::<Result<_, _>>()?,
+            messages,
+            unreadable,
             next: end(&found, before).filter(|_| has_more).map(Cursor::from),
         })
     }
@@ -251,6 +285,18 @@ impl Data {
     }
 }
 
+/// The documents that can be read, and those that cannot.
+pub(super) fn readable<'a, T>(
+    documents: &'a [RawDocumentBuf],
+    collection: Collection,
+    read: impl Fn(&'a RawDocument) -> Result<T, StoreError>,
+) -> Result<(Vec<T>, Vec<Unreadable>), StoreError> {
+    let found = documents
+        .iter()
+        .map(|document| quarantine::found(read(document), document, collection));
+    Ok(sorted(found.collect::<Result<Vec<_>, _>>()?))
+}
+
 /// A query for several documents.
 pub(super) struct Query {
     pub(super) filter: Document,
@@ -262,7 +308,7 @@ pub(super) struct Query {
 impl Query {
     pub(super) async fn run(
         self,
-        collection: &Collection<RawDocumentBuf>,
+        collection: &Documents<RawDocumentBuf>,
     ) -> Result<Vec<RawDocumentBuf>, StoreError> {
         let found = collection
             .find(self.filter)
@@ -277,7 +323,7 @@ impl Query {
     /// some that do not.
     async fn run_within(
         self,
-        collection: &Collection<RawDocumentBuf>,
+        collection: &Documents<RawDocumentBuf>,
         bytes: usize,
     ) -> Result<(Vec<RawDocumentBuf>, bool), StoreError> {
         let mut cursor = collection
@@ -300,7 +346,7 @@ impl Query {
     /// Only some fields of each document.
     async fn project(
         self,
-        collection: &Collection<RawDocumentBuf>,
+        collection: &Documents<RawDocumentBuf>,
         fields: Document,
     ) -> Result<Vec<RawDocumentBuf>, StoreError> {
         let found = collection
@@ -365,31 +411,44 @@ impl From<Cursor> for Place {
     }
 }
 
-/// Where a page that began after `before` ends.
+/// Where a page that began after `before` ends. The order of types is that of BSON, newest first: a
+/// message of the original whose timestamp is of another type comes before all dates, or after them.
 fn end(found: &[RawDocumentBuf], before: Option<Place>) -> Option<Place> {
-    let moment = |document: &RawDocumentBuf| match document.get_timestamp("seq") {
-        Ok(seq) => Err(seq),
-        Err(_) => Ok(document
-            .get_datetime("timestamp")
-            .map_or(0, |at| at.timestamp_millis().max(0).cast_unsigned())),
+    let timestamp = |document: &RawDocumentBuf| {
+        let at = document.get_datetime("timestamp").ok()?;
+        Some(at.timestamp_millis().max(0).cast_unsigned())
     };
-    let timestamp = match moment(found.last()?) {
-        Err(seq) => return Some(Place::Arrived(seq)),
-        Ok(timestamp) => timestamp,
+    let last = found.last()?;
+    if let Ok(seq) = last.get_timestamp("seq") {
+        return Some(Place::Arrived(seq));
+    }
+    let Some(at) = timestamp(last) else {
+        let kind = last.get("timestamp").ok().flatten();
+        let is_before_dates = matches!(
+            kind,
+            Some(RawBsonRef::Timestamp(_) | RawBsonRef::RegularExpression(_) | RawBsonRef::MaxKey)
+        );
+        return is_before_dates.then_some(Place::Older {
+            timestamp: u64::MAX,
+            taken: 0,
+        });
     };
     let same = found
         .iter()
         .rev()
-        .take_while(|document| moment(document) == Ok(timestamp));
+        .take_while(|document| timestamp(document) == Some(at));
     let earlier = match before {
         Some(Place::Older {
             timestamp: last,
             taken,
-        }) if last == timestamp => taken,
+        }) if last == at => taken,
         _ => 0,
     };
     let taken = u32::try_from(same.count()).map_or(u32::MAX, |same| same.saturating_add(earlier));
-    Some(Place::Older { timestamp, taken })
+    Some(Place::Older {
+        timestamp: at,
+        taken,
+    })
 }
 
 /// A page holds at least one entry, or walking through the pages would never end.

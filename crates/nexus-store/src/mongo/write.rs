@@ -27,9 +27,9 @@ impl Data {
         let what = || conflict(format!("the {environment} template"));
         let current = doc! {"environment": environment.as_str()};
         let found = self.configurations.find_one(current.clone()).await?;
+        // Its number only: one that somebody made unreadable can still be followed by another.
         let version = match &found {
-            // Its number only: one that somebody made unreadable can still be followed by another.
-            Some(found) => Some(documents::template_version(found, environment)?.version),
+            Some(found) => Some(self.books(found, environment).await?.version),
             None => None,
         };
         if version != expected {
@@ -43,7 +43,8 @@ impl Data {
             (Some(found), Some(version)) => {
                 self.archive(&found, version).await?;
                 let mut unchanged = current;
-                unchanged.insert("version", at_version(version));
+                let stored = documents::stored_version(&found);
+                unchanged.insert("version", stored.unwrap_or_else(|| at_version(0)));
                 self.configurations
                     .find_one_and_replace(unchanged, &document)
                     .session(&mut session)

@@ -10,10 +10,11 @@ use nexus_core::{
     Timestamp, TokenDigest, Usage, UsageCount, UsageKey,
 };
 use nexus_store::{
-    ApiKeyStore, AuditPage, AuditStore, ConfigStore, Counter, CounterStore, Created, Cursor,
-    EmbeddedStore, Erased, Freshness, IdentityPage, IdentityStore, InstallationStore, MessagePage,
-    MessageStore, NewTemplate, NonceStore, RunStore, Running, SessionStore, StandingCounts, Store,
-    StoreError, StoreFacts, StoredTemplate, TemplateVersion, UsageStore,
+    ApiKeyStore, AuditPage, AuditStore, Collection, ConfigStore, Counter, CounterStore, Created,
+    Cursor, EmbeddedStore, Erased, Freshness, IdentityPage, IdentityStore, InstallationStore,
+    MessagePage, MessageStore, NewTemplate, NonceStore, QuarantineStore, RunStore, Running,
+    SessionStore, StandingCounts, Store, StoreError, StoreFacts, StoredTemplate, TemplateVersion,
+    UnreadablePage, UsageStore,
 };
 use tokio::sync::watch;
 
@@ -68,8 +69,8 @@ observe! {
     IdentityStore {
         identity(key: PublicKey) -> Option<Identity>;
         create_identity(key: PublicKey, standing: Standing, at: Timestamp) -> Created;
-        identities(after: Option<PublicKey>, limit: u32) -> IdentityPage;
-        identities_by_standing(standing: Standing, after: Option<PublicKey>, limit: u32)
+        identities(after: Option<String>, limit: u32) -> IdentityPage;
+        identities_by_standing(standing: Standing, after: Option<String>, limit: u32)
             -> IdentityPage;
         count_identities() -> StandingCounts;
         write_identity(identity: &Identity, write: IdentityWrite) -> Identity;
@@ -114,6 +115,10 @@ observe! {
     UsageStore {
         add_usage(key: UsageKey, count: UsageCount) -> ();
         usage(owner: PublicKey, from: NaiveDate, to: NaiveDate) -> Vec<Usage>;
+    }
+    QuarantineStore {
+        unreadable(collection: Collection, after: Option<String>, limit: u32) -> UnreadablePage;
+        delete_unreadable(collection: Collection, id: String) -> Option<Erased>;
     }
     CounterStore {
         tell_running(running: Running, at: Timestamp) -> u64;

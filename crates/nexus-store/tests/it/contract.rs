@@ -11,6 +11,7 @@ pub(crate) mod erasure;
 pub(crate) mod identities;
 pub(crate) mod messages;
 pub(crate) mod nonces;
+pub(crate) mod quarantine;
 pub(crate) mod sessions;
 pub(crate) mod standings;
 pub(crate) mod templates;
@@ -20,7 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nexus_core::{Identity, Standing};
-use nexus_store::Store;
+use nexus_store::{Collection, Store};
 
 use crate::samples::{at, key};
 
@@ -28,6 +29,10 @@ use crate::samples::{at, key};
 pub(crate) trait Place {
     /// Opens the same data, as another process would.
     async fn open(&self) -> Arc<dyn Store>;
+
+    /// Makes a document unreadable, in one of three ways, as a person with a shell would. Its name:
+    /// a key, an id, a digest in hexadecimal digits, an owner and a day, a number.
+    async fn spoil(&self, collection: Collection, name: &str, way: u8);
 
     /// All bytes of every stored value, by the name of its collection or table.
     async fn dump(&self) -> BTreeMap<String, Vec<u8>>;
@@ -106,6 +111,12 @@ macro_rules! contract {
             messages: messages_that_arrive_at_once_are_all_stored;
             nonces: of_a_hundred_uses_at_once_one_is_the_first;
             nonces: a_used_nonce_is_used_for_another_process_too;
+            quarantine: an_unreadable_identity_hides_only_itself;
+            quarantine: an_unreadable_message_hides_only_itself;
+            quarantine: an_unreadable_credential_hides_only_itself;
+            quarantine: an_unreadable_count_hides_only_itself;
+            quarantine: an_unreadable_entry_of_the_audit_hides_only_itself;
+            quarantine: an_unreadable_template_is_followed_by_another;
             sessions: a_session_is_found_by_its_digest;
             sessions: all_of_a_session_is_kept;
             sessions: the_sessions_of_one_owner_are_listed_newest_first;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use nexus_core::audit::verify;
 use nexus_core::{Label, NonceId, Role, Session, Standing};
-use nexus_store::{Counter, EmbeddedStore, IdentityStore, MessageStore, Store, StoreError};
+use nexus_store::{
+    Collection, Counter, EmbeddedStore, IdentityStore, MessageStore, Store, StoreError,
+};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use tempfile::TempDir;
@@ -43,6 +45,52 @@ impl Folder {
 impl Place for Folder {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(EmbeddedStore::open(self.0.path()).unwrap())
+    }
+
+    async fn spoil(&self, collection: Collection, name: &str, way: u8) {
+        let (owner, day) = name.split_once(' ').unwrap_or_default();
+        let which = match collection {
+            Collection::Identities => format!("identities SET * WHERE public_key = '{name}'"),
+            Collection::Messages => format!("messages SET * WHERE id = '{name}'"),
+            Collection::Sessions => format!("sessions SET * WHERE digest = x'{name}'"),
+            Collection::ApiKeys => format!("api_keys SET * WHERE id = '{name}'"),
+            Collection::Usage => {
+                format!("usage SET * WHERE owner_key = '{owner}' AND day = '{day}'")
+            }
+            Collection::Configurations => format!("configurations SET * WHERE version = {name}"),
+            Collection::Audit => format!("audit SET * WHERE seq = {name}"),
+        };
+        let change = match collection {
+            Collection::Identities => [
+                "metadata = '[]'",
+                "created_at = 9223372036854775807",
+                "public_key = CAST(x'3078ff20' AS TEXT)",
+            ],
+            Collection::Messages => [
+                "timestamp = 9223372036854775807",
+                "role = 'assistant'",
+                "content = CAST(x'ff' AS TEXT)",
+            ],
+            Collection::Sessions => [
+                "scope = 'root'",
+                "expires_at = 9223372036854775807",
+                "client = CAST(x'ff' AS TEXT)",
+            ],
+            Collection::ApiKeys => ["scopes = '7'", "digest = x'00'", "models = '{'"],
+            Collection::Usage => ["runs = -1", "day = '2026-01-02x'", "cost_micros = -7"],
+            Collection::Configurations => {
+                ["doc = '7'", "created_at = 9223372036854775807", "doc = '{'"]
+            }
+            Collection::Audit => ["details = '7'", "at = 9223372036854775807", "actor = 'it'"],
+        };
+        let shell = self.shell();
+        shell
+            .execute_batch(
+                "DROP TRIGGER IF EXISTS audit_update; PRAGMA ignore_check_constraints = 1",
+            )
+            .unwrap();
+        let edit = format!("UPDATE {}", which.replace('*', change[usize::from(way)]));
+        assert_eq!(shell.execute(&edit, []).unwrap(), 1, "{edit}");
     }
 
     async fn dump(&self) -> BTreeMap<String, Vec<u8>> {

@@ -19,9 +19,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::TryStreamExt;
-use mongodb::bson::{RawDocumentBuf, doc};
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, Document, RawDocumentBuf, doc};
 use mongodb::{Client, Database};
-use nexus_store::{MongoOptions, MongoStore, Store};
+use nexus_store::{Collection, MongoOptions, MongoStore, Store};
 
 use self::server::ReplicaSet;
 use crate::contract::Place;
@@ -80,6 +81,75 @@ impl Mongo {
 impl Place for Mongo {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.store().await)
+    }
+
+    async fn spoil(&self, collection: Collection, name: &str, way: u8) {
+        let bytes = |digits: &str| {
+            let pairs = digits
+                .as_bytes()
+                .chunks(2)
+                .map(|pair| str::from_utf8(pair).unwrap());
+            let bytes = pairs
+                .map(|pair| u8::from_str_radix(pair, 16).unwrap())
+                .collect();
+            Binary {
+                subtype: BinarySubtype::Generic,
+                bytes,
+            }
+        };
+        let which = match collection {
+            Collection::Identities => doc! {"public_key": name},
+            Collection::Messages | Collection::ApiKeys => doc! {"_id": name},
+            Collection::Sessions => doc! {"_id": bytes(name)},
+            Collection::Usage => {
+                let (owner, day) = name.split_once(' ').unwrap();
+                doc! {"owner_key": owner, "day": day}
+            }
+            Collection::Configurations => doc! {},
+            Collection::Audit => doc! {"_id": name.parse::<i64>().unwrap()},
+        };
+        let change = match collection {
+            Collection::Identities => [
+                doc! {"created_at": "2026-01-01"},
+                doc! {"config_overrides": [1]},
+                doc! {"public_key": "0x some&body/é"},
+            ],
+            Collection::Messages => [
+                doc! {"timestamp": "2026-01-01T00:00:00"},
+                doc! {"content": 7},
+                doc! {"role": "assistant"},
+            ],
+            Collection::Sessions => [
+                doc! {"scope": "root"},
+                doc! {"created_at": 7},
+                doc! {"client": ["x"]},
+            ],
+            Collection::ApiKeys => [
+                doc! {"scopes": "all"},
+                doc! {"digest": "x"},
+                doc! {"expires_at": "never"},
+            ],
+            Collection::Usage => [
+                doc! {"runs": "many"},
+                doc! {"day": "2026-01-02x"},
+                doc! {"cost_micros": -7},
+            ],
+            Collection::Configurations => [
+                doc! {"created_at": "2026-01-01"},
+                doc! {"version": "2.0"},
+                doc! {"author": {"name": "me"}},
+            ],
+            Collection::Audit => [
+                doc! {"details": "none"},
+                doc! {"at": "yesterday"},
+                doc! {"actor": 7},
+            ],
+        };
+        let shell = self.shell().await;
+        let documents = shell.collection::<Document>(collection.as_str());
+        let edit = doc! {"$set": change[usize::from(way)].clone()};
+        let edited = documents.update_one(which, edit).await.unwrap();
+        assert_eq!(edited.modified_count, 1, "{collection} {name}");
     }
 
     async fn dump(&self) -> BTreeMap<String, Vec<u8>> {

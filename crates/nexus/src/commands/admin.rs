@@ -4,7 +4,7 @@ use nexus_core::{IdentityWrite, PublicKey, Standing};
 use nexus_run::CommandFailure;
 use serde_json::json;
 
-use super::identity::everybody;
+use super::identity::{everybody, quarantine};
 use crate::cli::Admin;
 use crate::failure::Failure;
 use crate::output::columns;
@@ -61,8 +61,9 @@ async fn change(shell: &Shell, key: PublicKey, is_admin: bool) -> Result<(), Fai
 async fn list(shell: &Shell) -> Result<(), Failure> {
     let output = &shell.output;
     let store = wire::open_existing(&shell.settings).await?;
-    let granted = everybody(&*store).await?.into_iter();
-    let granted = granted.filter(|it| it.is_admin);
+    let (people, unreadable) = everybody(&*store).await?;
+    quarantine::name(output, &unreadable);
+    let granted = people.into_iter().filter(|it| it.is_admin);
     let named = shell.settings.admins.iter().copied();
     let all: Vec<_> = granted
         .map(|it| (it.public_key, "nexus admin grant", it.standing))

@@ -1,10 +1,11 @@
 //! `nexus audit list|verify`: what was changed, and whether the record of it is whole.
 
 use nexus_core::audit::{AuditEntry, AuditHead, BrokenAt, Chain};
-use nexus_store::{Store, StoreError};
+use nexus_store::Store;
 use serde_json::json;
 
 use crate::cli::Audit;
+use crate::commands::identity::quarantine;
 use crate::failure::Failure;
 use crate::output::columns;
 use crate::{Shell, wire};
@@ -26,10 +27,11 @@ async fn list(shell: &Shell, store: &dyn Store, limit: u32) -> Result<(), Failur
     let mut after = last.saturating_sub(limit.into());
     let mut entries: Vec<AuditEntry> = Vec::new();
     while after < last {
-        let page = store.audit(after, PAGE).await?.entries;
-        let Some(end) = page.last() else { break };
-        after = end.seq;
-        entries.extend(page);
+        let page = store.audit(after, PAGE).await?;
+        entries.extend(page.entries);
+        quarantine::name(output, &page.unreadable);
+        let Some(end) = page.next else { break };
+        after = end;
     }
     if output.json {
         output.data(&entries);
@@ -109,21 +111,19 @@ async fn check(
     let mut chain = Chain::expecting(expected);
     let mut after = 0;
     loop {
-        let page = match store.audit(after, PAGE).await {
-            Ok(page) => page,
-            Err(error @ StoreError::Corrupt { .. }) => {
-                return Ok(Err(Broken::Unreadable(error.to_string())));
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let page = store.audit(after, PAGE).await?;
+        if let Some(first) = page.unreadable.first() {
+            let reason = format!("{} cannot be read: {}", first.what, first.reason);
+            return Ok(Err(Broken::Unreadable(reason)));
+        }
         for entry in &page.entries {
             if let Err(broken) = chain.check(entry) {
                 return Ok(Err(Broken::At(broken)));
             }
-            after = entry.seq;
         }
-        if !page.has_more || page.entries.is_empty() {
-            return Ok(chain.finish().map_err(Broken::At));
+        match page.next {
+            Some(next) => after = next,
+            None => return Ok(chain.finish().map_err(Broken::At)),
         }
     }
 }

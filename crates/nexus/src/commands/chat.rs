@@ -79,7 +79,7 @@ async fn whose(shell: &Shell, store: &dyn Store, is_terminal: bool) -> Result<Pu
     let page = store.identities(None, SHOWN).await?;
     match &*page.identities {
         [only] => Ok(only.public_key),
-        [] if is_terminal => {
+        [] if is_terminal && page.unreadable.is_empty() => {
             let question = "Nobody is registered yet. Make an identity for you?";
             if !identity::confirm(shell, question)? {
                 return Err(nobody());
@@ -98,7 +98,7 @@ async fn whose(shell: &Shell, store: &dyn Store, is_terminal: bool) -> Result<Pu
                 .iter()
                 .map(|it| format!("`nexus chat {}`", it.public_key))
                 .collect();
-            if page.has_more {
+            if page.next.is_some() {
                 lines.push("another of `nexus identity list`".to_owned());
             }
             Err(Failure::new("there are several identities: say who chats")

@@ -2,6 +2,7 @@
 
 mod key;
 mod own;
+pub(crate) mod quarantine;
 mod server;
 mod standing;
 mod token;
@@ -9,7 +10,7 @@ mod token;
 use std::io::{self, BufRead, IsTerminal};
 
 use nexus_core::{Environment, Identity, PublicKey, Scope};
-use nexus_store::{Erased, Store, StoreError};
+use nexus_store::{Erased, Store, StoreError, Unreadable};
 use serde_json::json;
 
 use self::standing::Decision;
@@ -37,6 +38,7 @@ pub(crate) async fn run(shell: &Shell, command: cli::Identity) -> Result<(), Fai
             Some(remote) => server::erase(shell, &remote, key, yes).await,
             None => delete(shell, key, yes).await,
         },
+        cli::Identity::Quarantine(command) => quarantine::run(shell, command).await,
         cli::Identity::Approve(person) => standing::decide(shell, person, Decision::Approve).await,
         cli::Identity::Disable(person) => standing::decide(shell, person, Decision::Disable).await,
         cli::Identity::Enable(person) => standing::decide(shell, person, Decision::Enable).await,
@@ -171,15 +173,18 @@ fn remark(shell: &Shell, token: &NewToken) {
     }
 }
 
-/// Everybody who is registered, in the order of their keys.
-pub(crate) async fn everybody(store: &dyn Store) -> Result<Vec<Identity>, Failure> {
-    let mut all = Vec::new();
+/// Everybody who is registered, in the order of their keys, and those who cannot be read.
+pub(crate) async fn everybody(
+    store: &dyn Store,
+) -> Result<(Vec<Identity>, Vec<Unreadable>), Failure> {
+    let (mut all, mut unreadable, mut after) = (Vec::new(), Vec::new(), None);
     loop {
-        let after = all.last().map(|it: &Identity| it.public_key);
         let mut page = store.identities(after, PAGE).await?;
         all.append(&mut page.identities);
-        if !page.has_more {
-            return Ok(all);
+        unreadable.append(&mut page.unreadable);
+        after = page.next;
+        if after.is_none() {
+            return Ok((all, unreadable));
         }
     }
 }
@@ -187,7 +192,8 @@ pub(crate) async fn everybody(store: &dyn Store) -> Result<Vec<Identity>, Failur
 async fn list(shell: &Shell) -> Result<(), Failure> {
     let output = &shell.output;
     let store = wire::open_existing(&shell.settings).await?;
-    let all = everybody(&*store).await?;
+    let (all, unreadable) = everybody(&*store).await?;
+    quarantine::name(output, &unreadable);
     if output.json {
         output.data(&all.iter().map(Identity::to_json).collect::<Vec<_>>());
         return Ok(());
@@ -247,7 +253,11 @@ async fn show(shell: &Shell, key: PublicKey) -> Result<(), Failure> {
 async fn delete(shell: &Shell, key: PublicKey, yes: bool) -> Result<(), Failure> {
     let output = &shell.output;
     let store = wire::open_existing(&shell.settings).await?;
-    find(&*store, key).await?;
+    // One that cannot be read can still be erased.
+    match store.identity(key).await {
+        Err(StoreError::Corrupt { .. }) => {}
+        found => drop(found?.ok_or_else(|| unknown(key))?),
+    }
     if !yes && !confirm(shell, &format!("Erase {key} with all messages and tokens?"))? {
         output.note("nothing was erased");
         return Ok(());
@@ -285,9 +295,15 @@ pub(crate) fn confirm(shell: &Shell, question: &str) -> Result<bool, Failure> {
 }
 
 async fn find(store: &dyn Store, key: PublicKey) -> Result<Identity, Failure> {
-    let found: Result<_, StoreError> = store.identity(key).await;
-    found?.ok_or_else(|| {
-        Failure::new(format!("{key} is not registered"))
-            .hint(format!("`nexus identity new {key}` registers it"))
-    })
+    match store.identity(key).await {
+        Err(error @ StoreError::Corrupt { .. }) => Err(Failure::new(error.to_string()).hint(
+            "correct it in the database, or delete it: `nexus identity quarantine list` shows its id",
+        )),
+        found => found?.ok_or_else(|| unknown(key)),
+    }
+}
+
+fn unknown(key: PublicKey) -> Failure {
+    Failure::new(format!("{key} is not registered"))
+        .hint(format!("`nexus identity new {key}` registers it"))
 }

@@ -216,7 +216,7 @@ async fn has_admin(shell: &Shell, store: &dyn Store) -> bool {
         return true;
     }
     match store.identities(None, LOOKED_AT).await {
-        Ok(page) => page.has_more || page.identities.iter().any(|it| it.is_admin),
+        Ok(page) => page.next.is_some() || page.identities.iter().any(|it| it.is_admin),
         Err(_) => true,
     }
 }

@@ -3,18 +3,15 @@
 use std::collections::BTreeMap;
 
 use chrono::Days;
-use nexus_core::{Clock as _, PublicKey, Usage, UsageCount};
-use nexus_store::Store;
+use nexus_core::{Clock as _, Usage, UsageCount};
 use serde_json::json;
 
 use crate::Shell;
 use crate::cli;
+use crate::commands::identity::{everybody, quarantine};
 use crate::failure::Failure;
 use crate::output::{columns, printable};
 use crate::wire::{self, Clock};
-
-/// How many identities are read at a time.
-const PAGE: u32 = 500;
 
 pub(crate) async fn run(shell: &Shell, arguments: cli::Usage) -> Result<(), Failure> {
     let output = &shell.output;
@@ -24,7 +21,11 @@ pub(crate) async fn run(shell: &Shell, arguments: cli::Usage) -> Result<(), Fail
     let from = to.checked_sub_days(Days::new(before)).unwrap_or(to);
     let people = match arguments.key {
         Some(key) => vec![key],
-        None => everybody(&*store).await?,
+        None => {
+            let (people, unreadable) = everybody(&*store).await?;
+            quarantine::name(output, &unreadable);
+            people.iter().map(|identity| identity.public_key).collect()
+        }
     };
     let mut used = Vec::new();
     for key in people {
@@ -60,17 +61,6 @@ pub(crate) async fn run(shell: &Shell, arguments: cli::Usage) -> Result<(), Fail
          model without a price counts as free."
     ));
     Ok(())
-}
-
-async fn everybody(store: &dyn Store) -> Result<Vec<PublicKey>, Failure> {
-    let mut keys = Vec::new();
-    loop {
-        let page = store.identities(keys.last().copied(), PAGE).await?;
-        keys.extend(page.identities.iter().map(|identity| identity.public_key));
-        if !page.has_more {
-            return Ok(keys);
-        }
-    }
 }
 
 /// One sum for each model and whatever `first` says.

@@ -144,11 +144,11 @@ impl KeyFile {
     }
 }
 
-/// Whether there is no such file, also where the folder is none.
+/// Whether there is no such file, also where the folder is none or can have no such name.
 fn is_absent(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename
     )
 }
 

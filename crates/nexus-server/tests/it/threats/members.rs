@@ -26,7 +26,7 @@ async fn t11_every_id_of_somebody_else_is_not_there_and_nothing_changes() {
     let head = world.store.audit_head().await.unwrap();
     let routes: Vec<_> = places()
         .into_iter()
-        .filter(|place| place.route.contains("{id}"))
+        .filter(|place| place.route.contains("{id}") && place.access != Access::Admin)
         .collect();
     assert_eq!(routes.len(), 2);
     for place in &routes {

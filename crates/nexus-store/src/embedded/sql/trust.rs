@@ -21,7 +21,7 @@ pub(in crate::embedded) const TOUCH_SESSION: &str = "
 pub(in crate::embedded) const IDENTITIES_BY_STANDING: &str = "
     SELECT public_key, created_at, metadata, config_overrides, prompt_overrides, version,
            standing, is_admin
-    FROM identities WHERE standing = ?1 AND public_key > ?2 ORDER BY public_key LIMIT ?3";
+    FROM identities WHERE standing = ?1 AND public_key > CAST(?2 AS TEXT) ORDER BY public_key LIMIT ?3";
 
 pub(in crate::embedded) const COUNT_IDENTITIES: &str =
     "SELECT count(*) FROM identities WHERE standing = ?1";
@@ -130,14 +130,17 @@ pub(in crate::embedded) const ADD_RUNNING: &str =
 pub(in crate::embedded) const RUNNING_ELSEWHERE: &str =
     "SELECT coalesce(sum(runs), 0) FROM running WHERE owner_key = ?1 AND node <> ?2";
 
-pub(in crate::embedded) const ERASE_RUNNING: &str = "DELETE FROM running WHERE owner_key = ?1";
+pub(in crate::embedded) const ERASE_RUNNING: &str =
+    "DELETE FROM running WHERE owner_key = CAST(?1 AS TEXT)";
 
 pub(in crate::embedded) const ERASE_API_KEYS: &str =
-    "DELETE FROM api_keys WHERE owner_key = ?1 RETURNING id";
+    "DELETE FROM api_keys WHERE owner_key = CAST(?1 AS TEXT) RETURNING id";
 
-pub(in crate::embedded) const ERASE_USAGE: &str = "DELETE FROM usage WHERE owner_key = ?1";
+pub(in crate::embedded) const ERASE_USAGE: &str =
+    "DELETE FROM usage WHERE owner_key = CAST(?1 AS TEXT)";
 
-pub(in crate::embedded) const ERASE_COUNTERS: &str = "DELETE FROM counters WHERE owner_key = ?1";
+pub(in crate::embedded) const ERASE_COUNTERS: &str =
+    "DELETE FROM counters WHERE owner_key = CAST(?1 AS TEXT)";
 
 #[cfg(test)]
 pub(super) const REQUEST_PATH: [&str; 33] = [

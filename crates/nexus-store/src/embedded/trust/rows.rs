@@ -10,11 +10,12 @@ use nexus_core::{
 use rusqlite::Row;
 
 use crate::StoreError;
+use crate::embedded::read::name;
 use crate::embedded::rows::Read;
 
 /// Columns as [`API_KEY`](crate::embedded::sql::trust::API_KEY) names them.
 pub(in crate::embedded) fn api_key(row: &Row<'_>) -> Result<ApiKey, StoreError> {
-    let id: String = row.get(0)?;
+    let id = name(row, 0);
     let read = Read {
         row,
         what: &format_args!("API key {id}"),

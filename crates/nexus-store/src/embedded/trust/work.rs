@@ -7,15 +7,17 @@ use nexus_core::{
     ApiKey, ApiKeyId, AuditEntry, AuditHead, Identity, IdentityWrite, NewAudit, NonceId, PublicKey,
     Session, SessionId, Standing, Timestamp, TokenDigest, Usage, UsageCount, UsageKey,
 };
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Params, Row};
 use serde::Serialize;
 
 use super::rows;
-use crate::embedded::read::{self, all, number, one, one_more, page};
+use crate::embedded::quarantine::bytes;
+use crate::embedded::read::{self, all, name, number, one, one_more, page, readable};
 use crate::embedded::rows as stored;
 use crate::embedded::sql::trust as sql;
 use crate::embedded::write::{execute, gone, insert};
-use crate::{AuditPage, Counter, IdentityPage, Running, StandingCounts, StoreError};
+use crate::quarantine;
+use crate::{AuditPage, Collection, Counter, IdentityPage, Running, StandingCounts, StoreError};
 
 /// How long what has expired is kept: clocks are set back, and other computers have their own.
 const GRACE: TimeDelta = TimeDelta::hours(1);
@@ -24,12 +26,11 @@ pub(in crate::embedded) fn sessions(
     connection: &Connection,
     owner: PublicKey,
 ) -> Result<Vec<Session>, StoreError> {
-    let mut sessions = all(
-        connection,
-        sql::SESSIONS,
-        [owner.to_string()],
-        stored::session,
-    )?;
+    // The name of a session is its digest, and is not the first column.
+    let found = all(connection, sql::SESSIONS, [owner.to_string()], |row| {
+        quarantine::found(stored::session(row), Collection::Sessions, || name(row, 7))
+    })?;
+    let (mut sessions, _) = quarantine::sorted(found);
     sessions.sort_by_key(|session| std::cmp::Reverse(session.created_at));
     Ok(sessions)
 }
@@ -77,22 +78,12 @@ pub(in crate::embedded) fn touch_session(
 pub(in crate::embedded) fn identities_by_standing(
     connection: &Connection,
     standing: Standing,
-    after: Option<PublicKey>,
+    after: Option<String>,
     limit: u32,
 ) -> Result<IdentityPage, StoreError> {
-    let after = after.map(|key| key.to_string()).unwrap_or_default();
+    let after = bytes(&after.unwrap_or_default());
     let parameters = (standing.as_str(), after, one_more(limit));
-    let found = all(
-        connection,
-        sql::IDENTITIES_BY_STANDING,
-        parameters,
-        stored::identity,
-    )?;
-    let (identities, has_more) = page(found, limit);
-    Ok(IdentityPage {
-        identities,
-        has_more,
-    })
+    read::identity_page(connection, sql::IDENTITIES_BY_STANDING, parameters, limit)
 }
 
 pub(in crate::embedded) fn count_identities(
@@ -174,10 +165,11 @@ pub(super) fn api_keys(
     connection: &Connection,
     owner: PublicKey,
 ) -> Result<Vec<ApiKey>, StoreError> {
-    all(
+    readable(
         connection,
         sql::API_KEYS,
         [owner.to_string()],
+        Collection::ApiKeys,
         rows::api_key,
     )
 }
@@ -260,9 +252,7 @@ pub(super) fn audit(
     limit: u32,
 ) -> Result<AuditPage, StoreError> {
     let parameters = (number(after), one_more(limit));
-    let entries = all(connection, sql::AUDIT, parameters, rows::audit)?;
-    let (entries, has_more) = page(entries, limit);
-    Ok(AuditPage { entries, has_more })
+    audit_page(connection, sql::AUDIT, parameters, limit)
 }
 
 pub(super) fn audit_about(
@@ -272,9 +262,28 @@ pub(super) fn audit_about(
     limit: u32,
 ) -> Result<AuditPage, StoreError> {
     let parameters = (key.to_string(), number(after), one_more(limit));
-    let entries = all(connection, sql::AUDIT_ABOUT, parameters, rows::audit)?;
+    audit_page(connection, sql::AUDIT_ABOUT, parameters, limit)
+}
+
+fn audit_page(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    limit: u32,
+) -> Result<AuditPage, StoreError> {
+    let entries = all(connection, sql, parameters, |row| {
+        let entry = quarantine::found(rows::audit(row), Collection::Audit, || name(row, 0))?;
+        Ok((entry, row.get::<_, i64>(0)?))
+    })?;
     let (entries, has_more) = page(entries, limit);
-    Ok(AuditPage { entries, has_more })
+    let next = entries.last().filter(|_| has_more);
+    let next = next.and_then(|(_, seq)| u64::try_from(*seq).ok());
+    let (entries, unreadable) = quarantine::sorted(entries.into_iter().map(|it| it.0));
+    Ok(AuditPage {
+        entries,
+        unreadable,
+        next,
+    })
 }
 
 pub(super) fn audit_head(connection: &Connection) -> Result<Option<AuditHead>, StoreError> {
@@ -311,9 +320,13 @@ pub(super) fn usage(
     to: NaiveDate,
 ) -> Result<Vec<Usage>, StoreError> {
     let parameters = (owner.to_string(), from.to_string(), to.to_string());
-    all(connection, sql::USAGE, parameters, |row| {
-        rows::usage(row, owner)
-    })
+    // A row has its name in three columns, of which the owner is the same in all.
+    let found = all(connection, sql::USAGE, parameters, |row| {
+        quarantine::found(rows::usage(row, owner), Collection::Usage, || {
+            format!("{owner} {} {}", name(row, 0), name(row, 1))
+        })
+    })?;
+    Ok(quarantine::sorted(found).0)
 }
 
 pub(super) fn add_to_counter(

@@ -9,12 +9,14 @@ use tokio::sync::oneshot;
 use super::Writer;
 use crate::StoreError;
 use crate::embedded::changes::Changes;
+use crate::embedded::presence::Presence;
 use crate::embedded::{fault, open};
 
 fn writer() -> (TempDir, Writer) {
     let folder = tempfile::tempdir().unwrap();
-    let (_, connection) = open::open(folder.path()).unwrap();
-    let writer = Writer::start(connection, Changes::new(0)).unwrap();
+    let (path, connection) = open::open(folder.path()).unwrap();
+    let presence = Presence::new(&path).unwrap();
+    let writer = Writer::start(connection, Changes::new(0), presence).unwrap();
     (folder, writer)
 }
 

@@ -6,9 +6,9 @@ use nexus_core::{AuditEntry, AuditHead, NewAudit, PublicKey};
 use super::documents as trusted;
 use crate::mongo::data::Data;
 use crate::mongo::fault::is_duplicate;
-use crate::mongo::read::{Query, one_more, page};
+use crate::mongo::read::{Query, one_more, page, readable};
 use crate::mongo::write::{number, raw};
-use crate::{AuditPage, StoreError};
+use crate::{AuditPage, Collection, StoreError};
 
 impl Data {
     /// Whoever takes the next place first has it; the others look again where the chain ends. What
@@ -60,10 +60,14 @@ impl Data {
             limit: one_more(limit),
         };
         let (found, has_more) = page(query.run(&self.audit).await?, limit);
-        let entries = found.iter().map(|document| trusted::audit(document));
+        let last = found.last().filter(|_| has_more);
+        let next = last.and_then(|last| trusted::audit_number(last).ok());
+        let read = |document| trusted::audit(document);
+        let (entries, unreadable) = readable(&found, Collection::Audit, read)?;
         Ok(AuditPage {
-            entries: entries.collect::<Result<_, _>>()?,
-            has_more,
+            entries,
+            unreadable,
+            next,
         })
     }
 

@@ -127,9 +127,18 @@ pub(in crate::mongo) fn audit_head(document: &RawDocument) -> Result<AuditHead, 
         what: &"an audit entry",
     };
     Ok(AuditHead {
-        seq: read.count("_id")?,
+        seq: audit_number(document)?,
         hash: read.parsed("hash")?,
     })
+}
+
+/// The place of an entry in the chain.
+pub(in crate::mongo) fn audit_number(document: &RawDocument) -> Result<u64, StoreError> {
+    let read = Read {
+        document,
+        what: &"an audit entry",
+    };
+    read.count("_id")
 }
 
 pub(in crate::mongo) fn from_usage(usage: &Usage) -> Document {

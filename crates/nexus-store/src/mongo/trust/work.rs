@@ -4,7 +4,7 @@
 use chrono::NaiveDate;
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
-use mongodb::{ClientSession, Collection, bson::RawDocumentBuf};
+use mongodb::{ClientSession, Collection as Documents, bson::RawDocumentBuf};
 use nexus_core::auth::InstallationSecret;
 use nexus_core::{
     ApiKey, ApiKeyId, Identity, IdentityWrite, NonceId, PublicKey, Session, SessionId, Standing,
@@ -17,9 +17,9 @@ use crate::mongo::data::{AS_IT_IS_NOW, Data};
 use crate::mongo::documents::{self, binary, moment, session_id};
 use crate::mongo::erase::remove;
 use crate::mongo::fault::{conflict, is_duplicate};
-use crate::mongo::read::{Query, one_more, page};
+use crate::mongo::read::readable;
 use crate::mongo::write::{added_once, gone, number, raw, this_life};
-use crate::{Counter, IdentityPage, Running, StandingCounts, StoreError};
+use crate::{Collection, Counter, IdentityPage, Running, StandingCounts, StoreError};
 
 impl Data {
     pub(in crate::mongo) async fn sessions(
@@ -31,10 +31,9 @@ impl Data {
             .find(doc! {"owner_key": owner.to_string()})
             .await?;
         let found: Vec<RawDocumentBuf> = found.try_collect().await?;
-        let mut sessions = found
-            .iter()
-            .map(|document| documents::session(document, documents::session_digest(document)?))
-            .collect::<Result<Vec<_>, _>>()?;
+        let (mut sessions, _) = readable(&found, Collection::Sessions, |document| {
+            documents::session(document, documents::session_digest(document)?)
+        })?;
         sessions.sort_by_key(|session| std::cmp::Reverse(session.created_at));
         Ok(sessions)
     }
@@ -91,27 +90,17 @@ impl Data {
     pub(in crate::mongo) async fn identities_by_standing(
         &self,
         standing: Standing,
-        after: Option<PublicKey>,
+        after: Option<String>,
         limit: u32,
     ) -> Result<IdentityPage, StoreError> {
-        let after = after.map(|key| key.to_string()).unwrap_or_default();
         // What was stored before there were standings is active.
         let standing: Bson = match standing {
             Standing::Active => doc! {"$in": [standing.as_str(), null]}.into(),
             Standing::Pending | Standing::Disabled => standing.as_str().into(),
         };
-        let query = Query {
-            filter: doc! {"standing": standing, "public_key": {"$gt": after}},
-            sort: doc! {"public_key": 1},
-            skip: 0,
-            limit: one_more(limit),
-        };
-        let (found, has_more) = page(query.run(&self.identities).await?, limit);
-        let identities = found.iter().map(|document| documents::identity(document));
-        Ok(IdentityPage {
-            identities: identities.collect::<Result<_, _>>()?,
-            has_more,
-        })
+        let after = doc! {"$gt": after.unwrap_or_default()};
+        self.identity_page(doc! {"standing": standing, "public_key": after}, limit)
+            .await
     }
 
     /// Those who are not active are few and are counted; the others are the rest of what the
@@ -190,10 +179,8 @@ impl Data {
             .sort(doc! {"created_at": -1, "_id": -1})
             .await?;
         let found: Vec<RawDocumentBuf> = found.try_collect().await?;
-        found
-            .iter()
-            .map(|document| trusted::api_key(document))
-            .collect()
+        let read = |document| trusted::api_key(document);
+        Ok(readable(&found, Collection::ApiKeys, read)?.0)
     }
 
     pub(super) async fn revoke_api_key(
@@ -297,10 +284,8 @@ impl Data {
             .sort(doc! {"day": 1, "model": 1})
             .await?;
         let found: Vec<RawDocumentBuf> = found.try_collect().await?;
-        found
-            .iter()
-            .map(|document| trusted::usage(document, owner))
-            .collect()
+        let read = |document| trusted::usage(document, owner);
+        Ok(readable(&found, Collection::Usage, read)?.0)
     }
 
     pub(super) async fn add_to_counter(
@@ -358,7 +343,7 @@ fn told(running: &Running) -> Document {
 /// Changes the one document at `place`, or adds it, and gives what it is then. Of several who add
 /// it at once one does, and the others find it when they try again.
 async fn upsert(
-    collection: &Collection<RawDocumentBuf>,
+    collection: &Documents<RawDocumentBuf>,
     session: &mut ClientSession,
     place: &Document,
     change: Document,

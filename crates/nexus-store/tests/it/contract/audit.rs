@@ -30,7 +30,7 @@ pub(crate) async fn entries_are_read_in_pages_as_they_were_recorded(place: &impl
     }
     assert_eq!(verify(&recorded), Ok(()));
     let beyond = store.audit(5, 10).await.unwrap();
-    assert!(beyond.entries.is_empty() && !beyond.has_more);
+    assert!(beyond.entries.is_empty() && beyond.next.is_none());
 }
 
 pub(crate) async fn of_fifty_who_record_at_once_each_has_its_place(place: &impl Place) {
@@ -51,7 +51,7 @@ pub(crate) async fn an_empty_audit_has_no_head(place: &impl Place) {
     let store = place.open().await;
     assert_eq!(store.audit_head().await.unwrap(), None);
     let page = store.audit(0, 10).await.unwrap();
-    assert!(page.entries.is_empty() && !page.has_more);
+    assert!(page.entries.is_empty() && page.next.is_none());
 }
 
 pub(crate) async fn what_is_on_record_about_one_person_is_theirs_alone(place: &impl Place) {
@@ -83,14 +83,14 @@ pub(crate) async fn what_is_on_record_about_one_person_is_theirs_alone(place: &i
             assert!(page.entries.len() <= limit.max(1) as usize);
             found.extend(page.entries);
             after = found.last().map_or(0, |entry: &AuditEntry| entry.seq);
-            if !page.has_more {
+            if page.next.is_none() {
                 break;
             }
         }
         assert_eq!(found, mine, "pages of {limit}");
     }
     let nobody = store.audit_about(key(3), 0, 10).await.unwrap();
-    assert!(nobody.entries.is_empty() && !nobody.has_more);
+    assert!(nobody.entries.is_empty() && nobody.next.is_none());
 }
 
 /// Every entry, in pages of `limit`.
@@ -101,7 +101,7 @@ pub(crate) async fn walk(store: &Arc<dyn Store>, limit: u32) -> Vec<AuditEntry> 
         let mut page = store.audit(after, limit).await.unwrap();
         assert!(page.entries.len() <= limit.max(1) as usize);
         entries.append(&mut page.entries);
-        if !page.has_more {
+        if page.next.is_none() {
             return entries;
         }
     }

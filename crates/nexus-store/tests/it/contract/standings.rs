@@ -105,8 +105,8 @@ pub(crate) async fn identities_are_listed_and_counted_by_standing(place: &impl P
                 let page = page.await.unwrap();
                 assert!(page.identities.len() <= limit.max(1) as usize);
                 found.extend(page.identities.iter().map(|identity| identity.public_key));
-                after = found.last().copied();
-                if !page.has_more {
+                after = page.next;
+                if after.is_none() {
                     break;
                 }
             }

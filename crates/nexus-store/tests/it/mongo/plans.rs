@@ -188,7 +188,7 @@ async fn every_request(store: &dyn Store) {
         owner = store.write_override(&owner, &write).await.unwrap();
     }
     store.identities(None, 5).await.unwrap();
-    store.identities(Some(key(9)), 5).await.unwrap();
+    store.identities(Some(key(9).to_string()), 5).await.unwrap();
     for _ in 0..5 {
         let said = message(&owner, Role::Human, "hello");
         store.append(&owner, said).await.unwrap();
@@ -258,7 +258,7 @@ async fn every_request_about_trust(store: &dyn Store, owner: &mut Identity) {
         *owner = store.write_identity(owner, write).await.unwrap();
     }
     for standing in Standing::ALL {
-        for after in [None, Some(key(9))] {
+        for after in [None, Some(key(9).to_string())] {
             let page = store.identities_by_standing(standing, after, 5);
             page.await.unwrap();
         }

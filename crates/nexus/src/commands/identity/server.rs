@@ -3,12 +3,12 @@
 
 use http::Method;
 use nexus_core::{PublicKey, Standing, Timestamp};
-use nexus_store::Erased;
+use nexus_store::{Erased, Unreadable};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::confirm;
 use super::standing::{self, Decision};
+use super::{confirm, quarantine};
 use crate::Shell;
 use crate::cli;
 use crate::failure::Failure;
@@ -31,7 +31,9 @@ struct Row {
 #[derive(Debug, Deserialize)]
 struct Page {
     identities: Vec<Row>,
-    next_after: Option<PublicKey>,
+    #[serde(default)]
+    unreadable: Vec<Unreadable>,
+    next_after: Option<String>,
 }
 
 pub(super) async fn list(shell: &Shell, arguments: &cli::Remote) -> Result<(), Failure> {
@@ -42,8 +44,12 @@ pub(super) async fn list(shell: &Shell, arguments: &cli::Remote) -> Result<(), F
     loop {
         let mut page: Page = remote.read(&path).await?;
         all.append(&mut page.identities);
+        quarantine::name(output, &page.unreadable);
         match page.next_after {
-            Some(after) => path = format!("{PATH}?limit={PAGE}&after={after}"),
+            Some(after) => {
+                let after = quarantine::encoded(&after);
+                path = format!("{PATH}?limit={PAGE}&after={after}");
+            }
             None => break,
         }
     }
@@ -103,7 +109,13 @@ pub(super) async fn erase(
 ) -> Result<(), Failure> {
     let remote = Remote::open(arguments)?;
     let path = format!("{PATH}/{key}");
-    find(&remote, &path, key).await?;
+    match remote.ask(&path).await {
+        // One that cannot be read can still be erased.
+        Err(CallError::Refused(refused)) if refused.code == "identity_unreadable" => {}
+        answer => {
+            registered(&remote, key, answer)?;
+        }
+    }
     let server = &remote.connection.server;
     let question = format!("Erase {key} at {server}, with all messages and tokens?");
     if !yes && !confirm(shell, &question)? {
@@ -117,7 +129,15 @@ pub(super) async fn erase(
 }
 
 async fn find(remote: &Remote, path: &str, key: PublicKey) -> Result<Row, Failure> {
-    match remote.ask(path).await {
+    registered(remote, key, remote.ask(path).await)
+}
+
+fn registered(
+    remote: &Remote,
+    key: PublicKey,
+    answer: Result<Value, CallError>,
+) -> Result<Row, Failure> {
+    match answer {
         Ok(answer) => understood(answer),
         Err(CallError::Refused(refused)) if refused.code == "not_found" => {
             let server = &remote.connection.server;

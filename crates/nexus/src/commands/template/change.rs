@@ -6,13 +6,13 @@ use nexus_core::Environment;
 use nexus_core::genesis::{GenesisDoc, Problem, Problems};
 use nexus_core::plan::Plan;
 use nexus_run::{Destination, Proposal, ProposalError};
-use nexus_store::Store;
+use nexus_store::{Store, Unreadable};
 use serde_json::{Value, json};
 
 use super::place::Place;
 use super::{plan, refuse, server};
 use crate::cli::{Change, Source};
-use crate::commands::identity::confirm;
+use crate::commands::identity::{confirm, quarantine};
 use crate::failure::Failure;
 use crate::output::printable;
 use crate::template::Draft;
@@ -94,6 +94,7 @@ async fn here(shell: &Shell, store: &dyn Store, new: New, change: Change) -> Res
         is_new: proposal.changes_something(),
         plan: proposal.plan.clone(),
         warnings: odd.into_iter().chain(proposal.warnings.clone()).collect(),
+        unreadable: proposal.unreadable.clone(),
         place: String::new(),
     };
     let author = change.author.clone().or_else(settings::user);
@@ -130,6 +131,8 @@ pub(super) struct Planned {
     pub(super) is_new: bool,
     pub(super) plan: Plan,
     pub(super) warnings: Vec<Problem>,
+    /// Identities that the plan leaves out.
+    pub(super) unreadable: Vec<Unreadable>,
     /// ` at https://…`; empty for this machine.
     pub(super) place: String,
 }
@@ -148,6 +151,7 @@ pub(super) async fn settle(
         is_new,
         plan,
         warnings,
+        unreadable,
         place,
     } = planned;
     let tell = |version: u64, changed: bool| {
@@ -158,6 +162,7 @@ pub(super) async fn settle(
                 "changed": changed,
                 "plan": plan,
                 "warnings": warnings,
+                "unreadable": unreadable,
             }));
         }
     };
@@ -173,6 +178,7 @@ pub(super) async fn settle(
         for warning in &warnings {
             output.warn(printable(&warning.to_string()));
         }
+        quarantine::name(output, &unreadable);
     }
     if change.dry_run {
         output.note("nothing was stored: this was a dry run");

@@ -4,6 +4,7 @@
 use http::Method;
 use nexus_core::genesis::Problem;
 use nexus_core::plan::Plan;
+use nexus_store::Unreadable;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -22,6 +23,8 @@ struct Answer {
     version: u64,
     plan: Plan,
     warnings: Vec<Problem>,
+    #[serde(default)]
+    unreadable: Vec<Unreadable>,
 }
 
 pub(super) async fn put(
@@ -49,7 +52,12 @@ pub(super) async fn put(
             Err(error) => Err(error.into()),
         }
     };
-    let Answer { plan, warnings, .. } = ask(DRY_RUN).await?;
+    let Answer {
+        plan,
+        warnings,
+        unreadable,
+        ..
+    } = ask(DRY_RUN).await?;
     let planned = Planned {
         environment,
         current: version,
@@ -60,6 +68,7 @@ pub(super) async fn put(
             .into_iter()
             .chain(warnings)
             .collect(),
+        unreadable,
         place: format!(" at {}", remote.connection.server),
     };
     settle(shell, planned, change, async || {

@@ -1,1 +1,5 @@
-//! The database file and the freshness of what is read from it.
+//! What is stored: how it is read, kept and restored.
+
+mod file;
+mod fresh;
+mod unreadable;
