@@ -26,6 +26,7 @@ export const profile: Profile = {
   public_key: KEY,
   created_at: "2026-11-02T09:12:00Z",
   app_name: "Nexus",
+  time_zone: "Europe/Berlin",
   template_version: 3,
   field_options: {},
   notices: [

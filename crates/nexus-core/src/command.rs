@@ -9,9 +9,11 @@ use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
+use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
+use crate::overrides::Section;
 use crate::{ApiKeyId, ApiScope, ApiScopes, ConfigField, Field, Label, PromptName, SessionId};
 
 pub use line::{read_line, split_line};
@@ -66,6 +68,20 @@ pub enum Command {
         /// Which.
         name: PromptName,
     },
+    /// Removes a stored key that names no field: `config.unset` or `prompt.unset`.
+    UnsetUnknown {
+        /// The map that it is in.
+        section: Section,
+        /// Its name.
+        name: String,
+    },
+    /// Sets the time zone.
+    TimeZoneSet {
+        /// The new one.
+        zone: Tz,
+    },
+    /// Goes back to UTC.
+    TimeZoneUnset,
     /// Tells what was said, newest first.
     History {
         /// How many messages at most. `None`: 20.
@@ -233,6 +249,8 @@ names! {
     PromptGet "prompt.get",
     PromptSet "prompt.set",
     PromptUnset "prompt.unset",
+    TimeZoneSet "time_zone.set",
+    TimeZoneUnset "time_zone.unset",
     History "history",
     Models "models",
     Explain "explain",
@@ -264,10 +282,20 @@ impl Command {
             Self::IdentityDelete => CommandName::IdentityDelete,
             Self::ConfigGet { .. } => CommandName::ConfigGet,
             Self::ConfigSet { .. } => CommandName::ConfigSet,
-            Self::ConfigUnset { .. } => CommandName::ConfigUnset,
+            Self::ConfigUnset { .. }
+            | Self::UnsetUnknown {
+                section: Section::Config,
+                ..
+            } => CommandName::ConfigUnset,
             Self::PromptGet { .. } => CommandName::PromptGet,
             Self::PromptSet { .. } => CommandName::PromptSet,
-            Self::PromptUnset { .. } => CommandName::PromptUnset,
+            Self::PromptUnset { .. }
+            | Self::UnsetUnknown {
+                section: Section::Prompts,
+                ..
+            } => CommandName::PromptUnset,
+            Self::TimeZoneSet { .. } => CommandName::TimeZoneSet,
+            Self::TimeZoneUnset => CommandName::TimeZoneUnset,
             Self::History { .. } => CommandName::History,
             Self::Models => CommandName::Models,
             Self::Explain { .. } => CommandName::Explain,
@@ -332,6 +360,7 @@ mod tests {
                     (_, "id", CommandName::KeyRevoke) => json!("AAAAAAAAAAAA"),
                     (_, "id", _) => json!(format!("ses_{}", "0".repeat(32))),
                     (_, "command", _) => json!("ping"),
+                    (_, _, CommandName::TimeZoneSet) => json!("Europe/Berlin"),
                     (_, "scopes", _) => json!(["chat"]),
                     (ArgumentKind::List, ..) => json!(["echo"]),
                     (ArgumentKind::Count, ..) => json!(3),
@@ -442,6 +471,10 @@ mod tests {
             "scopes of key.create must be a list of chat, models.read, history.read and profile.read"
         );
         assert_eq!(wrong("history 1000").0, "wrong_type");
+        assert_eq!(
+            wrong("time_zone.set Berlin").1,
+            "value of time_zone.set must be a name of the IANA time zone database, such as Europe/Berlin"
+        );
         assert_eq!(wrong("config.get prompts.persona").0, "wrong_type");
     }
 
@@ -460,6 +493,8 @@ mod tests {
                 "config.unset",
                 "prompt.set",
                 "prompt.unset",
+                "time_zone.set",
+                "time_zone.unset",
                 "key.create",
                 "key.revoke",
                 "session.revoke_all",

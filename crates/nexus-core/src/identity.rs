@@ -3,10 +3,14 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{Overrides, PublicKey, Timestamp};
+
+/// The key of the owner's time zone in the metadata of an identity.
+pub const TIME_ZONE: &str = "time_zone";
 
 /// A registered key and what it changed.
 ///
@@ -32,6 +36,12 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The time zone of the owner, if a usable one is stored.
+    #[must_use]
+    pub fn time_zone(&self) -> Option<Tz> {
+        self.metadata.get(TIME_ZONE)?.as_str()?.trim().parse().ok()
+    }
+
     /// All of it, as its owner and whoever is at the machine see it.
     #[must_use]
     pub fn to_json(&self) -> Value {

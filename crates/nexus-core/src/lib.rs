@@ -70,7 +70,7 @@ pub use ids::{ApiKeyId, CounterId, MessageId, NodeId, NonceId, PublicKey, RunId}
 pub use label::Label;
 pub use limits::{Limit, LimitReached, Limits};
 pub use message::{Message, Metadata, Role};
-pub use overrides::{OverrideWrite, Overrides};
+pub use overrides::{OverrideTarget, OverrideWrite, Overrides};
 pub use price::Price;
 pub use profile::{EffectiveProfile, Layer};
 pub use session::{Scope, Session, SessionId};

@@ -1,11 +1,14 @@
 //! What one person changed, and the only way to change it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
+use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
 use crate::genesis::Genesis;
+use crate::identity::TIME_ZONE;
 use crate::policy::{Refusal, expected_type};
 use crate::text::{self, MAX_PROMPT_BYTES};
 use crate::tools::MAX_NAMES;
@@ -32,7 +35,7 @@ pub struct Overrides {
     /// Known fields whose stored value cannot be used, and what it should be.
     pub unusable: Vec<(Field, &'static str)>,
     /// Stored keys that name no field, such as `config.temprature`: the first [`MAX_UNKNOWN`].
-    pub unknown: Vec<Arc<str>>,
+    pub unknown: Vec<UnknownKey>,
 }
 
 /// How many unknown keys of one person are named.
@@ -49,7 +52,7 @@ impl Overrides {
         let mut read = Self::default();
         for (key, value) in config {
             let Some(field) = ConfigField::parse(key) else {
-                read.note_unknown("config", key);
+                read.note_unknown(Section::Config, key, value);
                 continue;
             };
             match FieldValue::read(field, value) {
@@ -59,7 +62,7 @@ impl Overrides {
         }
         for (key, value) in prompts {
             let Ok(name) = key.parse::<PromptName>() else {
-                read.note_unknown("prompts", key);
+                read.note_unknown(Section::Prompts, key, value);
                 continue;
             };
             match value
@@ -84,7 +87,7 @@ impl Overrides {
     pub fn set(genesis: &Genesis, field: &Field, value: &Value) -> Result<OverrideWrite, Refusal> {
         genesis.admit(field, value)?;
         Ok(OverrideWrite {
-            field: field.clone(),
+            target: OverrideTarget::Field(field.clone()),
             value: Some(value.clone()),
         })
     }
@@ -93,8 +96,30 @@ impl Overrides {
     #[must_use]
     pub fn unset(field: &Field) -> OverrideWrite {
         OverrideWrite {
-            field: field.clone(),
+            target: OverrideTarget::Field(field.clone()),
             value: None,
+        }
+    }
+
+    /// Removes a stored key that names no field, by its exact name or as notices show it. `None`:
+    /// there is no such key.
+    #[must_use]
+    pub fn unset_unknown(&self, section: Section, name: &str) -> Option<OverrideWrite> {
+        let keys = || self.unknown.iter().filter(|key| key.section == section);
+        let exact = keys().find(|key| *key.key == *name);
+        let found = exact.or_else(|| keys().find(|key| key.shown() == name));
+        found.map(|key| OverrideWrite {
+            target: OverrideTarget::Unknown(key.clone()),
+            value: None,
+        })
+    }
+
+    /// Sets the time zone of the owner, or goes back to UTC.
+    #[must_use]
+    pub fn time_zone(zone: Option<Tz>) -> OverrideWrite {
+        OverrideWrite {
+            target: OverrideTarget::TimeZone,
+            value: zone.map(|zone| zone.name().into()),
         }
     }
 
@@ -123,18 +148,14 @@ impl Overrides {
             .filter_map(|field| Some((field.clone(), self.get(&field)?)))
     }
 
-    /// Remembers a key that names no field. It may hold anything, and people will read it.
-    fn note_unknown(&mut self, section: &str, key: &str) {
+    /// Remembers a key that names no field.
+    fn note_unknown(&mut self, section: Section, key: &str, value: &Value) {
         if self.unknown.len() < MAX_UNKNOWN {
-            let shown = |c: char| {
-                if c.is_control() || text::is_hidden(c) {
-                    '\u{fffd}'
-                } else {
-                    c
-                }
-            };
-            let key: String = key.chars().take(MAX_UNKNOWN_CHARS).map(shown).collect();
-            self.unknown.push(format!("{section}.{key}").into());
+            self.unknown.push(UnknownKey {
+                section,
+                key: key.into(),
+                value: value.clone(),
+            });
         }
     }
 
@@ -210,18 +231,85 @@ pub(crate) fn whole(value: &Value) -> Option<u32> {
         .then_some(number as u32)
 }
 
-/// A change of one field of one identity that policy has admitted. Stores accept nothing else.
+/// The maps in which a person's overrides are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// `config_overrides`
+    Config,
+    /// `prompt_overrides`
+    Prompts,
+}
+
+/// A stored key that names no field, with its value. It may hold anything.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnknownKey {
+    /// The map that it is in.
+    pub section: Section,
+    /// The key, as it is stored.
+    pub key: Arc<str>,
+    /// Its value.
+    pub value: Value,
+}
+
+impl UnknownKey {
+    /// The key as people see it: its beginning, without control and hidden characters.
+    fn shown(&self) -> String {
+        let shown = |c: char| {
+            if c.is_control() || text::is_hidden(c) {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        };
+        let chars = self.key.chars().take(MAX_UNKNOWN_CHARS);
+        chars.map(shown).collect()
+    }
+}
+
+impl fmt::Display for UnknownKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let section = match self.section {
+            Section::Config => "config",
+            Section::Prompts => "prompts",
+        };
+        write!(f, "{section}.{}", self.shown())
+    }
+}
+
+/// The value of an identity that its owner changes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OverrideTarget {
+    /// A field.
+    Field(Field),
+    /// A stored key that names no field. It can only be removed.
+    Unknown(UnknownKey),
+    /// The time zone, which is kept in the metadata.
+    TimeZone,
+}
+
+impl fmt::Display for OverrideTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(field) => fmt::Display::fmt(field, f),
+            Self::Unknown(key) => fmt::Display::fmt(key, f),
+            Self::TimeZone => f.write_str(TIME_ZONE),
+        }
+    }
+}
+
+/// A change of one value of one identity that policy has admitted. Stores accept nothing else from
+/// its owner.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OverrideWrite {
-    field: Field,
+    target: OverrideTarget,
     value: Option<Value>,
 }
 
 impl OverrideWrite {
-    /// The field.
+    /// The place of the value.
     #[must_use]
-    pub const fn field(&self) -> &Field {
-        &self.field
+    pub const fn target(&self) -> &OverrideTarget {
+        &self.target
     }
 
     /// The new value. `None` removes the override: `null` is never stored.
@@ -261,9 +349,34 @@ mod tests {
             .collect();
         let read = Overrides::from_stored(&many, &Map::new());
         assert_eq!(read.unknown.len(), MAX_UNKNOWN);
-        for key in &read.unknown {
+        for key in read.unknown.iter().map(ToString::to_string) {
             assert!(key.len() < 100 && !key.contains('\u{1b}'), "{key}");
         }
+    }
+
+    #[test]
+    fn an_unknown_key_is_found_by_its_exact_name_and_as_it_is_shown() {
+        let long = "é".repeat(500);
+        let keys = json!({"temprature": 1, "a\u{1b}b": 2, (long.clone()): 3, "": 4});
+        let read = read(&keys, &json!({"Persona": "x"}));
+        let stored = |section, name: &str| match read.unset_unknown(section, name)?.target {
+            OverrideTarget::Unknown(found) => Some(found.key.to_string()),
+            _ => None,
+        };
+        for (name, key) in [
+            ("temprature", "temprature"),
+            ("a\u{1b}b", "a\u{1b}b"),
+            ("a\u{fffd}b", "a\u{1b}b"),
+            (&long, &long),
+            (&"é".repeat(MAX_UNKNOWN_CHARS), &long),
+            ("", ""),
+        ] {
+            assert_eq!(stored(Section::Config, name).as_deref(), Some(key));
+        }
+        for name in ["temperature", "temprature ", "é", "Persona"] {
+            assert_eq!(stored(Section::Config, name), None, "{name}");
+        }
+        assert!(stored(Section::Prompts, "Persona").is_some());
     }
 
     #[test]
@@ -281,7 +394,7 @@ mod tests {
             unusable,
             ["config.temperature", "config.max_tokens", "prompts.persona"]
         );
-        let unknown: Vec<_> = overrides.unknown.iter().map(|key| &**key).collect();
+        let unknown: Vec<_> = overrides.unknown.iter().map(ToString::to_string).collect();
         assert_eq!(unknown, ["config.future", "prompts.$where"]);
         assert_eq!(
             Overrides {

@@ -162,6 +162,20 @@ impl Commands {
                 let write = nexus_core::Overrides::unset(&name.into());
                 self.write(&record, &genesis, &write).await?
             }
+            Command::UnsetUnknown { section, name } => {
+                let member = self.member_now(subject).await?;
+                let write = member.overrides.unset_unknown(section, &name);
+                let write = write.ok_or_else(|| CommandFailure::unknown_key(section, &name))?;
+                self.write(&record, &genesis, &write).await?
+            }
+            Command::TimeZoneSet { zone } => {
+                let write = nexus_core::Overrides::time_zone(Some(zone));
+                self.write(&record, &genesis, &write).await?
+            }
+            Command::TimeZoneUnset => {
+                let write = nexus_core::Overrides::time_zone(None);
+                self.write(&record, &genesis, &write).await?
+            }
             Command::History { limit } => self.history(subject, limit).await?,
             Command::Models => reading::models(&genesis),
             Command::KeyCreate(new) => self.create_key(&record, &genesis, new).await?,

@@ -281,6 +281,9 @@ pub(crate) struct Change {
     /// Show the plan, and store nothing
     #[arg(long, conflicts_with = "yes")]
     pub(crate) dry_run: bool,
+    /// With --dry-run: end with 3 if something would change
+    #[arg(long, requires = "dry_run")]
+    pub(crate) exit_code: bool,
     /// Who changes it [default: the name of the user]; at a server it is whoever is signed in
     #[arg(long, value_name = "NAME", value_parser = author, conflicts_with = "server")]
     pub(crate) author: Option<String>,
@@ -312,6 +315,16 @@ pub(crate) enum Identity {
     Show {
         /// The address
         key: PublicKey,
+    },
+    /// Print, set or unset the time zone of a person, for what tells them the time
+    TimeZone {
+        /// The address
+        key: PublicKey,
+        /// A name of the IANA time zone database, such as Europe/Berlin
+        zone: Option<String>,
+        /// Go back to UTC
+        #[arg(long, conflicts_with = "zone")]
+        unset: bool,
     },
     /// Erase a person with everything that is theirs
     Delete {
@@ -412,8 +425,8 @@ pub(crate) enum Config {
     Unset {
         /// The address
         key: PublicKey,
-        /// The setting
-        field: Field,
+        /// The setting, or a stored key that names none, as `explain` warns of it
+        field: String,
     },
     /// Tell where each value comes from
     Explain {
@@ -450,8 +463,8 @@ pub(crate) enum Prompt {
     Unset {
         /// The address
         key: PublicKey,
-        /// The prompt, such as persona
-        name: PromptName,
+        /// The prompt, such as persona, or a stored key that names none
+        name: String,
     },
 }
 

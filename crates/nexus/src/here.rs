@@ -2,6 +2,7 @@
 //! so nobody asks them for a signature; each change is on record under the name of their user.
 
 use nexus_core::audit::Actor;
+use nexus_core::overrides::Section;
 use nexus_core::{Clock as _, Command, Field, Label, PublicKey};
 use nexus_run::{Administration, Authority, Commands, Order, Outcome};
 use nexus_store::Store;
@@ -60,4 +61,17 @@ pub(crate) fn unset(field: &Field) -> Command {
         Field::Config(field) => Command::ConfigUnset { field },
         Field::Prompt(name) => Command::PromptUnset { name },
     }
+}
+
+/// The command that removes a stored key that names no field.
+pub(crate) fn unset_unknown(name: &str) -> Command {
+    let (section, name) = match name.strip_prefix("prompts.") {
+        Some(name) => (Section::Prompts, name),
+        None => (
+            Section::Config,
+            name.strip_prefix("config.").unwrap_or(name),
+        ),
+    };
+    let name = name.to_owned();
+    Command::UnsetUnknown { section, name }
 }

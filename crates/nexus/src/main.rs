@@ -1,6 +1,7 @@
 //! The program: reads its settings, wires the parts together, does what the command line says.
 //! Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 failed,
-//! or a person has to decide something, 2 the command line was not understood.
+//! or a person has to decide something, 2 the command line was not understood, and 3, where
+//! `--exit-code` asks for it, a dry run that would change something.
 
 mod cli;
 mod commands;
@@ -22,6 +23,7 @@ mod view;
 mod wire;
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -36,13 +38,26 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Shell {
     settings: Settings,
     output: Output,
+    /// The exit code of a command that was done.
+    exit_code: AtomicU8,
+}
+
+impl Shell {
+    /// Ends the program with another exit code than 0 once the command is done.
+    fn end_with(&self, code: u8) {
+        self.exit_code.store(code, Ordering::Relaxed);
+    }
 }
 
 fn main() -> ExitCode {
     let cli = Cli::read();
     let output = Output::new(cli.global.json, cli.global.no_color);
     let shell = match Settings::read(cli.global) {
-        Ok(settings) => Shell { settings, output },
+        Ok(settings) => Shell {
+            settings,
+            output,
+            exit_code: AtomicU8::new(0),
+        },
         Err(failure) if matches!(cli.command, cli::Command::Doctor(_)) => {
             return failed(&output, &commands::doctor::cannot_begin(&output, &failure));
         }
@@ -53,7 +68,7 @@ fn main() -> ExitCode {
     }
     let outcome = run(&shell, cli.command);
     match outcome.and_then(|()| shell.output.is_whole()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(shell.exit_code.into_inner()),
         Err(failure) => failed(&shell.output, &failure),
     }
 }

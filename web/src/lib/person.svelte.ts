@@ -130,6 +130,17 @@ export class Person {
     await this.execute(command, values, intent);
   }
 
+  /** Sets the time zone, or goes back to UTC. */
+  async writeTimeZone(zone: string | undefined): Promise<void> {
+    const key = this.who.public_key;
+    await this.execute(zone === undefined ? "time_zone.unset" : "time_zone.set", zone === undefined ? {} : { value: zone }, {
+      title: "Change a setting",
+      words: [`Time zone: ${this.profile?.time_zone ?? "UTC"} → ${zone ?? "UTC"}`],
+      action: "Sign and save",
+      terminal: `nexus identity time-zone ${key} ${zone ?? "--unset"}`,
+    });
+  }
+
   /** Registers the key. */
   async register(): Promise<void> {
     await this.execute("identity", {}, {
@@ -151,7 +162,7 @@ export class Person {
   /** What a command changes on this page. */
   async #done(outcome: Outcome): Promise<Outcome> {
     const { command, message } = outcome;
-    if (/^(config|prompt)\.(un)?set$/.test(command)) await this.loadProfile();
+    if (/^(config|prompt|time_zone)\.(un)?set$/.test(command)) await this.loadProfile();
     if (command === "identity") {
       await session.refresh();
       this.load();

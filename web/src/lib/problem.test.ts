@@ -3,7 +3,7 @@ import { ApiError } from "./api";
 import { againAt, limitWords, localTimes } from "./format";
 import { table } from "./outcome";
 import { fromEvent, fromFailure, sentence } from "./problem";
-import { isRemovable, noticeWords } from "./provenance";
+import { isOwn, noticeWords } from "./provenance";
 
 const NOW = new Date("2026-11-30T14:30:48");
 
@@ -77,11 +77,11 @@ describe("P9: notices", () => {
     ["clamped", "config.temperature", "config.temperature 9 (set by identity) is outside its limits: 2 is used", "“Temperature” 9 (set by you) is outside its limits: 2 is used", true],
     ["field_locked", "config.temperature", "config.temperature set by identity is ignored: the template does not list it in ui.editable_fields", "“Temperature” as you have set it is not used. This server does not let people change it.", true],
     ["field_locked", "prompts.tone", "prompts.tone set by identity is ignored: the template has no prompt of this name", "“Tone” as you have set it is not used. This server has no text of this name.", true],
-    ["unknown_field", "config.temprature", "config.temprature set by identity has no effect: Nexus knows no such field; it is kept and never sent", "You have stored “temprature”, which Nexus does not know. It is not used.", false],
+    ["unknown_field", "config.temprature", "config.temprature set by identity has no effect: Nexus knows no such field; it is kept and never sent", "You have stored “temprature”, which Nexus does not know. It is not used.", true],
     ["unknown_model", "config.model", 'there is no model "x" (set by genesis): echo is used', 'there is no model "x" (set by this server): echo is used', false],
     ["wrong_type", "config.max_tokens", "config.max_tokens stored by identity is ignored: it should be a whole number", "“Longest answer” as you have set it is ignored: it should be a whole number", true],
   ])("%s of %s", (code, field, message, said, removable) => {
     expect(noticeWords({ code, field, message })).toBe(said);
-    expect(isRemovable({ code, field, message })).toBe(removable);
+    expect(isOwn({ code, field, message })).toBe(removable);
   });
 });

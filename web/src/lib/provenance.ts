@@ -63,9 +63,6 @@ export const hint = (field: string, options?: FieldOptions): string => options?.
 /** Whether a notice is about something that the person has stored. */
 export const isOwn = ({ message }: Notice): boolean => /\b(set|stored) by identity\b/.test(message);
 
-/** Whether it can be removed. A key that names no field is the server's to keep. */
-export const isRemovable = (notice: Notice): boolean => isOwn(notice) && notice.code !== "unknown_field";
-
 /** What the merge of settings says, with the words of this page for fields and layers. */
 export function noticeWords(notice: Notice): string {
   const { code, field, message } = notice;

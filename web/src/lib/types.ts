@@ -50,6 +50,8 @@ export interface Profile {
   fields: ProfileField[];
   field_options: Record<string, FieldOptions>;
   notices: Notice[];
+  /** A name of the IANA time zone database. `null`: UTC. */
+  time_zone: string | null;
 }
 
 export type Standing = "member" | "visitor" | "pending" | "disabled";

@@ -62,6 +62,13 @@ export class Nexus {
     await this.cli("template", "apply", file, "--prompts", join(root, "prompts"), "--yes");
   }
 
+  /** Puts something into the stored maps of a person, as somebody does by hand. */
+  async store(key: string, config: object, prompts: object): Promise<void> {
+    const sql = "UPDATE identities SET config_overrides = ?, prompt_overrides = ?, version = version + 1 WHERE public_key = ?";
+    const script = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1]) as file: assert file.execute(sys.argv[2], sys.argv[3:]).rowcount == 1";
+    await run("python3", ["-c", script, join(this.data, "nexus.db"), sql, JSON.stringify(config), JSON.stringify(prompts), key.toLowerCase()]);
+  }
+
   async member(): Promise<Person> {
     const text = await this.cli("identity", "new", "--json");
     type Made = { public_key: string; token: string; key_file: string };

@@ -384,6 +384,49 @@ test("P9: a stored value that is not in force can be removed", async () => {
   await visit.end();
 });
 
+test("M6: a stored key that Nexus does not know can be removed", async () => {
+  const { visit, key } = await owner();
+  const { page } = visit;
+  await nexus.store(key, { temprature: 0.1, "a.b": 1 }, { Persona: "A pirate." });
+  await expect.poll(() => fromServer(visit, "/api/v1/profile")).toContain("config.temprature");
+  await page.reload();
+  await openSettings(visit);
+  for (const [index, name] of ["temprature", "a.b", "Persona"].entries()) {
+    const notice = settings(visit).getByRole("listitem").filter({ hasText: `“${name}”` });
+    await notice.getByText("which Nexus does not know").waitFor();
+    await notice.getByRole("button", { name: /^Remove my value/ }).click();
+    if (index === 0) await visit.sign(PASSPHRASE, "Sign and remove", true);
+    await notice.waitFor({ state: "detached" });
+  }
+  expect(JSON.parse(await fromServer(visit, "/api/v1/profile")).notices).toEqual([]);
+  await visit.end();
+});
+
+test("M6: a person sets and unsets their time zone, and this browser's is offered", async () => {
+  const { visit, key } = await owner({ ...DESKTOP, timezoneId: "Asia/Tokyo" });
+  const { page } = visit;
+  await openSettings(visit);
+  const zone = page.getByRole("combobox", { name: "Time zone" });
+  expect(await zone.inputValue()).toBe("Asia/Tokyo");
+  await page.getByText("tells the time in UTC").waitFor();
+  await page.getByRole("button", { name: "Save the time zone" }).click();
+  await page.getByText("tells the time of Asia/Tokyo").waitFor();
+  expect(await nexus.cli("identity", "time-zone", key)).toContain("Asia/Tokyo");
+  await visit.expectAccessible();
+  await visit.picture("time-zone");
+
+  await zone.fill("Tokyo");
+  await page.getByRole("button", { name: "Save the time zone" }).click();
+  await page.getByText(/IANA time zone database, such as Europe\/Berlin/).waitFor();
+  await zone.fill("Europe/Berlin");
+  await page.getByRole("button", { name: "Save the time zone" }).click();
+  await page.getByText("tells the time of Europe/Berlin. This browser is in Asia/Tokyo.").waitFor();
+  await page.getByRole("button", { name: "Use UTC" }).click();
+  await page.getByText("tells the time in UTC").waitFor();
+  expect(await nexus.cli("identity", "time-zone", key)).toContain("UTC");
+  await visit.end();
+});
+
 test("M6: /config alone opens the settings", async () => {
   const { visit } = await reader();
   await visit.ask("/config");

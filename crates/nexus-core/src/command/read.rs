@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Argument, ArgumentKind, Command, CommandName, NewApiKey};
-use crate::overrides::whole;
+use crate::overrides::{Section, whole};
 use crate::text::{self, MAX_PROMPT_BYTES};
 use crate::{ApiScope, Field, Label};
 
@@ -96,9 +96,7 @@ impl Command {
                 field: given.required(given.config_field()?, "field")?,
                 value: given.required(given.value("value").cloned(), "value")?,
             },
-            CommandName::ConfigUnset => Self::ConfigUnset {
-                field: given.required(given.config_field()?, "field")?,
-            },
+            CommandName::ConfigUnset => given.config_unset()?,
             CommandName::PromptGet => Self::PromptGet {
                 name: given.parsed("name", PROMPT)?,
             },
@@ -106,9 +104,17 @@ impl Command {
                 name: given.required(given.parsed("name", PROMPT)?, "name")?,
                 content: given.required(given.text("content"), "content")?.to_owned(),
             },
-            CommandName::PromptUnset => Self::PromptUnset {
-                name: given.required(given.parsed("name", PROMPT)?, "name")?,
+            CommandName::PromptUnset => {
+                let name = given.required(given.text("name"), "name")?;
+                match name.parse() {
+                    Ok(name) => Self::PromptUnset { name },
+                    Err(_) => unknown(Section::Prompts, name),
+                }
+            }
+            CommandName::TimeZoneSet => Self::TimeZoneSet {
+                zone: given.required(given.parsed("value", ZONE)?, "value")?,
             },
+            CommandName::TimeZoneUnset => Self::TimeZoneUnset,
             CommandName::History => Self::History {
                 limit: given.count("limit", 1, 100)?,
             },
@@ -137,8 +143,10 @@ impl Command {
     }
 }
 
+const CONFIG_FIELD: &str = "model, temperature, max_tokens, history_context_size or tools";
 const NAME: &str = "one line of 1 to 200 characters";
 const SCOPES: &str = "a list of chat, models.read, history.read and profile.read";
+const ZONE: &str = "a name of the IANA time zone database, such as Europe/Berlin";
 const PROMPT: &str = "the name of a prompt: lower-case letters, digits, _ and -";
 
 /// Arguments that the command has, each of the kind that it is described as.
@@ -213,12 +221,24 @@ impl<'a> Given<'a> {
     }
 
     fn config_field(&self) -> Result<Option<crate::ConfigField>, CommandError> {
-        const EXPECTED: &str = "model, temperature, max_tokens, history_context_size or tools";
-        match self.parsed("field", EXPECTED)? {
-            Some(Field::Prompt(_)) => Err(self.wrong("field", EXPECTED)),
+        match self.parsed("field", CONFIG_FIELD)? {
+            Some(Field::Prompt(_)) => Err(self.wrong("field", CONFIG_FIELD)),
             Some(Field::Config(field)) => Ok(Some(field)),
             None => Ok(None),
         }
+    }
+
+    /// A key that names no field may still be stored: whether it is, is for the execution to say.
+    fn config_unset(&self) -> Result<Command, CommandError> {
+        let name = self.required(self.text("field"), "field")?;
+        Ok(match name.parse() {
+            Ok(Field::Config(field)) => Command::ConfigUnset { field },
+            Ok(Field::Prompt(_)) => return Err(self.wrong("field", CONFIG_FIELD)),
+            Err(_) => unknown(
+                Section::Config,
+                name.strip_prefix("config.").unwrap_or(name),
+            ),
+        })
     }
 
     fn count(
@@ -257,6 +277,11 @@ impl<'a> Given<'a> {
             days: days.unwrap_or(NewApiKey::DEFAULT_DAYS),
         })
     }
+}
+
+fn unknown(section: Section, name: &str) -> Command {
+    let name = name.to_owned();
+    Command::UnsetUnknown { section, name }
 }
 
 fn check_kind(

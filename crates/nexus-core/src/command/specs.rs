@@ -28,7 +28,7 @@ pub(super) static SPECS: [Spec; CommandName::ALL.len()] = [
         must("value", Value, "the new value; for tools a list, such as current_time,files"),
     ]),
     spec(CommandName::ConfigUnset, Member, SIGNED, "Go back to the default of one setting.", &[
-        must("field", Text, FIELD),
+        must("field", Text, "model, temperature, max_tokens, history_context_size, tools, or a stored key of another name"),
     ]),
     spec(CommandName::PromptGet, Member, FREE, "Tell your prompts.", &[
         may("name", Text, PROMPT),
@@ -40,6 +40,10 @@ pub(super) static SPECS: [Spec; CommandName::ALL.len()] = [
     spec(CommandName::PromptUnset, Member, SIGNED, "Go back to the default of one prompt.", &[
         must("name", Text, PROMPT),
     ]),
+    spec(CommandName::TimeZoneSet, Member, SIGNED, "Say in which time zone you are, for what tells you the time.", &[
+        must("value", Text, "a name of the IANA time zone database, such as Europe/Berlin"),
+    ]),
+    spec(CommandName::TimeZoneUnset, Member, SIGNED, "Go back to UTC.", &[]),
     spec(CommandName::History, Member, FREE, "Tell what was said, newest first.", &[
         may("limit", Count, "how many messages, from 1 to 100; 20 if you do not say"),
     ]),

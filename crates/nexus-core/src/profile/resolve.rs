@@ -292,7 +292,7 @@ impl Merge<'_> {
             let unknown = values.values.unknown.iter();
             self.notices.extend(unknown.map(|key| Notice::UnknownKey {
                 layer: values.layer,
-                key: Arc::clone(key),
+                key: key.to_string().into(),
             }));
         }
     }

@@ -2,6 +2,7 @@
 
 use nexus_core::CommandName;
 use nexus_core::event::ErrorKind;
+use nexus_core::overrides::Section;
 use nexus_core::policy::Refusal;
 use nexus_store::StoreError;
 
@@ -44,6 +45,14 @@ pub enum CommandFailure {
         /// The command that lists them.
         where_to_look: CommandName,
     },
+    /// No field has this name, and no stored key of the person.
+    #[error("you have stored no {found:?}, and Nexus knows no such field: {expected}")]
+    UnknownField {
+        /// What was given.
+        found: String,
+        /// What it could have been.
+        expected: &'static str,
+    },
     /// There are as many already as one person may have.
     #[error("you have {limit} {what} already, which is the most: revoke one first")]
     TooMany {
@@ -61,6 +70,20 @@ pub enum CommandFailure {
 }
 
 impl CommandFailure {
+    pub(super) fn unknown_key(section: Section, name: &str) -> Self {
+        Self::UnknownField {
+            found: name.chars().take(80).collect(),
+            expected: match section {
+                Section::Config => {
+                    "expected model, temperature, max_tokens, history_context_size or tools"
+                }
+                Section::Prompts => {
+                    "expected the name of a prompt: lower-case letters, digits, _ and -"
+                }
+            },
+        }
+    }
+
     /// A stable code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -71,6 +94,7 @@ impl CommandFailure {
             Self::Disabled => "identity_disabled",
             Self::RegistrationClosed { .. } => "registration_closed",
             Self::NotFound { .. } => "not_found",
+            Self::UnknownField { .. } => "unknown_field",
             Self::TooMany { .. } => "too_many",
             Self::Refused(refusal) => refusal.code(),
             Self::Run(error) => error.code(),
@@ -87,7 +111,9 @@ impl CommandFailure {
             | Self::Pending
             | Self::Disabled
             | Self::RegistrationClosed { .. } => Some(ErrorKind::Forbidden),
-            Self::TooMany { .. } | Self::Refused(_) => Some(ErrorKind::Invalid),
+            Self::UnknownField { .. } | Self::TooMany { .. } | Self::Refused(_) => {
+                Some(ErrorKind::Invalid)
+            }
             Self::Run(error) => Some(error.kind()),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nexus_core::command::{Argument, Audience};
 use nexus_core::profile::Explanation;
 use nexus_core::{
-    ApiKey, CommandName, Field, Genesis, Message, PublicKey, Session, SessionId, Standing, Token,
+    ApiKey, CommandName, Genesis, Message, PublicKey, Session, SessionId, Standing, Token,
 };
 use nexus_store::Erased;
 use serde::ser::SerializeStruct;
@@ -38,6 +38,11 @@ pub enum Data {
     Fields(Vec<Explanation>),
     /// `config.set`, `config.unset`, `prompt.set`, `prompt.unset`
     Changed(Changed),
+    /// `time_zone.set`, `time_zone.unset`
+    TimeZone {
+        /// The time zone of the person. `None`: UTC.
+        time_zone: Option<&'static str>,
+    },
     /// `history`: newest first.
     Messages(Vec<Message>),
     /// `models`
@@ -88,8 +93,8 @@ pub struct IdentityView {
 /// A field after a change.
 #[derive(Debug, Serialize)]
 pub struct Changed {
-    /// The field.
-    pub field: Field,
+    /// The field, or the stored key that named none.
+    pub field: String,
     /// What is in force now. `None`: the template has no such field any more.
     pub now: Option<Explanation>,
 }
@@ -178,6 +183,10 @@ fn message(command: CommandName, data: &Data) -> String {
         Data::Changed(changed) => match &changed.now {
             Some(now) => format!("{} is set by {} now.", changed.field, now.layer.as_str()),
             None => format!("{} is removed.", changed.field),
+        },
+        Data::TimeZone { time_zone } => match time_zone {
+            Some(zone) => format!("Your time zone is {zone} now."),
+            None => "You have no time zone now: times are told in UTC.".to_owned(),
         },
         Data::Messages(messages) => count(messages.len(), "message", "messages"),
         Data::Models(models) => count(models.len(), "model", "models"),

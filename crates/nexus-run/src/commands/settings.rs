@@ -1,8 +1,10 @@
-//! `config.set`, `config.unset`, `prompt.set`, `prompt.unset`.
+//! `config.set`, `config.unset`, `prompt.set`, `prompt.unset`, `time_zone.set`, `time_zone.unset`.
 
 use nexus_core::audit::{Change, Details};
-use nexus_core::{Genesis, OverrideWrite};
+use nexus_core::identity::TIME_ZONE;
+use nexus_core::{Genesis, Identity, OverrideTarget, OverrideWrite};
 use nexus_store::StoreError;
+use serde_json::Value;
 
 use super::outcome::{Changed, Data};
 use super::{ATTEMPTS, CommandFailure, Commands, Record, fields};
@@ -16,20 +18,16 @@ impl Commands {
         genesis: &Genesis,
         write: &OverrideWrite,
     ) -> Result<Data, CommandFailure> {
-        let field = write.field();
+        let target = write.target();
         for _ in 0..ATTEMPTS {
             let member = self.member_now(record.subject).await?;
-            let before = member.overrides.get(field);
+            let before = stored(&member, target);
             let change = Change::new(before.as_ref(), write.value());
-            let details = Details::from([(field.to_string(), change)]);
+            let details = Details::from([(target.to_string(), change)]);
             record.write_about_subject(details).await?;
             match self.store.write_override(&member, write).await {
                 Ok(identity) => {
-                    let now = fields(genesis, &identity);
-                    return Ok(Data::Changed(Changed {
-                        field: field.clone(),
-                        now: now.into_iter().find(|it| it.field == *field),
-                    }));
+                    return Ok(changed(genesis, &identity, target));
                 }
                 // Somebody else changed it in between, or it is gone: look again.
                 Err(StoreError::Conflict { .. }) => {}
@@ -38,4 +36,32 @@ impl Commands {
         }
         Err(RunError::Busy.into())
     }
+}
+
+/// The value that is stored now.
+fn stored(identity: &Identity, target: &OverrideTarget) -> Option<Value> {
+    match target {
+        OverrideTarget::Field(field) => identity.overrides.get(field),
+        OverrideTarget::Unknown(key) => Some(key.value.clone()),
+        OverrideTarget::TimeZone => identity.metadata.get(TIME_ZONE).cloned(),
+    }
+}
+
+fn changed(genesis: &Genesis, identity: &Identity, target: &OverrideTarget) -> Data {
+    let now = match target {
+        OverrideTarget::Field(field) => {
+            let fields = fields(genesis, identity);
+            fields.into_iter().find(|it| it.field == *field)
+        }
+        OverrideTarget::Unknown(_) => None,
+        OverrideTarget::TimeZone => {
+            return Data::TimeZone {
+                time_zone: identity.time_zone().map(|zone| zone.name()),
+            };
+        }
+    };
+    Data::Changed(Changed {
+        field: target.to_string(),
+        now,
+    })
 }

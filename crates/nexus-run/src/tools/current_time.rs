@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::SecondsFormat;
 use chrono_tz::Tz;
+use nexus_core::identity::TIME_ZONE;
 use nexus_core::tools::CURRENT_TIME;
 use nexus_core::{Clock, Timestamp};
 use nexus_llm::ToolSpec;
@@ -12,9 +13,6 @@ use serde_json::{Map, Value, json};
 
 use super::Tool;
 use crate::context::RunContext;
-
-/// What the argument, and the key in the metadata of an identity, is called.
-const TIME_ZONE: &str = "time_zone";
 
 /// Tells the time in the time zone that is asked for, else in the person's (`time_zone` in the
 /// metadata of the identity), else in UTC.
@@ -54,12 +52,7 @@ impl Tool for CurrentTime {
             Some(asked) => zone(asked).ok_or_else(|| {
                 "there is no such time zone: use a name such as Europe/Berlin".to_owned()
             })?,
-            None => run
-                .identity
-                .metadata
-                .get(TIME_ZONE)
-                .and_then(zone)
-                .unwrap_or(Tz::UTC),
+            None => run.identity.time_zone().unwrap_or(Tz::UTC),
         };
         Ok(tell(self.clock.now(), zone))
     }

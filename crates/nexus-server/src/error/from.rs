@@ -77,6 +77,9 @@ impl From<CommandFailure> for ApiError {
             CommandFailure::Refused(refusal) => {
                 Self::unprocessable(code, message).field(refusal.field().to_string())
             }
+            CommandFailure::UnknownField { .. } => {
+                Self::unprocessable(code, message).field("field")
+            }
             CommandFailure::TooMany { .. } => Self::unprocessable(code, message),
             CommandFailure::NotAMember => Self::not_a_member(),
             CommandFailure::Pending => Self::pending(),

@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use http::HeaderMap;
 use nexus_core::command::CommandError;
 use nexus_core::field::UnknownField;
+use nexus_core::identity::TIME_ZONE;
 use nexus_core::{Command, CommandName, Field};
 use nexus_run::commands::Outcome;
 use serde::Deserialize;
@@ -45,6 +46,11 @@ pub(crate) async fn set(
 ) -> Answer {
     body::check_kind(&headers)?;
     let NewValue { value } = body::parse(&provable.body)?;
+    if field == TIME_ZONE {
+        let arguments = Map::from_iter([("value".to_owned(), value)]);
+        let command = Command::read(CommandName::TimeZoneSet, &arguments)?;
+        return run(&state, provable, command).await;
+    }
     let (command, arguments) = match parse_field(&field)? {
         Field::Config(field) => {
             let field = Value::from(field.as_str());
@@ -67,10 +73,16 @@ pub(crate) async fn unset(
     provable: Provable,
 ) -> Answer {
     body::nothing(&provable.body)?;
-    let command = match parse_field(&field)? {
-        Field::Config(field) => Command::ConfigUnset { field },
-        Field::Prompt(name) => Command::PromptUnset { name },
+    if field == TIME_ZONE {
+        return run(&state, provable, Command::TimeZoneUnset).await;
+    }
+    // Not only a field: also a stored key that names none.
+    let (command, argument, name) = match field.strip_prefix("prompts.") {
+        Some(name) => (CommandName::PromptUnset, "name", name),
+        None => (CommandName::ConfigUnset, "field", &*field),
     };
+    let arguments = Map::from_iter([(argument.to_owned(), name.into())]);
+    let command = Command::read(command, &arguments)?;
     run(&state, provable, command).await
 }
 

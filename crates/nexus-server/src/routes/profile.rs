@@ -23,6 +23,8 @@ pub(crate) struct Answer {
     fields: Vec<Explanation>,
     field_options: Map<String, Value>,
     notices: Vec<NoticeText>,
+    /// A name of the IANA time zone database. `None`: UTC.
+    time_zone: Option<&'static str>,
 }
 
 pub(crate) async fn show_profile(
@@ -39,5 +41,6 @@ pub(crate) async fn show_profile(
         fields: profile.explain(),
         field_options: genesis.field_options().clone(),
         notices: profile.notices.iter().map(Notice::to_text).collect(),
+        time_zone: identity.time_zone().map(|zone| zone.name()),
     }))
 }

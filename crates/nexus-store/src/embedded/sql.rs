@@ -58,6 +58,16 @@ pub(super) const UNSET_PROMPT: &str = "
     SET prompt_overrides = json_remove(prompt_overrides, ?4), version = version + 1
     WHERE public_key = ?1 AND created_at = ?2 AND version = ?3";
 
+pub(super) const SET_METADATA: &str = "
+    UPDATE identities
+    SET metadata = json_set(metadata, ?4, json(?5)), version = version + 1
+    WHERE public_key = ?1 AND created_at = ?2 AND version = ?3";
+
+pub(super) const UNSET_METADATA: &str = "
+    UPDATE identities
+    SET metadata = json_remove(metadata, ?4), version = version + 1
+    WHERE public_key = ?1 AND created_at = ?2 AND version = ?3";
+
 pub(super) const ADD_MESSAGE: &str = "
     INSERT INTO messages (id, run_id, owner_key, role, content, timestamp, metadata)
     SELECT ?3, ?4, public_key, ?5, ?6, ?7, ?8 FROM identities
@@ -108,7 +118,7 @@ pub(super) const COUNTS: &str =
 mod tests {
     use super::*;
 
-    const REQUEST_PATH: [&str; 23] = [
+    const REQUEST_PATH: [&str; 25] = [
         GENERATION,
         TEMPLATE,
         TEMPLATE_VERSION,
@@ -121,6 +131,8 @@ mod tests {
         UNSET_CONFIG,
         SET_PROMPT,
         UNSET_PROMPT,
+        SET_METADATA,
+        UNSET_METADATA,
         ADD_MESSAGE,
         HISTORY,
         MESSAGES,

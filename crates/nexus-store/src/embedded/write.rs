@@ -1,11 +1,14 @@
 //! What changes the file. Each function runs inside a transaction of the writer, and what it
 //! checks still holds when it writes.
 
+use nexus_core::identity::TIME_ZONE;
+use nexus_core::overrides::Section;
 use nexus_core::{
-    ApiKeyId, Field, Identity, Message, MessageId, OverrideWrite, PublicKey, Session, Standing,
-    Timestamp, TokenDigest,
+    ApiKeyId, Field, Identity, Message, MessageId, OverrideTarget, OverrideWrite, PublicKey,
+    Session, Standing, Timestamp, TokenDigest,
 };
 use rusqlite::{Connection, Params};
+use serde_json::Value;
 
 use super::fault::{conflict, is_duplicate};
 use super::{read, sql};
@@ -60,12 +63,19 @@ pub(super) fn write_override(
     write: &OverrideWrite,
 ) -> Result<Identity, StoreError> {
     let key = identity.public_key;
-    let (set, unset, name) = match write.field() {
-        Field::Config(field) => (sql::SET_CONFIG, sql::UNSET_CONFIG, field.as_str()),
-        Field::Prompt(name) => (sql::SET_PROMPT, sql::UNSET_PROMPT, name.as_str()),
+    let config = (sql::SET_CONFIG, sql::UNSET_CONFIG);
+    let prompt = (sql::SET_PROMPT, sql::UNSET_PROMPT);
+    let ((set, unset), name) = match write.target() {
+        OverrideTarget::Field(Field::Config(field)) => (config, field.as_str()),
+        OverrideTarget::Field(Field::Prompt(name)) => (prompt, name.as_str()),
+        OverrideTarget::Unknown(found) => match found.section {
+            Section::Config => (config, &*found.key),
+            Section::Prompts => (prompt, &*found.key),
+        },
+        OverrideTarget::TimeZone => ((sql::SET_METADATA, sql::UNSET_METADATA), TIME_ZONE),
     };
-    // Both kinds of names are closed sets without quotes or dots.
-    let path = format!("$.\"{name}\"");
+    // A quoted label of a path is a string of JSON.
+    let path = format!("$.{}", Value::from(name));
     let created_at = identity.created_at.timestamp_millis();
     let version = i64::try_from(identity.version).map_err(|_| gone(key))?;
     let changed = match write.value() {

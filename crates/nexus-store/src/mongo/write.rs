@@ -2,9 +2,12 @@
 //! in the order that makes it so.
 
 use mongodb::bson::{Bson, Document, RawDocumentBuf, Timestamp, doc};
+use mongodb::options::UpdateModifications;
+use nexus_core::identity::TIME_ZONE;
+use nexus_core::overrides::{Section, UnknownKey};
 use nexus_core::{
-    Field, Identity, Message, MessageId, OverrideWrite, PublicKey, Session, Standing,
-    Timestamp as Moment,
+    Field, Identity, Message, MessageId, OverrideTarget, OverrideWrite, PublicKey, Session,
+    Standing, Timestamp as Moment,
 };
 
 use super::changes::Changes;
@@ -117,11 +120,16 @@ impl Data {
         identity: &Identity,
         write: &OverrideWrite,
     ) -> Result<Identity, StoreError> {
-        // Both kinds of names are closed sets without dots or dollar signs: a path is never made of
+        // Names of fields are closed sets without dots or dollar signs: a path is never made of
         // what a person wrote.
-        let (map, name) = match write.field() {
-            Field::Config(field) => ("config_overrides", field.as_str()),
-            Field::Prompt(name) => ("prompt_overrides", name.as_str()),
+        let (map, name) = match write.target() {
+            OverrideTarget::Field(Field::Config(field)) => ("config_overrides", field.as_str()),
+            OverrideTarget::Field(Field::Prompt(name)) => ("prompt_overrides", name.as_str()),
+            OverrideTarget::Unknown(found) => {
+                let change = without(found);
+                return self.change_identity(changes, identity, change).await;
+            }
+            OverrideTarget::TimeZone => ("metadata", TIME_ZONE),
         };
         let path = format!("{map}.{name}");
         // The original may have left null there, in which nothing can be set.
@@ -141,7 +149,7 @@ impl Data {
         &self,
         changes: &Changes,
         identity: &Identity,
-        change: Document,
+        change: impl Into<UpdateModifications>,
     ) -> Result<Identity, StoreError> {
         let mut unchanged = this_life(identity);
         unchanged.insert("version", at_version(identity.version));
@@ -202,6 +210,17 @@ impl Data {
         changes.tell(new.digest, session.operation_time());
         Ok(())
     }
+}
+
+/// The removal of a key that may have any name, also one with dots and dollar signs.
+fn without(found: &UnknownKey) -> Vec<Document> {
+    let map = match found.section {
+        Section::Config => "config_overrides",
+        Section::Prompts => "prompt_overrides",
+    };
+    let rest = doc! {"field": {"$literal": &*found.key}, "input": format!("${map}")};
+    let version = doc! {"$add": [{"$ifNull": ["$version", 0_i64]}, 1]};
+    vec![doc! {"$set": {map: {"$unsetField": rest}, "version": version}}]
 }
 
 /// A message that arrives now.

@@ -92,6 +92,7 @@ macro_rules! contract {
             identities: one_field_is_written_and_nothing_else;
             identities: an_empty_prompt_is_kept;
             identities: every_prompt_name_can_be_written;
+            identities: the_time_zone_of_a_person_is_written_and_nothing_else;
             identities: a_decision_on_an_older_version_is_refused;
             identities: a_write_to_an_erased_identity_is_refused;
             identities: a_former_life_of_a_key_does_not_write_into_the_new_one;

@@ -3,9 +3,11 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use nexus_core::{Environment, Role, Standing};
+use nexus_core::overrides::Section;
+use nexus_core::{Environment, Overrides, Role, Standing};
 use nexus_store::StoreError;
 use rusqlite::Connection;
+use serde_json::{Map, Value, json};
 
 use crate::contract::Place;
 use crate::contract::messages::walk;
@@ -52,6 +54,49 @@ async fn keys_that_nexus_does_not_know_survive_every_write() {
         stored,
         r#"{"zebra":{"a":[1.50,null]},"temperature":0.5,"ant":1e40}{"$where":"1","2nd-block_x":"text"}{"note":"by hand"}"#
     );
+}
+
+#[tokio::test]
+async fn keys_that_nexus_does_not_know_can_be_removed_one_by_one() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let shell = folder.shell();
+    let created = store.create_identity(key(1), Standing::Active, at(0)).await;
+    created.unwrap();
+    let unknown = crate::samples::unknown_keys();
+    let sql = "UPDATE identities SET config_overrides = ?1, prompt_overrides = ?1, metadata = '{\"note\":1}'";
+    let mut rest = unknown.clone();
+    rest.insert("kept".to_owned(), [1.5, 1e40].into());
+    let text = serde_json::to_string(&rest).unwrap();
+    assert_eq!(shell.execute(sql, [text]).unwrap(), 1);
+    let mut identity = store.identity(key(1)).await.unwrap().unwrap();
+    for name in unknown.keys() {
+        for section in [Section::Config, Section::Prompts] {
+            let write = identity.overrides.unset_unknown(section, name).unwrap();
+            identity = store.write_override(&identity, &write).await.unwrap();
+            assert_eq!(identity.overrides.unset_unknown(section, name), None);
+        }
+        rest.remove(name);
+        let stored = "SELECT config_overrides, prompt_overrides FROM identities";
+        let stored: [String; 2] = shell
+            .query_row(stored, [], |row| Ok([row.get(0)?, row.get(1)?]))
+            .unwrap();
+        for stored in stored {
+            let stored: Map<String, Value> = serde_json::from_str(&stored).unwrap();
+            assert_eq!(stored, rest, "{name:?}");
+        }
+    }
+    let zone = Overrides::time_zone(Some("Europe/Berlin".parse().unwrap()));
+    identity = store.write_override(&identity, &zone).await.unwrap();
+    assert_eq!(
+        identity.metadata,
+        *json!({"note": 1, "time_zone": "Europe/Berlin"})
+            .as_object()
+            .unwrap()
+    );
+    let zone = Overrides::time_zone(None);
+    identity = store.write_override(&identity, &zone).await.unwrap();
+    assert_eq!(identity.metadata, *json!({"note": 1}).as_object().unwrap());
 }
 
 /// Changes one row into something that the file itself would refuse.

@@ -154,3 +154,24 @@ pub(crate) fn set(field: &str, value: impl Into<Value>) -> OverrideWrite {
 pub(crate) fn unset(field: &str) -> OverrideWrite {
     Overrides::unset(&field.parse().unwrap())
 }
+
+/// Keys that name no field, with everything in them that paths and operators of databases know.
+pub(crate) fn unknown_keys() -> serde_json::Map<String, serde_json::Value> {
+    let names = [
+        "Temprature",
+        "Persona",
+        "",
+        "a.b",
+        "$where",
+        "$$ROOT",
+        "a\"b",
+        "a\\b",
+        "a'); DROP TABLE identities;--",
+        "[0]",
+        "#-1",
+        "\u{1f600} é",
+        "a\u{1b}\nb",
+    ];
+    let entry = |name: &str| (name.to_owned(), serde_json::json!({"a.b": [name]}));
+    names.map(entry).into_iter().collect()
+}

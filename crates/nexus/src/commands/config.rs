@@ -19,10 +19,7 @@ pub(crate) async fn run(shell: &Shell, command: Config) -> Result<(), Failure> {
             let command = here::set(&field, value);
             person(key).await?.change(shell, &field, command).await
         }
-        Config::Unset { key, field } => {
-            let command = here::unset(&field);
-            person(key).await?.change(shell, &field, command).await
-        }
+        Config::Unset { key, field } => person(key).await?.unset(shell, &field).await,
         Config::Explain { key, field } => {
             let profile = person(key).await?.profile();
             refuse_absent(&profile, field.as_ref())?;
@@ -54,6 +51,19 @@ impl Person {
     /// What is in force for them.
     pub(crate) fn profile(&self) -> EffectiveProfile {
         personal::profile(&self.genesis, &self.identity)
+    }
+
+    /// Goes back to the default of a field, or removes a stored key that names none.
+    pub(crate) async fn unset(self, shell: &Shell, name: &str) -> Result<(), Failure> {
+        if let Ok(field) = name.parse() {
+            let command = here::unset(&field);
+            return self.change(shell, &field, command).await;
+        }
+        let command = here::unset_unknown(name);
+        let key = self.identity.public_key;
+        let outcome = here::execute(&self.commands, key, command).await?;
+        shell.output.note(outcome.message);
+        Ok(())
     }
 
     /// Changes one field, and says what came of it.

@@ -5,6 +5,7 @@ mod own;
 pub(crate) mod quarantine;
 mod server;
 mod standing;
+mod time_zone;
 mod token;
 
 use std::io::{self, BufRead, IsTerminal};
@@ -34,6 +35,9 @@ pub(crate) async fn run(shell: &Shell, command: cli::Identity) -> Result<(), Fai
             None => list(shell).await,
         },
         cli::Identity::Show { key } => show(shell, key).await,
+        cli::Identity::TimeZone { key, zone, unset } => {
+            time_zone::run(shell, key, zone, unset).await
+        }
         cli::Identity::Delete { key, yes, at } => match at.remote() {
             Some(remote) => server::erase(shell, &remote, key, yes).await,
             None => delete(shell, key, yes).await,
@@ -238,6 +242,9 @@ async fn show(shell: &Shell, key: PublicKey) -> Result<(), Failure> {
         vec!["registered".to_owned(), identity.created_at.to_string()],
         vec!["standing".to_owned(), identity.standing.as_str().to_owned()],
     ];
+    if let Some(zone) = identity.time_zone() {
+        rows.push(vec!["time zone".to_owned(), zone.name().to_owned()]);
+    }
     rows.extend(
         identity
             .overrides

@@ -34,9 +34,7 @@ pub(crate) async fn run(shell: &Shell, command: Prompt) -> Result<(), Failure> {
         }
         Prompt::Unset { key, name } => {
             let person = Person::find(shell, key).await?;
-            let field = Field::Prompt(name);
-            let command = here::unset(&field);
-            person.change(shell, &field, command).await
+            person.unset(shell, &format!("prompts.{name}")).await
         }
     }
 }

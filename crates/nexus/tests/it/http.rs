@@ -86,17 +86,51 @@ pub(crate) fn put(address: &str, path: &str, token: &str, body: &Value) -> (u16,
     (answer.status, answer.json())
 }
 
-/// The same with a fresh signature of the key of the token.
+/// Sends JSON by any method.
+pub(crate) fn send_as(
+    address: &str,
+    method: &str,
+    path: &str,
+    token: &str,
+    body: &Value,
+) -> (u16, Value) {
+    let head = format!("{method} {path}");
+    let answer = send(address, &head, Some(token), &body.to_string());
+    (answer.status, answer.json())
+}
+
+pub(crate) fn delete(address: &str, path: &str, token: &str) -> (u16, Value) {
+    let answer = send(address, &format!("DELETE {path}"), Some(token), "");
+    (answer.status, answer.json())
+}
+
+/// Puts JSON with a fresh signature of the key of the token.
 pub(crate) fn put_signed(
     address: &str,
     path: &str,
     person: (&SigningKey, &str),
     body: &Value,
 ) -> (u16, Value) {
+    signed(address, ("PUT", path), person, &body.to_string())
+}
+
+pub(crate) fn delete_signed(
+    address: &str,
+    path: &str,
+    person: (&SigningKey, &str),
+) -> (u16, Value) {
+    signed(address, ("DELETE", path), person, "{}")
+}
+
+fn signed(
+    address: &str,
+    (method, path): (&str, &str),
+    (key, token): (&SigningKey, &str),
+    body: &str,
+) -> (u16, Value) {
     const JSON: &str = "application/json";
-    let ((key, token), body) = (person, body.to_string());
     let target = Target {
-        method: "PUT",
+        method,
         authority: address,
         path,
         query: None,
@@ -114,7 +148,7 @@ pub(crate) fn put_signed(
         ("authorization", &authorization),
     ];
     headers.extend(signature.iter());
-    call(address, &format!("PUT {path}"), &headers, &body)
+    call(address, &format!("{method} {path}"), &headers, body)
 }
 
 /// Sends JSON; the answer is still to be read.

@@ -153,6 +153,16 @@ fn twins() -> Vec<(CommandName, Value, Call)> {
             json!({ "name": "persona" }),
             delete("/api/v1/profile/prompts.persona"),
         ),
+        (
+            CommandName::TimeZoneSet,
+            json!({ "value": "Europe/Berlin" }),
+            put("/api/v1/profile/time_zone", value(json!("Europe/Berlin"))),
+        ),
+        (
+            CommandName::TimeZoneUnset,
+            json!({}),
+            delete("/api/v1/profile/time_zone"),
+        ),
         (CommandName::KeyList, json!({}), Call::get("/api/v1/keys")),
         (
             CommandName::SessionList,
@@ -210,6 +220,8 @@ async fn every_change_is_on_record_with_its_signature() {
         CommandName::ConfigUnset,
         CommandName::PromptSet,
         CommandName::PromptUnset,
+        CommandName::TimeZoneSet,
+        CommandName::TimeZoneUnset,
     ] {
         execute(name, arguments(name)).await;
     }

@@ -114,6 +114,7 @@ pub(super) fn arguments(name: CommandName) -> Value {
         C::ConfigUnset => json!({ "field": "temperature" }),
         C::PromptSet => json!({ "name": "persona", "content": "Me." }),
         C::PromptUnset => json!({ "name": "persona" }),
+        C::TimeZoneSet => json!({ "value": "Europe/Berlin" }),
         C::KeyCreate => json!({ "name": "new" }),
         C::KeyRevoke => json!({ "id": super::NO_KEY }),
         C::SessionRevoke => json!({ "id": super::NO_SESSION }),

@@ -123,6 +123,7 @@ impl Seed {
             CommandName::ConfigSet,
             CommandName::ConfigUnset,
             CommandName::PromptSet,
+            CommandName::TimeZoneSet,
             CommandName::KeyCreate,
             CommandName::History,
             CommandName::Explain,

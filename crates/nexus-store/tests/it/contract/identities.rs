@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nexus_core::{Field, Overrides, Role, Standing};
 use nexus_store::{Erased, StoreError};
-use serde_json::json;
+use serde_json::{Map, json};
 use tokio::task::JoinSet;
 
 use super::{Place, member};
@@ -165,6 +165,34 @@ pub(crate) async fn every_prompt_name_can_be_written(place: &impl Place) {
     );
     identity = store.write_override(&identity, &unset(name)).await.unwrap();
     assert_eq!(identity.overrides, Overrides::default());
+}
+
+pub(crate) async fn the_time_zone_of_a_person_is_written_and_nothing_else(place: &impl Place) {
+    let store = place.open().await;
+    let mut expected = member(&store, 1).await;
+    let bystander = member(&store, 2).await;
+    let old = expected.clone();
+    for zone in ["Europe/Berlin", "America/Argentina/Ushuaia", "Etc/GMT+1"] {
+        let write = Overrides::time_zone(Some(zone.parse().unwrap()));
+        let written = store.write_override(&expected, &write).await.unwrap();
+        expected
+            .metadata
+            .insert("time_zone".to_owned(), json!(zone));
+        expected.version += 1;
+        assert_eq!(written, expected);
+        assert_eq!(
+            store.identity(key(1)).await.unwrap(),
+            Some(expected.clone())
+        );
+    }
+    let unset = Overrides::time_zone(None);
+    for _ in 0..2 {
+        expected = store.write_override(&expected, &unset).await.unwrap();
+        assert_eq!(expected.metadata, Map::new());
+    }
+    let refused = store.write_override(&old, &unset).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Conflict { .. }), "{refused}");
+    assert_eq!(store.identity(key(2)).await.unwrap(), Some(bystander));
 }
 
 pub(crate) async fn a_decision_on_an_older_version_is_refused(place: &impl Place) {

@@ -3,14 +3,17 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use mongodb::bson::{DateTime, Document, Timestamp, doc};
-use nexus_core::{Environment, Role, Standing};
+use mongodb::bson::{Bson, DateTime, Document, Timestamp, doc};
+use nexus_core::overrides::Section;
+use nexus_core::{Environment, Overrides, Role, Standing};
 use nexus_store::{ConfigStore, IdentityStore, MessageStore, SessionStore, Store, StoreError};
 
 use super::Mongo;
 use crate::contract::Place;
 use crate::contract::messages::walk;
-use crate::samples::{at, document, key, message, run, session, set, template, unset};
+use crate::samples::{
+    at, document, key, message, run, session, set, template, unknown_keys, unset,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_identity_of_the_original_is_read_and_written_and_keeps_what_nexus_does_not_know() {
@@ -92,6 +95,60 @@ async fn overrides_that_nexus_does_not_know_survive_every_write() {
         stored.get_document("config_overrides").unwrap(),
         &doc! {"zebra": {"a.b": [1.5, null]}, "temperature": 0.5, "ant": 1e40}
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_nexus_does_not_know_can_be_removed_one_by_one() {
+    let place = Mongo::shared().await;
+    let store = place.store().await;
+    let created = store.create_identity(key(1), Standing::Active, at(0)).await;
+    created.unwrap();
+    let identities = place.shell().await.collection::<Document>("identities");
+    let unknown = unknown_keys();
+    let mut rest = Document::new();
+    for name in unknown.keys() {
+        rest.insert(name, doc! {"a.b": [name]});
+    }
+    rest.insert("kept", 1.5);
+    // As the original stored it: without a version.
+    let edit = doc! {
+        "$set": {
+            "config_overrides": {"$literal": &rest},
+            "prompt_overrides": {"$literal": &rest},
+            "metadata": {"note": 1},
+        },
+    };
+    let edit = vec![edit, doc! {"$unset": "version"}];
+    identities.update_one(doc! {}, edit).await.unwrap();
+    let mut identity = store.identity(key(1)).await.unwrap().unwrap();
+    for name in unknown.keys() {
+        for section in [Section::Config, Section::Prompts] {
+            let write = identity.overrides.unset_unknown(section, name).unwrap();
+            let before = identity;
+            identity = store.write_override(&before, &write).await.unwrap();
+            assert_eq!(identity.version, before.version + 1);
+            assert_eq!(identity.overrides.unset_unknown(section, name), None);
+            let late = store.write_override(&before, &write).await;
+            assert!(matches!(late, Err(StoreError::Conflict { .. })), "{late:?}");
+        }
+        rest.remove(name);
+        let stored = identities.find_one(doc! {}).await.unwrap().unwrap();
+        for map in ["config_overrides", "prompt_overrides"] {
+            assert_eq!(stored.get_document(map).unwrap(), &rest, "{name:?}");
+        }
+    }
+    // The original may have left null there.
+    for (metadata, kept) in [(doc! {"note": 1}.into(), 1), (Bson::Null, 0)] {
+        let edit = doc! {"$set": {"metadata": metadata}};
+        identities.update_one(doc! {}, edit).await.unwrap();
+        let zone = Overrides::time_zone(Some("Europe/Berlin".parse().unwrap()));
+        identity = store.write_override(&identity, &zone).await.unwrap();
+        assert_eq!(identity.metadata["time_zone"], "Europe/Berlin");
+        assert_eq!(identity.metadata.len(), 1 + kept);
+        let zone = Overrides::time_zone(None);
+        identity = store.write_override(&identity, &zone).await.unwrap();
+        assert_eq!(identity.metadata.len(), kept);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

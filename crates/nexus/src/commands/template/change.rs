@@ -137,6 +137,9 @@ pub(super) struct Planned {
     pub(super) place: String,
 }
 
+/// The exit code of a dry run that found a difference, where one is asked for.
+const WOULD_CHANGE: u8 = 3;
+
 /// Shows the plan, asks, and stores.
 pub(super) async fn settle(
     shell: &Shell,
@@ -182,6 +185,9 @@ pub(super) async fn settle(
     }
     if change.dry_run {
         output.note("nothing was stored: this was a dry run");
+        if change.exit_code {
+            shell.end_with(WOULD_CHANGE);
+        }
         tell(current, false);
         return Ok(());
     }

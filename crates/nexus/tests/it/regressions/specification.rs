@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::http::{get, put_signed, soon};
+use crate::http::{delete, delete_signed, get, put, put_signed, send_as, soon};
 use crate::program::{Home, Server};
 
 /// A development template with one built-in model and these parts of `ui`.
@@ -177,6 +177,205 @@ fn unknown_override_keys_are_named() {
     assert_eq!(shown["config_overrides"]["temprature"], Value::Null);
     let text = home.ok(&["config", "explain", &key]);
     assert!(text.contains("config.temprature"), "{text}");
+}
+
+/// M6: a stored key that names no field is removed by its owner, by the name that the notice shows,
+/// and everything beside it stays.
+#[test]
+fn unknown_override_keys_are_removed_by_their_owner() {
+    let home = Home::new();
+    home.ok(&["init"]);
+    let (key, token) = home.member();
+    let config = json!({"temprature": 0.1, "": 1, "a.\"b": 2, "temperature": 0.3, "kept": 1});
+    let prompts = json!({"Persona": "A pirate.", "$where": "1"});
+    store(&home, &key, &config, &prompts);
+    home.ok(&["config", "unset", &key, "temprature"]);
+    home.ok(&["prompt", "unset", &key, "$where"]);
+    let refused = home.fails(&["config", "unset", &key, "temprature"]);
+    assert!(refused.err.contains("no \"temprature\""), "{refused:?}");
+
+    let server = home.serve();
+    let address = format!("http://{}", server.address);
+    let file = home.path(&format!("data/keys/{key}.key"));
+    home.ok(&["login", &address, "--key", &file.display().to_string()]);
+    home.ok(&["command", "config.unset", "a.\"b"]);
+    home.ok(&["command", "prompt.unset", "Persona"]);
+    let person = (&home.key_of(&key), token.as_str());
+    let path = "/api/v1/profile/config.";
+    let (status, refused) = delete(&server.address, path, &token);
+    assert_eq!(
+        (status, &refused["error"]["code"]),
+        (401, &json!("signature_required"))
+    );
+    let (status, removed) = delete_signed(&server.address, path, person);
+    assert_eq!(status, 200, "{removed}");
+    assert_eq!(removed["data"], json!({"field": "config.", "now": null}));
+    for path in ["config.temprature", "Persona", "prompts.Persona", "kept%20"] {
+        let path = format!("/api/v1/profile/{path}");
+        let (status, refused) = delete_signed(&server.address, &path, person);
+        assert_eq!(status, 422, "{path} {refused}");
+        assert_eq!(refused["error"]["code"], "unknown_field", "{refused}");
+    }
+    let told = profile(&server, &token);
+    let notices = told["notices"].as_array().unwrap();
+    let about: Vec<_> = notices.iter().map(|notice| &notice["field"]).collect();
+    assert_eq!(about, ["config.kept"]);
+    assert_eq!(field(&told, "config.temperature")["value"], 0.3);
+    let record = home.ok(&["audit", "list"]);
+    assert!(record.contains("config.temprature"), "{record}");
+}
+
+/// M6: a person sets and unsets their time zone, on the machine, by a command and over HTTP; only
+/// names of the database are taken, and the tool tells the time there.
+#[test]
+fn a_person_sets_their_time_zone() {
+    let home = Home::new();
+    let (key, token) = home.member();
+    let file = rusqlite::Connection::open(home.path("data/nexus.db")).unwrap();
+    let sql = "UPDATE identities SET metadata = '{\"note\": \"by hand\"}'";
+    assert_eq!(file.execute(sql, []).unwrap(), 1);
+    drop(file);
+    let on_the_machine = |more: &[&str]| {
+        let words = [&["identity", "time-zone", key.as_str()], more].concat();
+        home.ok(&words).trim().to_owned()
+    };
+    assert_eq!(on_the_machine(&[]), "UTC");
+    on_the_machine(&["Europe/Berlin"]);
+    assert_eq!(on_the_machine(&[]), "Europe/Berlin");
+    for odd in ["Berlin", "../../etc/passwd", "", "europe/berlin"] {
+        let refused = home.fails(&["identity", "time-zone", &key, odd]);
+        assert!(refused.err.contains("such as Europe/Berlin"), "{refused:?}");
+    }
+
+    let server = home.serve();
+    assert_eq!(profile(&server, &token)["time_zone"], "Europe/Berlin");
+    let person = (&home.key_of(&key), token.as_str());
+    let path = "/api/v1/profile/time_zone";
+    let body = json!({"value": "Asia/Tokyo"});
+    let (status, refused) = put(&server.address, path, &token, &body);
+    assert_eq!(
+        (status, &refused["error"]["code"]),
+        (401, &json!("signature_required"))
+    );
+    let (status, set) = put_signed(&server.address, path, person, &body);
+    assert_eq!(status, 200, "{set}");
+    assert_eq!(set["command"], "time_zone.set");
+    assert_eq!(set["data"], json!({"time_zone": "Asia/Tokyo"}));
+    assert_eq!(profile(&server, &token)["time_zone"], "Asia/Tokyo");
+    for odd in [json!("Tokyo"), json!(9), json!(null), json!(["UTC"])] {
+        let body = json!({"value": odd});
+        let (status, refused) = put_signed(&server.address, path, person, &body);
+        assert_eq!(status, 422, "{odd} {refused}");
+        assert_eq!(refused["error"]["code"], "wrong_type", "{refused}");
+    }
+    let (status, unset) = delete_signed(&server.address, path, person);
+    assert_eq!((status, &unset["data"]), (200, &json!({"time_zone": null})));
+    let address = format!("http://{}", server.address);
+    let file = home.path(&format!("data/keys/{key}.key"));
+    home.ok(&["login", &address, "--key", &file.display().to_string()]);
+    home.ok(&["command", "time_zone.set America/New_York"]);
+    assert_eq!(profile(&server, &token)["time_zone"], "America/New_York");
+    let shown = home.json(&["identity", "show", &key]);
+    assert_eq!(
+        shown["metadata"],
+        json!({"note": "by hand", "time_zone": "America/New_York"})
+    );
+    home.ok(&["command", "time_zone.unset"]);
+    assert_eq!(profile(&server, &token)["time_zone"], Value::Null);
+    assert_eq!(on_the_machine(&[]), "UTC");
+}
+
+/// M6: null, or a list in place of an object, is refused by every route that writes, with the name
+/// of the field, and never with 500.
+#[test]
+fn null_in_a_body_is_refused_by_name() {
+    let home = Home::new();
+    let (_, token) = home.member();
+    let server = home.serve();
+    let execute = "/api/v1/commands/execute";
+    let mut refused = 0;
+    for (method, path, name, good) in [
+        ("POST", "/api/v1/chat", "content", json!({})),
+        ("POST", "/api/v1/chat", "config", json!({"content": "Hi"})),
+        (
+            "POST",
+            "/api/v1/chat",
+            "config_overrides",
+            json!({"content": "Hi"}),
+        ),
+        ("POST", execute, "command", json!({"arguments": {}})),
+        ("POST", execute, "arguments", json!({"command": "ping"})),
+        ("PUT", "/api/v1/profile/temperature", "value", json!({})),
+        ("PUT", "/api/v1/profile/model", "value", json!({})),
+        ("PUT", "/api/v1/profile/tools", "value", json!({})),
+        ("PUT", "/api/v1/profile/time_zone", "value", json!({})),
+        ("PUT", "/api/v1/profile/prompts.persona", "value", json!({})),
+        ("DELETE", "/api/v1/profile/temperature", "value", json!({})),
+        ("POST", "/api/v1/keys", "name", json!({})),
+        ("POST", "/api/v1/keys", "scopes", json!({"name": "k"})),
+        ("POST", "/api/v1/keys", "models", json!({"name": "k"})),
+        ("POST", "/api/v1/keys", "days", json!({"name": "k"})),
+        ("POST", "/api/v1/identity", "public_key", json!({})),
+        (
+            "POST",
+            "/api/v1/auth/verify",
+            "message",
+            json!({"signature": "0x"}),
+        ),
+        (
+            "POST",
+            "/v1/chat/completions",
+            "messages",
+            json!({"model": "echo"}),
+        ),
+    ] {
+        for odd in [Value::Null, json!([null]), json!([{"name": "x"}])] {
+            let mut body = good.clone();
+            body[name] = odd;
+            let (status, answer) = send_as(&server.address, method, path, &token, &body);
+            let case = format!("{method} {path} {body}: {status} {answer}");
+            assert!((400..500).contains(&status) && status != 401, "{case}");
+            let error = &answer["error"];
+            let place = error["field"].as_str().or(error["param"].as_str());
+            let words = error["message"].as_str().unwrap();
+            let named = place.unwrap_or_default().contains(name) || words.contains(name);
+            // A prompt is named by what its command calls it.
+            assert!(named || words.contains("content"), "{case}");
+            refused += 1;
+        }
+        for odd in [json!(null), json!([good]), json!([null])] {
+            let (status, answer) = send_as(&server.address, method, path, &token, &odd);
+            let case = format!("{method} {path} {odd}: {status} {answer}");
+            assert!((400..500).contains(&status) && status != 401, "{case}");
+            assert!(answer["error"]["message"].is_string(), "{case}");
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 18 * 6);
+    let (status, _) = get(&server.address, "/livez", None);
+    assert_eq!(status, 200);
+}
+
+/// C6: a dry run tells by its exit code that something would change, where it is asked to.
+#[test]
+fn a_dry_run_tells_a_difference_by_its_exit_code() {
+    let home = Home::new();
+    assert_eq!(apply(&home, &template(&json!({})), &[]).code, Some(0));
+    let dry = |more: &[&str]| {
+        let words = ["template", "apply", "template.json", "--dry-run"];
+        home.run(&[&words, more].concat()).code
+    };
+    assert_eq!(dry(&["--exit-code"]), Some(0));
+    let mut changed = template(&json!({}));
+    changed["user_defaults"]["config"]["temperature"] = json!(0.7);
+    home.write("template.json", &changed.to_string());
+    assert_eq!(dry(&["--exit-code"]), Some(3));
+    assert_eq!(dry(&["--exit-code", "--json"]), Some(3));
+    assert_eq!(dry(&[]), Some(0));
+    home.write("template.json", "{");
+    assert_eq!(dry(&["--exit-code"]), Some(1));
+    let without = home.run(&["template", "apply", "template.json", "--exit-code"]);
+    assert_eq!(without.code, Some(2), "{without:?}");
 }
 
 /// M6: a file that says for which environment it is, and is stored for another, is told so by name.
