@@ -24,7 +24,7 @@ async fn a_profile_says_where_each_value_comes_from() {
     let lines = std::iter::once(&profile).chain(fields.as_array().unwrap());
     let lines: Vec<_> = lines.map(ToString::to_string).collect();
     assert_snapshot!(lines.join("\n"), @r#"
-    {"public_key":"0xA1A1a1a1A1A1A1A1A1a1a1a1a1a1A1A1a1A1a1a1","created_at":"2025-10-09T08:53:20Z","app_name":"Test Nexus","template_version":1,"notices":[],"field_options":{"config.temperature":{"type":"slider","min":0.0,"max":1.5}}}
+    {"public_key":"0xA1A1a1a1A1A1A1A1A1a1a1a1a1a1A1A1a1A1a1a1","created_at":"2025-10-09T08:53:20Z","app_name":"Test Nexus","template_version":1,"time_zone":null,"field_options":{"config.temperature":{"type":"slider","min":0.0,"max":1.5}},"notices":[]}
     {"field":"config.model","value":"calm","layer":"genesis","shadowed":[],"editable":true}
     {"field":"config.temperature","value":0.2,"layer":"identity","shadowed":[{"layer":"genesis","value":0.8}],"editable":true,"bounds":{"min":0.0,"max":1.5}}
     {"field":"config.max_tokens","value":100,"layer":"catalog","shadowed":[],"editable":false,"lock":"not_editable","bounds":{"min":1.0,"max":1000000.0,"steps":[{"size":1.0,"origin":0.0}]}}
