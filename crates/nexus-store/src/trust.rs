@@ -13,7 +13,8 @@ use crate::{AuditPage, Counter, Running, StoreError};
 /// Keys for programs.
 #[async_trait]
 pub trait ApiKeyStore: Send + Sync {
-    /// Stores a key of `owner`.
+    /// Stores a key of `owner`. Of those that have ended, the newest
+    /// [`ENDED_KEYS`](crate::types::ENDED_KEYS) are kept.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when the identity was erased meanwhile, even if its key was

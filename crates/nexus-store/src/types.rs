@@ -88,6 +88,12 @@ pub struct IdentityPage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor(pub i64);
 
+/// How many API keys of a person are kept that were taken back or have expired: the newest.
+pub const ENDED_KEYS: u32 = 50;
+
+/// How long a session is kept after its end.
+pub const ENDED_SESSION: TimeDelta = TimeDelta::days(1);
+
 /// The most text and metadata of a page of messages, in bytes. One message may be longer.
 pub const MAX_PAGE_BYTES: usize = 1024 * 1024;
 

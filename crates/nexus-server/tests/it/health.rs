@@ -1,5 +1,8 @@
 //! Whether it lives, whether it is ready.
 
+use std::time::Instant;
+
+use futures_util::future::join_all;
 use insta::assert_snapshot;
 use nexus_core::Environment::{Development, Production};
 use nexus_llm::scripted::ScriptedModel;
@@ -42,4 +45,19 @@ async fn without_its_store_it_lives_and_is_not_ready() {
     world.store.stop();
     assert_snapshot!(readyz(&world).await, @r#"503 {"status":"unavailable","store":"unavailable","template":{"environment":"development","version":1,"emergency":false},"reasons":["the store does not answer: the log says more"]}"#);
     assert_eq!(world.send(Call::get("/livez")).await.status, 200);
+}
+
+/// S13: however often strangers ask, the store is asked once a second.
+#[tokio::test]
+async fn the_store_is_asked_once_a_second_however_often_strangers_ask() {
+    let world = World::new(ScriptedModel::default()).await;
+    let begun = Instant::now();
+    for _ in 0..20 {
+        let asking = (0..10).map(|_| readyz(&world));
+        for ready in join_all(asking).await {
+            assert!(ready.starts_with("200 "), "{ready}");
+        }
+    }
+    let seconds = usize::try_from(begun.elapsed().as_secs()).unwrap();
+    assert!((1..=seconds + 1).contains(&world.store.pings()));
 }

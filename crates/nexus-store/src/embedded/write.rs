@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::fault::{conflict, is_duplicate};
 use super::{read, sql};
+use crate::types::ENDED_SESSION;
 use crate::{Created, Erased, NewTemplate, StoreError, StoredTemplate, Subject};
 
 pub(super) fn put_template(
@@ -210,7 +211,10 @@ pub(super) fn create_session(connection: &Connection, session: &Session) -> Resu
         session.client.as_str(),
     );
     let what = || format!("the session of {}", session.owner_key);
-    insert(connection, sql::ADD_SESSION, parameters, what).map(drop)
+    insert(connection, sql::ADD_SESSION, parameters, what)?;
+    let forgotten = (session.created_at - ENDED_SESSION).timestamp_millis();
+    execute(connection, sql::trust::FORGET_SESSIONS, [forgotten])?;
+    Ok(())
 }
 
 pub(super) fn gone(key: PublicKey) -> StoreError {

@@ -66,6 +66,7 @@ macro_rules! contract {
             api_keys: an_id_is_stored_once_and_for_a_registered_owner_only;
             api_keys: the_keys_of_one_owner_are_listed_newest_first;
             api_keys: a_key_is_taken_back_once_and_by_its_owner_only;
+            api_keys: of_keys_that_have_ended_the_newest_are_kept;
             api_keys: the_last_use_of_a_key_never_goes_back;
             audit: entries_are_read_in_pages_as_they_were_recorded;
             audit: of_fifty_who_record_at_once_each_has_its_place;

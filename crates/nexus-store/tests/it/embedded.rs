@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use nexus_core::audit::verify;
 use nexus_core::{Label, NonceId, Role, Session, Standing};
 use nexus_store::{
@@ -149,6 +150,44 @@ async fn no_byte_of_any_file_is_of_a_token() {
     drop(store);
     assert!(!found(b"a client that names itself"));
     assert!(!found(token.digest().as_bytes()));
+}
+
+#[tokio::test]
+async fn a_session_is_forgotten_a_day_after_its_end_when_another_one_begins() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let expired = session(1, key(1));
+    let unused = Session {
+        idle: Some(TimeDelta::hours(12)),
+        ..session(2, key(2))
+    };
+    let end = unused.last_seen_at + TimeDelta::hours(12);
+    for (number, begins, left) in [
+        (3, end + TimeDelta::hours(24), [true, true]),
+        (
+            4,
+            end + TimeDelta::hours(24) + TimeDelta::seconds(1),
+            [true, false],
+        ),
+        (5, expired.expires_at + TimeDelta::hours(24), [true, false]),
+        (6, expired.expires_at + TimeDelta::hours(25), [false, false]),
+    ] {
+        if number == 3 {
+            store.create_session(expired.clone()).await.unwrap();
+            store.create_session(unused.clone()).await.unwrap();
+        }
+        let next = Session {
+            created_at: begins,
+            last_seen_at: begins,
+            expires_at: begins + TimeDelta::days(30),
+            ..session(number, key(3))
+        };
+        store.create_session(next).await.unwrap();
+        for (old, is_left) in [&expired, &unused].into_iter().zip(left) {
+            let found = store.session(old.digest).await.unwrap();
+            assert_eq!(found.is_some(), is_left, "{number}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 #[path = "../../../../nexus-store/tests/double/observed.rs"]
 mod observed;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use nexus_store::{EmbeddedStore, StoreError};
 
@@ -20,6 +20,7 @@ pub(crate) fn fragile(store: EmbeddedStore) -> FragileStore {
 pub(crate) struct Fragility {
     is_down: AtomicBool,
     panics: AtomicBool,
+    pings: AtomicUsize,
 }
 
 impl Fragility {
@@ -33,6 +34,11 @@ impl Fragility {
         self.is_down.store(false, Ordering::SeqCst);
     }
 
+    /// How often it was asked whether it is there.
+    pub(crate) fn pings(&self) -> usize {
+        self.pings.load(Ordering::SeqCst)
+    }
+
     /// From now on, reading messages panics.
     pub(crate) fn panic(&self) {
         self.panics.store(true, Ordering::SeqCst);
@@ -41,6 +47,9 @@ impl Fragility {
 
 impl Observer for Fragility {
     fn before(&self, call: &'static str) -> Result<(), StoreError> {
+        if call == "ping" {
+            self.pings.fetch_add(1, Ordering::SeqCst);
+        }
         if self.is_down.load(Ordering::SeqCst) {
             let reason = "disk sda1 burns".to_owned();
             return Err(StoreError::Unavailable { reason });

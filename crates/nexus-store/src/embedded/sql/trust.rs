@@ -70,6 +70,19 @@ pub(in crate::embedded) const FORGET_NONCES: &str = "
     DELETE FROM used_nonces
     WHERE id IN (SELECT id FROM used_nonces WHERE expires_at < ?1 LIMIT 16)";
 
+// A few at a time, as of nonces. Those that were left unused have ended too.
+pub(in crate::embedded) const FORGET_SESSIONS: &str = "
+    DELETE FROM sessions
+    WHERE digest IN (SELECT digest FROM sessions
+                     WHERE expires_at < ?1 OR last_seen_at + idle < ?1 LIMIT 16)";
+
+// The newest stay, so that their owner sees what became of them.
+pub(in crate::embedded) const FORGET_API_KEYS: &str = "
+    DELETE FROM api_keys
+    WHERE id IN (SELECT id FROM api_keys
+                 WHERE owner_key = ?1 AND (revoked_at IS NOT NULL OR expires_at <= ?2)
+                 ORDER BY created_at DESC, id DESC LIMIT -1 OFFSET ?3)";
+
 pub(in crate::embedded) const ADD_AUDIT: &str = "
     INSERT INTO audit (seq, at, actor, action, target, details, signature, previous, hash)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";

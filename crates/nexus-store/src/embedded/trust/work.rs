@@ -17,6 +17,7 @@ use crate::embedded::rows as stored;
 use crate::embedded::sql::trust as sql;
 use crate::embedded::write::{execute, gone, insert};
 use crate::quarantine;
+use crate::types::ENDED_KEYS;
 use crate::{AuditPage, Collection, Counter, IdentityPage, Running, StandingCounts, StoreError};
 
 /// How long what has expired is kept: clocks are set back, and other computers have their own.
@@ -151,10 +152,16 @@ pub(super) fn create_api_key(
         key.revoked_at.map(|at| at.timestamp_millis()),
     ];
     let what = || format!("API key {}", key.id);
-    match insert(connection, sql::ADD_API_KEY, parameters, what)? {
-        0 => Err(gone(key.owner_key)),
-        _ => Ok(()),
+    if insert(connection, sql::ADD_API_KEY, parameters, what)? == 0 {
+        return Err(gone(key.owner_key));
     }
+    let over = (
+        key.owner_key.to_string(),
+        key.created_at.timestamp_millis(),
+        ENDED_KEYS,
+    );
+    execute(connection, sql::FORGET_API_KEYS, over)?;
+    Ok(())
 }
 
 pub(super) fn api_key(connection: &Connection, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {

@@ -19,6 +19,7 @@ use crate::mongo::erase::remove;
 use crate::mongo::fault::{conflict, is_duplicate};
 use crate::mongo::read::readable;
 use crate::mongo::write::{added_once, gone, number, raw, this_life};
+use crate::types::ENDED_KEYS;
 use crate::{Collection, Counter, IdentityPage, Running, StandingCounts, StoreError};
 
 impl Data {
@@ -153,11 +154,30 @@ impl Data {
             deleted.await?;
         }
         changes.tell(key.id, session.operation_time());
-        if is_there {
-            Ok(())
-        } else {
-            Err(gone(owner.public_key))
+        if !is_there {
+            return Err(gone(owner.public_key));
         }
+        self.forget_api_keys(key).await
+    }
+
+    /// Removes keys of the owner of a new one that have ended, but for the newest of them.
+    async fn forget_api_keys(&self, new: &ApiKey) -> Result<(), StoreError> {
+        let owner = new.owner_key.to_string();
+        let ended = doc! {"owner_key": &owner, "$or": [
+            {"revoked_at": {"$ne": null}},
+            {"expires_at": {"$lte": moment(new.created_at)}},
+        ]};
+        let found = self.api_keys.find(ended).projection(doc! {"_id": 1});
+        let found = found
+            .sort(doc! {"created_at": -1, "_id": -1})
+            .skip(ENDED_KEYS.into());
+        let found: Vec<_> = found.await?.try_collect().await?;
+        let ids: Vec<_> = found.iter().filter_map(documents::id).collect();
+        if !ids.is_empty() {
+            let these = doc! {"_id": {"$in": ids}, "owner_key": owner};
+            self.api_keys.delete_many(these).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn api_key(

@@ -2,6 +2,7 @@
 
 use nexus_core::{ApiKey, ApiScopes, Standing};
 use nexus_store::StoreError;
+use nexus_store::types::ENDED_KEYS;
 
 use super::{Place, member};
 use crate::samples::{api_key, at, far, key};
@@ -67,6 +68,35 @@ pub(crate) async fn the_keys_of_one_owner_are_listed_newest_first(place: &impl P
     store.create_api_key(&other, new).await.unwrap();
     let listed = store.api_keys(key(1)).await.unwrap();
     assert_eq!(listed, [3, 2, 1].map(|number| api_key(number, key(1))));
+}
+
+pub(crate) async fn of_keys_that_have_ended_the_newest_are_kept(place: &impl Place) {
+    let store = place.open().await;
+    let (owner, other) = (member(&store, 1).await, member(&store, 2).await);
+    let most = u8::try_from(ENDED_KEYS).unwrap();
+    let new = api_key(200, key(2));
+    store.create_api_key(&other, new).await.unwrap();
+    assert!(
+        store
+            .revoke_api_key(key(2), api_key(200, key(2)).id, far(1))
+            .await
+            .unwrap()
+    );
+    for number in 1..=most + 10 {
+        let new = api_key(number, key(1));
+        let id = new.id;
+        store.create_api_key(&owner, new).await.unwrap();
+        // One is live all the time.
+        if number > 1 {
+            assert!(store.revoke_api_key(key(1), id, far(1)).await.unwrap());
+        }
+    }
+    let kept = store.api_keys(key(1)).await.unwrap();
+    // The last one ended after it was stored.
+    assert_eq!(kept.len(), usize::from(most) + 2);
+    assert_eq!(kept.last().map(|key| key.id), Some(api_key(1, key(1)).id));
+    assert_eq!(kept[0].id, api_key(most + 10, key(1)).id);
+    assert_eq!(store.api_keys(key(2)).await.unwrap().len(), 1);
 }
 
 pub(crate) async fn a_key_is_taken_back_once_and_by_its_owner_only(place: &impl Place) {
