@@ -5,6 +5,7 @@ mod directions;
 mod finding;
 mod headers;
 mod paths;
+mod regressions;
 mod repository;
 mod sizes;
 mod supply;
@@ -26,7 +27,7 @@ struct Check {
     run: fn(&Repository) -> Result<Vec<Finding>>,
 }
 
-const CHECKS: [Check; 6] = [
+const CHECKS: [Check; 7] = [
     Check {
         name: "sizes",
         purpose: "no source file is too long to read in one sitting",
@@ -56,6 +57,11 @@ const CHECKS: [Check; 6] = [
         name: "threats",
         purpose: "each threat has a row in docs/threats.md, with tests that are there",
         run: threats::check,
+    },
+    Check {
+        name: "regressions",
+        purpose: "each id has a row in docs/regressions.md, and a test that begins with it",
+        run: regressions::check,
     },
 ];
 
