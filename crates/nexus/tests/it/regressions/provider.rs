@@ -17,8 +17,6 @@ pub(crate) struct Provider {
 pub(crate) struct Request {
     /// `POST /v1/chat/completions`, say.
     pub(crate) line: String,
-    /// Names in lower case.
-    pub(crate) headers: Vec<(String, String)>,
     /// `null` where there was none.
     pub(crate) body: Value,
     stream: TcpStream,
@@ -57,7 +55,7 @@ impl Request {
         let mut reader = BufReader::new(stream.try_clone()?);
         let mut line = String::new();
         reader.read_line(&mut line)?;
-        let (mut headers, mut length) = (Vec::new(), 0);
+        let mut length = 0;
         loop {
             let mut header = String::new();
             if reader.read_line(&mut header)? == 0 || header == "\r\n" {
@@ -68,13 +66,11 @@ impl Request {
             if name == "content-length" {
                 length = value.parse().unwrap_or_default();
             }
-            headers.push((name, value.to_owned()));
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
         Ok(Self {
             line: line.trim_end().to_owned(),
-            headers,
             body: serde_json::from_slice(&body).unwrap_or_default(),
             stream,
         })
