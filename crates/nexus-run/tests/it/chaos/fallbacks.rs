@@ -8,7 +8,7 @@ use serde_json::json;
 use super::provider::{Provider, answers_well, events, status};
 use super::{Chaos, always};
 use crate::tools::Counter;
-use crate::world::{ALICE, finished};
+use crate::world::{ALICE, BOB, finished};
 
 const DEAD: &str = "http://127.0.0.1:9/v1";
 
@@ -17,8 +17,8 @@ async fn f17_a_dead_primary_is_not_noticed() {
     for model in ["safe", "safe-whole"] {
         let spare = Provider::start(answers_well).await;
         let chaos = Chaos::with(DEAD, &spare.base_url(), Vec::new()).await;
-        for _ in 0..20 {
-            chaos.ask(model).await.is_fine();
+        for owner in [ALICE, BOB].repeat(10) {
+            chaos.ask_as(owner, model).await.is_fine();
         }
         assert_eq!(spare.asked(), 20);
         let genesis = chaos.world.orchestrator.template.current().unwrap();

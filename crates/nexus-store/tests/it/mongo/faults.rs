@@ -57,13 +57,13 @@ async fn a_call_ends_at_its_deadline_and_what_it_began_is_stored_once() {
         deadline: Duration::from_millis(500),
         application: place.name.clone(),
     };
+    // With time enough to make the indexes.
+    let patient = MongoStore::connect(&place.uri, &place.name, MongoOptions::default()).await;
+    let patient: Arc<dyn Store> = Arc::new(patient.unwrap());
+    let created = patient.create_identity(key(1), Standing::Active, at(0));
+    let owner = created.await.unwrap().identity;
     let store = MongoStore::connect(&place.uri, &place.name, options).await;
     let store: Arc<dyn Store> = Arc::new(store.unwrap());
-    let owner = store
-        .create_identity(key(1), Standing::Active, at(0))
-        .await
-        .unwrap()
-        .identity;
     let slow = doc! {"blockConnection": true, "blockTimeMS": 1500};
     place.fail(&["insert"], slow, doc! {"times": 1}).await;
     let said = message(&owner, Role::Human, "hello");
