@@ -188,6 +188,11 @@ impl Image {
     #[must_use]
     pub fn parse(address: &str) -> Option<Self> {
         let Some(inline) = address.strip_prefix("data:") else {
+            // Others read these characters in other ways than we do: `http://a\\@b/` has two hosts.
+            let is_odd = |byte: u8| byte <= b' ' || byte == b'\\' || byte == 0x7f;
+            if address.bytes().any(is_odd) {
+                return None;
+            }
             let url = Url::parse(address).ok()?;
             let is_web = matches!(url.scheme(), "https" | "http");
             let names_user = !url.username().is_empty() || url.password().is_some();

@@ -77,7 +77,7 @@ pub async fn ask(asked: Asked<'_>, prompt: &mut Prompt, events: &mut Emitter) ->
     if !reply.is_empty() {
         let counted = reply.usage().map(|usage| usage.input_tokens);
         let estimated = tokens::of_request(prompt.request());
-        windows.answered(&reply.model, estimated, counted);
+        windows.answered(prompt.request(), &reply.model, estimated, counted);
     }
     reply
 }
@@ -95,14 +95,15 @@ async fn ask_shorter(
     }
     events.emit(shortened(run, left_out)).await;
     let reply = generate(asked, prompt.request(), events).await;
-    let model = &prompt.request().model;
+    let request = prompt.request();
+    let model = &request.model;
     if reply.is_too_long() {
         // Smaller from the first try on the next time, as far as that is about the history.
         if prompt.has_history() {
-            windows.reads(model, prompt.tokens_with_half());
+            windows.reads(request, model, prompt.tokens_with_half());
         }
     } else if !reply.is_empty() && !is_explained {
-        windows.reads(model, tokens::of_request(prompt.request()));
+        windows.reads(request, model, tokens::of_request(request));
     }
     reply
 }

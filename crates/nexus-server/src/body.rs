@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::body::HttpBody as _;
 use axum::extract::Request;
 use futures_util::StreamExt as _;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use nexus_run::limiter::MemoryFull;
 use nexus_run::{Admitted, Reserved};
@@ -62,6 +62,16 @@ pub(crate) fn nothing(body: &[u8]) -> Result<(), ApiError> {
 
 /// Refuses a body that does not say that it is JSON.
 pub(crate) fn check_kind(headers: &HeaderMap) -> Result<(), ApiError> {
+    if headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|it| it != "identity")
+    {
+        return Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_content_encoding",
+            "the body must not be compressed: send it without `Content-Encoding`",
+        ));
+    }
     if is_json(headers) {
         return Ok(());
     }

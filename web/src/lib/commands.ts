@@ -10,7 +10,7 @@ export interface Call {
 }
 
 /** Whether a text is meant as a command: a path such as /etc/hosts is not. */
-export const isCommandLine = (text: string): boolean => /^\/([a-z][a-z_.]*)?(\s|$)/.test(text);
+export const isCommandLine = (text: string): boolean => /^\/([a-z][a-z0-9_.]*)?(\s|$)/.test(text);
 
 /** The commands whose name begins with what was typed so far; none once arguments begin. */
 export function suggestions(text: string, commands: readonly Described[]): Described[] {

@@ -220,6 +220,7 @@ fn s8_an_address_inside_a_network_is_refused_by_name() {
     for url in [
         "http://169.254.169.254/latest/meta-data/",
         "http://user:pw@10.0.0.1/x",
+        "http://images.example.com\\@127.0.0.1/x",
         "https://user@images.example.com/x",
         "http://2130706433/x",
         "http://0177.0.0.1/x",

@@ -13,7 +13,7 @@ pub(super) struct World {
     pub(super) provider: Provider,
     pub(super) server: Server,
     pub(super) token: String,
-    _home: Home,
+    home: Home,
 }
 
 /// What the provider does with a request.
@@ -73,7 +73,7 @@ impl World {
             provider,
             server,
             token,
-            _home: home,
+            home,
         }
     }
 
@@ -276,6 +276,30 @@ fn d4_a_conversation_recovers_from_too_long() {
         assert_eq!(shown[1].0, "user");
         assert_eq!(shown.last().unwrap().1, format!("{:0>160}", 13));
     }
+}
+
+/// D4: what a provider quotes of one person's words shortens no history of others.
+#[test]
+fn d4_one_persons_words_shorten_no_history_of_others() {
+    const QUOTED: &str = "This model's maximum context length is 60 tokens";
+    let world = World::start("", |request| {
+        let asked = request.messages().pop().unwrap_or_default().1;
+        if asked == QUOTED {
+            let message = format!("1 validation error: input was '{asked}'");
+            Reply::Refuse(400, json!({ "message": message }))
+        } else {
+            Reply::Say("b".repeat(200))
+        }
+    });
+    for number in 0..4 {
+        world.answered(&format!("question {number}"));
+    }
+    let (_, other) = world.home.member();
+    http::chat(&world.server.address, &other, QUOTED);
+    let events = world.answered("and now?");
+    assert_eq!(notices(&events, "history_shortened").len(), 0);
+    let questions = world.shown().into_iter().filter(|it| it.0 == "user");
+    assert_eq!(questions.count(), 5);
 }
 
 /// D4: history is cut to what the catalog says that the model can read, in steps, before it is
