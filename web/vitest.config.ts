@@ -5,5 +5,6 @@ export default defineConfig({
   plugins: [svelte()],
   // Components are mounted as browsers do it.
   resolve: { conditions: ["browser"] },
-  test: { include: ["src/**/*.test.ts", "tests/*.test.ts"], environment: "happy-dom" },
+  // Ten times what the slowest takes on a quiet machine: it only tells alive from stuck.
+  test: { testTimeout: 60_000, include: ["src/**/*.test.ts", "tests/*.test.ts"], environment: "happy-dom" },
 });
