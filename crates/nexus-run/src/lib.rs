@@ -19,6 +19,7 @@
 //! | [`saving`] | stores what a run says, however long the store takes |
 //! | [`spent`] | what a run used of its model |
 //! | [`live`] | [`LiveTemplate`]: the template in force |
+//! | [`purge`] | removes what has no further use |
 //! | [`proposal`] | [`Proposal`]: a new template, checked and compared before it is stored |
 //! | [`commands`] | [`Commands`]: executes what a person tells Nexus to do |
 //! | [`export`] | [`Export`]: everything that is stored about one person |
@@ -38,6 +39,7 @@ pub mod live;
 pub mod orchestrator;
 pub mod personal;
 pub mod proposal;
+pub mod purge;
 mod record;
 pub mod runs;
 pub mod saving;
@@ -58,6 +60,7 @@ pub use limiter::{Limiter, MemoryFull, Permit, Reserved, Sharing};
 pub use live::{LiveTemplate, TemplateHealth};
 pub use orchestrator::{Admitted, NewRun, Orchestrator};
 pub use proposal::{Destination, Proposal, ProposalError};
+pub use purge::keep_purging;
 pub use runs::{Cancelled, Runs};
 pub use sign_in::{NewSession, Proof, ProofError, SignIn, SignInError, SignedChallenge};
 pub use stream::{OnDisconnect, RunStream};

@@ -254,7 +254,7 @@ impl Limiter {
 
     /// Stores what a run used, now or as soon as the store can, and counts it. A person who was
     /// erased meanwhile leaves no count.
-    async fn settle(&self, permit: &Permit, model: &str, count: UsageCount) {
+    async fn settle(&self, permit: &Permit, life: Timestamp, model: &str, count: UsageCount) {
         let spent = Spending::from(count);
         self.with_ledger(permit, |person| person.ledger.begin_settling());
         let key = UsageKey {
@@ -262,9 +262,9 @@ impl Limiter {
             day: permit.day,
             model: model.to_owned(),
         };
-        match self.store.add_usage(key.clone(), count).await {
+        match self.store.add_usage(life, key.clone(), count).await {
             Ok(()) | Err(StoreError::Conflict { .. }) => {}
-            Err(error) => self.keep(key, count, &error),
+            Err(error) => self.keep(life, key, count, &error),
         }
         self.with_ledger(permit, |person| person.ledger.settle(spent));
         let now = self.clock.now();

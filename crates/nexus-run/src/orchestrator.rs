@@ -240,7 +240,9 @@ impl Orchestrator {
         events.record.cost(costs.fold(0, u64::saturating_add));
         let settle = async {
             for (model, count) in spent.by_model() {
-                permit.settle(&model.name, count).await;
+                permit
+                    .settle(run.identity.created_at, &model.name, count)
+                    .await;
             }
         };
         match outcome {

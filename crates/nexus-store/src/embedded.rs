@@ -10,6 +10,7 @@ mod housekeeping;
 mod installation;
 mod open;
 mod presence;
+mod purge;
 mod quarantine;
 mod read;
 mod readers;
@@ -36,6 +37,7 @@ use self::changes::{Change, Changes, Lookout};
 use self::fault::conflict;
 use self::housekeeping::Housekeeping;
 use self::presence::Presence;
+use self::purge::Doomed;
 use self::readers::Readers;
 use self::trust::work;
 use self::writer::Writer;
@@ -393,6 +395,12 @@ impl Store for EmbeddedStore {
 
     fn freshness(&self) -> Freshness {
         self.changes.freshness().clone()
+    }
+
+    async fn purge(&self, at: Timestamp) -> Result<u64, StoreError> {
+        let find = self.readers.read(move |file| Doomed::find(file, at));
+        let doomed = find.await?;
+        self.writer.write(move |file| doomed.remove(file, at)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

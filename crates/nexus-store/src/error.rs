@@ -15,6 +15,14 @@ pub enum StoreError {
         /// What was changed.
         what: String,
     },
+    /// There are as many as there may be. Nothing was stored.
+    #[error("there are {limit} {what} already, which is the most")]
+    Full {
+        /// Such as `API keys`.
+        what: &'static str,
+        /// The most.
+        limit: u32,
+    },
     /// A stored document cannot be understood. It is left as it is.
     #[error("{what} is stored in a form that Nexus cannot read: {reason}")]
     Corrupt {

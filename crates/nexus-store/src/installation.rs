@@ -18,7 +18,7 @@ use nexus_core::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::{StoreError, StoredTemplate};
+use crate::{API_KEY_KEPT, StoreError, StoredTemplate};
 
 pub use self::transfer::{
     Checked, Progress, Step, Sum, Survey, Tally, Transfer, TransferError, Watch,
@@ -194,10 +194,16 @@ impl Record {
         let ended = |expires_at| expires_at < at - ENDED;
         match self {
             Self::Session(session) => ended(session.expires_at),
+            // An hour before a store removes it.
+            Self::ApiKey(key) => {
+                let end = key
+                    .revoked_at
+                    .map_or(key.expires_at, |at| at.min(key.expires_at));
+                end < at - API_KEY_KEPT + TimeDelta::hours(1)
+            }
             Self::UsedNonce(nonce) => ended(nonce.expires_at),
             Self::Identity(_)
             | Self::Message(_)
-            | Self::ApiKey(_)
             | Self::Usage(_)
             | Self::Audit(_)
             | Self::Secret(_)

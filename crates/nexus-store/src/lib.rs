@@ -43,7 +43,10 @@ pub use mongo::{
 };
 pub use quarantine::{Collection, QuarantineStore, Unreadable, UnreadablePage};
 pub use runs::{ActiveRun, RunStore};
-pub use trust::{ApiKeyStore, AuditStore, CounterStore, InstallationStore, NonceStore, UsageStore};
+pub use trust::{
+    API_KEY_KEPT, ApiKeyStore, AuditStore, CounterStore, InstallationStore, MAX_API_KEYS,
+    NonceStore, UsageStore,
+};
 pub use types::{
     AuditPage, Counter, Created, Cursor, Erased, IdentityPage, MAX_PAGE_BYTES, MessagePage,
     NewTemplate, Running, Shape, StandingCounts, StoreFacts, StoredTemplate, TemplateVersion,
@@ -257,6 +260,11 @@ pub trait Store:
     /// Whether what was read of an identity, a session or an API key may still be used. When a
     /// session or an API key was last used does not count as a change.
     fn freshness(&self) -> Freshness;
+
+    /// Removes some of what has no further use: sessions that expired a day ago, API keys that were
+    /// revoked or expired [`API_KEY_KEPT`] ago, nonces and counters that expired an hour ago. Gives
+    /// how many it removed; 0 when nothing is left, and where the database does it by itself.
+    async fn purge(&self, at: Timestamp) -> Result<u64, StoreError>;
 
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;

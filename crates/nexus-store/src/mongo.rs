@@ -358,6 +358,11 @@ impl Store for MongoStore {
         self.changes.freshness().clone()
     }
 
+    /// Indexes do it: see [`Data::prepare`].
+    async fn purge(&self, _: Timestamp) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.call(async move |data, _| data.ping().await).await
     }

@@ -1,7 +1,7 @@
 //! What is kept for trust: API keys, what was used once, what was done, how much was used.
 
 use async_trait::async_trait;
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 use nexus_core::auth::InstallationSecret;
 use nexus_core::{
     ApiKey, ApiKeyId, AuditEntry, AuditHead, Identity, NewAudit, NonceId, PublicKey, Timestamp,
@@ -9,6 +9,13 @@ use nexus_core::{
 };
 
 use crate::{AuditPage, Counter, Running, StoreError};
+
+/// How many API keys that are live a person may have.
+pub const MAX_API_KEYS: u32 = 50;
+
+/// How long an API key is kept that was revoked or has expired, so that its owner sees what became
+/// of it.
+pub const API_KEY_KEPT: TimeDelta = TimeDelta::days(30);
 
 /// Keys for programs.
 #[async_trait]
@@ -18,7 +25,9 @@ pub trait ApiKeyStore: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when the identity was erased meanwhile, even if its key was
-    /// registered again, when the key is somebody else's, or when its id is taken.
+    /// registered again, when the key is somebody else's, or when its id is taken;
+    /// [`StoreError::Full`] when the owner has [`MAX_API_KEYS`] live ones already, also when many are
+    /// made at once.
     async fn create_api_key(&self, owner: &Identity, key: ApiKey) -> Result<(), StoreError>;
 
     /// The key with this id, live or not.
@@ -27,7 +36,7 @@ pub trait ApiKeyStore: Send + Sync {
     /// All keys of `owner` that can be read, live or not, newest first.
     async fn api_keys(&self, owner: PublicKey) -> Result<Vec<ApiKey>, StoreError>;
 
-    /// Takes one key of `owner` back. It is kept, so that its owner sees what became of it.
+    /// Takes one key of `owner` back. It is kept for [`API_KEY_KEPT`], so that its owner sees what became of it.
     /// `false`: there is none with this id, or it was taken back before.
     async fn revoke_api_key(
         &self,
@@ -97,8 +106,15 @@ pub trait UsageStore: Send + Sync {
     /// Adds to what was counted. A number stays at 2^63 - 1 rather than start over.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the owner is not registered (any more).
-    async fn add_usage(&self, key: UsageKey, count: UsageCount) -> Result<(), StoreError>;
+    /// [`StoreError::Conflict`] when the owner is not registered any more, or was erased and
+    /// registered again since `registered_at`: what was used in a former life is not booked to the
+    /// new one.
+    async fn add_usage(
+        &self,
+        registered_at: Timestamp,
+        key: UsageKey,
+        count: UsageCount,
+    ) -> Result<(), StoreError>;
 
     /// What `owner` used on the days from `from` to `to`, both included, in the order of days,
     /// then of models.

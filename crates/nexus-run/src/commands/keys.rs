@@ -8,14 +8,12 @@ use nexus_core::command::NewApiKey;
 use nexus_core::policy::Refusal;
 use nexus_core::token::TokenKind;
 use nexus_core::{ApiKey, ApiKeyId, CommandName, Genesis, Label, PublicKey, SessionId, Token};
+use nexus_store::{MAX_API_KEYS, StoreError};
 use serde_json::json;
 
 use super::outcome::{Data, NewKey, SessionView};
 use super::{CommandFailure, Commands, Record};
 use crate::error::RunError;
-
-/// How many API keys that are live a person may have.
-const MAX_KEYS: usize = 50;
 
 impl Commands {
     pub(super) async fn create_key(
@@ -28,12 +26,10 @@ impl Commands {
         let models = new.models.map(|names| catalog_names(genesis, &names));
         let models = models.transpose()?;
         let now = self.clock.now();
+        // Before anything is on record; the store counts once more as it stores the key.
         let live = self.store.api_keys(record.subject).await?;
-        if live.iter().filter(|key| key.is_live(now)).count() >= MAX_KEYS {
-            return Err(CommandFailure::TooMany {
-                what: "API keys",
-                limit: MAX_KEYS,
-            });
+        if live.iter().filter(|key| key.is_live(now)).count() >= MAX_API_KEYS as usize {
+            return Err(too_many());
         }
         let token = Token::generate(TokenKind::ApiKey).map_err(no_randomness)?;
         let id = token.api_key_id().ok_or(RunError::Internal)?;
@@ -54,7 +50,10 @@ impl Commands {
         let change = Change::new(None, Some(&rights));
         let details = Details::from([("rights".to_owned(), change)]);
         record.write(target(id), details).await?;
-        self.store.create_api_key(&member, key.clone()).await?;
+        match self.store.create_api_key(&member, key.clone()).await {
+            Err(StoreError::Full { .. }) => return Err(too_many()),
+            stored => stored?,
+        }
         Ok(Data::NewKey(NewKey { key, token }))
     }
 
@@ -143,4 +142,11 @@ fn catalog_names(genesis: &Genesis, names: &BTreeSet<String>) -> Result<BTreeSet
 fn no_randomness(error: getrandom::Error) -> RunError {
     tracing::error!(%error, "the operating system has no random numbers");
     RunError::Internal
+}
+
+const fn too_many() -> CommandFailure {
+    CommandFailure::TooMany {
+        what: "API keys",
+        limit: MAX_API_KEYS as usize,
+    }
 }

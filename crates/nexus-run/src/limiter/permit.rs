@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use nexus_core::limits::Spending;
-use nexus_core::{PublicKey, UsageCount};
+use nexus_core::{PublicKey, Timestamp, UsageCount};
 
 use super::Limiter;
 
@@ -48,8 +48,9 @@ impl Permit {
 
     /// Stores what the run used of a model of the catalog, and counts it against the limits. The
     /// run counts for the day on which it began.
-    pub async fn settle(&self, model: &str, count: UsageCount) {
-        self.place.limiter.settle(self, model, count).await;
+    /// `life`: when the owner was registered.
+    pub async fn settle(&self, life: Timestamp, model: &str, count: UsageCount) {
+        self.place.limiter.settle(self, life, model, count).await;
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use nexus_core::{PublicKey, UsageCount, UsageKey};
+use nexus_core::{PublicKey, Timestamp, UsageCount, UsageKey};
 use nexus_store::StoreError;
 use tokio::time::{sleep, timeout};
 
@@ -24,7 +24,7 @@ const AGAIN: Duration = Duration::from_millis(250);
 /// What waits, the oldest first.
 #[derive(Default)]
 pub(super) struct Unsettled {
-    waiting: Mutex<VecDeque<(UsageKey, UsageCount)>>,
+    waiting: Mutex<VecDeque<(Timestamp, UsageKey, UsageCount)>>,
     /// Held by whoever offers the first one, so that nobody else does.
     turn: tokio::sync::Mutex<()>,
 }
@@ -33,19 +33,26 @@ impl Unsettled {
     pub(super) fn is_of(&self, owner: PublicKey) -> bool {
         lock(&self.waiting)
             .iter()
-            .any(|(key, _)| key.owner == owner)
+            .any(|(_, key, _)| key.owner == owner)
     }
 }
 
 impl Limiter {
-    pub(super) fn keep(&self, key: UsageKey, count: UsageCount, error: &StoreError) {
+    /// `life`: when the owner was registered.
+    pub(super) fn keep(
+        &self,
+        life: Timestamp,
+        key: UsageKey,
+        count: UsageCount,
+        error: &StoreError,
+    ) {
         let mut waiting = lock(&self.unsettled.waiting);
         if waiting.len() >= MOST {
             drop(waiting);
             return lost(&key, count, error);
         }
         tracing::warn!(%error, owner = %key.owner, "what a run used is not stored yet: it is tried again");
-        waiting.push_back((key, count));
+        waiting.push_back((life, key, count));
     }
 
     /// Stores what could not be stored before, until the store fails again. Usage of somebody who
@@ -57,10 +64,10 @@ impl Limiter {
         let _turn = self.unsettled.turn.lock().await;
         loop {
             // It stays the first until it is stored: nothing is lost when nobody waits for this.
-            let Some((key, count)) = lock(&self.unsettled.waiting).front().cloned() else {
+            let Some((life, key, count)) = lock(&self.unsettled.waiting).front().cloned() else {
                 return Ok(());
             };
-            match self.store.add_usage(key, count).await {
+            match self.store.add_usage(life, key, count).await {
                 Ok(()) | Err(StoreError::Conflict { .. }) => {
                     lock(&self.unsettled.waiting).pop_front();
                 }
@@ -83,7 +90,7 @@ impl Limiter {
         };
         // What is not stored by then is still waiting.
         _ = timeout(LAST_WAIT, storing).await;
-        for (key, count) in lock(&self.unsettled.waiting).drain(..) {
+        for (_, key, count) in lock(&self.unsettled.waiting).drain(..) {
             lost(&key, count, &last);
         }
     }

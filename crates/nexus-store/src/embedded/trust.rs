@@ -122,9 +122,14 @@ impl AuditStore for EmbeddedStore {
 
 #[async_trait]
 impl UsageStore for EmbeddedStore {
-    async fn add_usage(&self, key: UsageKey, count: UsageCount) -> Result<(), StoreError> {
+    async fn add_usage(
+        &self,
+        registered_at: Timestamp,
+        key: UsageKey,
+        count: UsageCount,
+    ) -> Result<(), StoreError> {
         self.writer
-            .write(move |file| work::add_usage(file, &key, count))
+            .write(move |file| work::add_usage(file, registered_at, &key, count))
             .await
     }
 

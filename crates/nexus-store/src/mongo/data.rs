@@ -30,6 +30,9 @@ const SCHEMA: i64 = 1;
 /// How long a session is kept after its end. Only to save room: whether it is live is always asked.
 const EXPIRED: Duration = Duration::from_hours(24);
 
+/// How long an API key is kept that was revoked or has expired: [`API_KEY_KEPT`](crate::API_KEY_KEPT).
+const API_KEY_GONE: Duration = Duration::from_hours(30 * 24);
+
 /// How long used nonces and counters are kept after their end: the clocks of nodes and of the
 /// database differ a little.
 const GRACE: Duration = Duration::from_hours(1);
@@ -53,6 +56,8 @@ pub(super) struct Data {
     pub(super) installation: Collection<RawDocumentBuf>,
     pub(super) nonces: Collection<RawDocumentBuf>,
     pub(super) audit: Collection<RawDocumentBuf>,
+    /// Held while this node makes an API key, so that only nodes meet.
+    pub(super) api_key_turn: Mutex<()>,
     /// Held while this node appends to the audit.
     pub(super) audit_turn: Mutex<()>,
     pub(super) usage: Collection<RawDocumentBuf>,
@@ -93,6 +98,7 @@ impl Data {
             installation: database.collection("installation"),
             nonces: database.collection("used_nonces"),
             audit: database.collection("audit"),
+            api_key_turn: Mutex::new(()),
             audit_turn: Mutex::new(()),
             usage: database.collection("usage"),
             counters: database.collection("counters"),
@@ -146,7 +152,11 @@ impl Data {
             ),
             (
                 &self.api_keys,
-                vec![plain(doc! {"owner_key": 1, "created_at": -1, "_id": -1})],
+                vec![
+                    plain(doc! {"owner_key": 1, "created_at": -1, "_id": -1}),
+                    expiring("expires_at", API_KEY_GONE),
+                    expiring("revoked_at", API_KEY_GONE),
+                ],
             ),
             (&self.nonces, vec![expiring("expires_at", GRACE)]),
             (

@@ -100,6 +100,7 @@ impl Installation for MongoInstallation {
             installation,
             nonces,
             audit,
+            api_key_turn: _,
             audit_turn: _,
             usage,
             // Each is for a short window of time: after a move, limits begin anew.

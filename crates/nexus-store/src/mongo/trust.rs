@@ -110,8 +110,13 @@ impl AuditStore for MongoStore {
 
 #[async_trait]
 impl UsageStore for MongoStore {
-    async fn add_usage(&self, key: UsageKey, count: UsageCount) -> Result<(), StoreError> {
-        self.call(async move |data, _| data.add_usage(&key, count).await)
+    async fn add_usage(
+        &self,
+        registered_at: Timestamp,
+        key: UsageKey,
+        count: UsageCount,
+    ) -> Result<(), StoreError> {
+        self.call(async move |data, _| data.add_usage(registered_at, &key, count).await)
             .await
     }
 

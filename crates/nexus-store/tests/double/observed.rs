@@ -113,7 +113,7 @@ observe! {
         audit_head() -> Option<AuditHead>;
     }
     UsageStore {
-        add_usage(key: UsageKey, count: UsageCount) -> ();
+        add_usage(registered_at: Timestamp, key: UsageKey, count: UsageCount) -> ();
         usage(owner: PublicKey, from: NaiveDate, to: NaiveDate) -> Vec<Usage>;
     }
     QuarantineStore {
@@ -136,6 +136,11 @@ impl<O: Observer> Store for Observed<O> {
 
     fn freshness(&self) -> Freshness {
         self.store.freshness()
+    }
+
+    async fn purge(&self, at: Timestamp) -> Result<u64, StoreError> {
+        self.observer.before("purge")?;
+        self.store.purge(at).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -68,6 +68,7 @@ macro_rules! contract {
             api_keys: a_key_is_taken_back_once_and_by_its_owner_only;
             api_keys: of_keys_that_have_ended_the_newest_are_kept;
             api_keys: the_last_use_of_a_key_never_goes_back;
+            api_keys: of_a_hundred_keys_that_are_made_at_once_fifty_are_stored;
             audit: entries_are_read_in_pages_as_they_were_recorded;
             audit: of_fifty_who_record_at_once_each_has_its_place;
             audit: an_empty_audit_has_no_head;
@@ -143,6 +144,7 @@ macro_rules! contract {
             usage: what_was_used_adds_up_by_day_and_model;
             usage: parallel_adds_are_exact;
             usage: nothing_is_counted_for_who_is_not_registered;
+            usage: nothing_of_a_former_life_is_counted_for_the_new_one;
         }
     };
     (@ $place:expr; $($module:ident: $case:ident;)*) => {

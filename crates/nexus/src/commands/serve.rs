@@ -104,6 +104,11 @@ async fn start(shell: &Shell, arguments: Serve, stop: Duration) -> Result<Runnin
     };
     let orchestrator = wire::orchestrator(settings, store, live, outside, TaskTracker::new());
     background.spawn(Arc::clone(&orchestrator.limiter).keep_up(shutdown.clone()));
+    background.spawn(nexus_run::keep_purging(
+        Arc::clone(&orchestrator.store),
+        Arc::clone(&orchestrator.clock),
+        shutdown.clone(),
+    ));
     background.spawn(Arc::clone(&orchestrator).share_runs(shutdown.clone()));
     let limits = ConnectionLimits {
         exempt: settings.trusted_proxies.clone(),

@@ -70,7 +70,9 @@ async fn talkative() -> (World, Person, Person) {
             runs: 1,
             ..UsageCount::default()
         };
-        world.store.add_usage(usage, count).await.unwrap();
+        let identity = world.store.identity(person.address()).await;
+        let life = identity.unwrap().unwrap().created_at;
+        world.store.add_usage(life, usage, count).await.unwrap();
     }
     (world, alice, bob)
 }

@@ -40,6 +40,10 @@ pub(in crate::embedded) const ADD_API_KEY: &str = "
     SELECT ?3, ?4, public_key, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM identities
     WHERE public_key = ?1 AND created_at = ?2";
 
+pub(in crate::embedded) const COUNT_API_KEYS: &str = "
+    SELECT count(*) FROM api_keys
+    WHERE owner_key = ?1 AND revoked_at IS NULL AND expires_at > ?2";
+
 pub(in crate::embedded) const API_KEY: &str = "
     SELECT id, digest, owner_key, name, scopes, models, created_at, expires_at, last_used_at,
            revoked_at
@@ -105,7 +109,8 @@ pub(in crate::embedded) const AUDIT_HEAD: &str =
 pub(in crate::embedded) const ADD_USAGE: &str = "
     INSERT INTO usage (owner_key, day, model, runs, input_tokens, output_tokens,
                        cached_input_tokens, reasoning_tokens, cost_micros, estimated_runs)
-    SELECT public_key, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM identities WHERE public_key = ?1
+    SELECT public_key, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM identities
+    WHERE public_key = ?1 AND created_at = ?11
     ON CONFLICT (owner_key, day, model) DO UPDATE SET
         runs = runs + min(excluded.runs, 9223372036854775807 - runs),
         input_tokens = input_tokens + min(excluded.input_tokens, 9223372036854775807 - input_tokens),
@@ -156,7 +161,8 @@ pub(in crate::embedded) const ERASE_COUNTERS: &str =
     "DELETE FROM counters WHERE owner_key = CAST(?1 AS TEXT)";
 
 #[cfg(test)]
-pub(super) const REQUEST_PATH: [&str; 33] = [
+pub(super) const REQUEST_PATH: [&str; 34] = [
+    COUNT_API_KEYS,
     SESSIONS,
     SESSION_DIGESTS,
     REVOKE_SESSION,

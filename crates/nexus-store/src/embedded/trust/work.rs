@@ -18,7 +18,9 @@ use crate::embedded::sql::trust as sql;
 use crate::embedded::write::{execute, gone, insert};
 use crate::quarantine;
 use crate::types::ENDED_KEYS;
-use crate::{AuditPage, Collection, Counter, IdentityPage, Running, StandingCounts, StoreError};
+use crate::{
+    AuditPage, Collection, Counter, IdentityPage, MAX_API_KEYS, Running, StandingCounts, StoreError,
+};
 
 /// How long what has expired is kept: clocks are set back, and other computers have their own.
 const GRACE: TimeDelta = TimeDelta::hours(1);
@@ -151,6 +153,18 @@ pub(super) fn create_api_key(
         key.last_used_at.map(|at| at.timestamp_millis()),
         key.revoked_at.map(|at| at.timestamp_millis()),
     ];
+    let live = one(
+        connection,
+        sql::COUNT_API_KEYS,
+        (key.owner_key.to_string(), key.created_at.timestamp_millis()),
+        |row| Ok(row.get::<_, u32>(0)?),
+    )?;
+    if live.unwrap_or(0) >= MAX_API_KEYS {
+        return Err(StoreError::Full {
+            what: "API keys",
+            limit: MAX_API_KEYS,
+        });
+    }
     let what = || format!("API key {}", key.id);
     if insert(connection, sql::ADD_API_KEY, parameters, what)? == 0 {
         return Err(gone(key.owner_key));
@@ -299,6 +313,7 @@ pub(super) fn audit_head(connection: &Connection) -> Result<Option<AuditHead>, S
 
 pub(super) fn add_usage(
     connection: &Connection,
+    registered_at: Timestamp,
     key: &UsageKey,
     count: UsageCount,
 ) -> Result<(), StoreError> {
@@ -313,6 +328,7 @@ pub(super) fn add_usage(
         number(count.reasoning_tokens),
         number(count.cost_micros),
         number(count.estimated_runs),
+        registered_at.timestamp_millis(),
     );
     match execute(connection, sql::ADD_USAGE, parameters)? {
         0 => Err(gone(key.owner)),

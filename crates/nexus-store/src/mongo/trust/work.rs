@@ -20,7 +20,7 @@ use crate::mongo::fault::{conflict, is_duplicate};
 use crate::mongo::read::readable;
 use crate::mongo::write::{added_once, gone, number, raw, this_life};
 use crate::types::ENDED_KEYS;
-use crate::{Collection, Counter, IdentityPage, Running, StandingCounts, StoreError};
+use crate::{Collection, Counter, IdentityPage, MAX_API_KEYS, Running, StandingCounts, StoreError};
 
 impl Data {
     pub(in crate::mongo) async fn sessions(
@@ -135,20 +135,24 @@ impl Data {
         self.change_identity(changes, identity, change).await
     }
 
-    /// Stores first and asks for the identity after, as [`append`](Self::append) does.
+    /// Stores first and asks for the identity after, as [`append`](Self::append) does. Then counts:
+    /// of several who store at once, whoever counts last sees the keys of all others, so there are
+    /// never too many. Nobody has the secret of a key before it stays.
     pub(super) async fn create_api_key(
         &self,
         changes: &Changes,
         owner: &Identity,
         key: &ApiKey,
     ) -> Result<(), StoreError> {
+        let _turn = self.api_key_turn.lock().await;
         let mut session = self.client.start_session().await?;
         let new = raw(&trusted::from_api_key(key))?;
         let added = self.api_keys.insert_one(new).session(&mut session).await;
         added_once(added, || conflict(format!("API key {}", key.id)))?;
         let owners = self.identities.find_one(this_life(owner));
         let is_there = owners.session(&mut session).await?.is_some();
-        if !is_there {
+        let is_full = self.has_too_many_keys(&mut session, key).await?;
+        if !is_there || is_full {
             let mine = doc! {"_id": key.id.to_string(), "owner_key": key.owner_key.to_string()};
             let deleted = self.api_keys.delete_one(mine).session(&mut session);
             deleted.await?;
@@ -156,6 +160,12 @@ impl Data {
         changes.tell(key.id, session.operation_time());
         if !is_there {
             return Err(gone(owner.public_key));
+        }
+        if is_full {
+            return Err(StoreError::Full {
+                what: "API keys",
+                limit: MAX_API_KEYS,
+            });
         }
         self.forget_api_keys(key).await
     }
@@ -178,6 +188,24 @@ impl Data {
             self.api_keys.delete_many(these).await?;
         }
         Ok(())
+    }
+
+    async fn has_too_many_keys(
+        &self,
+        session: &mut ClientSession,
+        key: &ApiKey,
+    ) -> Result<bool, StoreError> {
+        let most = MAX_API_KEYS as usize;
+        let live = doc! {
+            "owner_key": key.owner_key.to_string(),
+            "revoked_at": null,
+            "expires_at": {"$gt": moment(key.created_at)},
+        };
+        let found = self.api_keys.find(live).projection(doc! {"_id": 1});
+        let found = found.limit(i64::from(MAX_API_KEYS) + 1);
+        let mut found = found.session(&mut *session).await?;
+        let found: Vec<RawDocumentBuf> = found.stream(session).try_collect().await?;
+        Ok(found.len() > most)
     }
 
     pub(super) async fn api_key(
@@ -271,6 +299,7 @@ impl Data {
     /// Counts first and asks for the identity after, so that an erasure leaves nothing.
     pub(super) async fn add_usage(
         &self,
+        registered_at: Timestamp,
         key: &UsageKey,
         count: UsageCount,
     ) -> Result<(), StoreError> {
@@ -280,14 +309,26 @@ impl Data {
         let sums = trusted::counts(&count).map(|(name, by)| (name.to_owned(), sum(name, by)));
         let change = doc! {"$set": Document::from_iter(sums)};
         let mut session = self.client.start_session().await?;
+        let life = doc! {"public_key": key.owner.to_string(), "created_at": moment(registered_at)};
+        let owners = self.identities.find_one(life.clone());
+        if owners.session(&mut session).await?.is_none() {
+            return Err(gone(key.owner));
+        }
         upsert(&self.usage, &mut session, &place, change).await?;
-        let owner = doc! {"public_key": key.owner.to_string()};
-        let owners = self.identities.find_one(owner).session(&mut session);
-        if owners.await?.is_some() {
+        let owners = self.identities.find_one(life);
+        if owners.session(&mut session).await?.is_some() {
             return Ok(());
         }
-        let deleted = self.usage.delete_one(place).session(&mut session);
-        deleted.await?;
+        // Taken back, and nothing but this: the key may have a new life already.
+        let parts = trusted::counts(&count)
+            .map(|(name, by)| (name, -i64::try_from(by).unwrap_or(i64::MAX)));
+        let parts = parts.map(|(name, by)| (name.to_owned(), Bson::Int64(by)));
+        let less = doc! {"$inc": Document::from_iter(parts)};
+        let update = self.usage.update_one(place.clone(), less);
+        update.session(&mut session).await?;
+        let mut empty = place;
+        empty.insert("runs", doc! {"$lte": 0});
+        self.usage.delete_one(empty).session(&mut session).await?;
         Err(gone(key.owner))
     }
 

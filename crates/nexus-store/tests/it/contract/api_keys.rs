@@ -1,8 +1,11 @@
 //! Keys for programs.
 
+use std::sync::Arc;
+
 use nexus_core::{ApiKey, ApiScopes, Standing};
 use nexus_store::StoreError;
 use nexus_store::types::ENDED_KEYS;
+use tokio::task::JoinSet;
 
 use super::{Place, member};
 use crate::samples::{api_key, at, far, key};
@@ -130,4 +133,41 @@ pub(crate) async fn the_last_use_of_a_key_never_goes_back(place: &impl Place) {
         let read = store.api_key(id).await.unwrap().unwrap();
         assert_eq!(read.last_used_at, Some(far(expected)));
     }
+}
+
+pub(crate) async fn of_a_hundred_keys_that_are_made_at_once_fifty_are_stored(place: &impl Place) {
+    let both = [place.open().await, place.open().await];
+    let owner = member(&both[0], 1).await;
+    // What has ended does not count.
+    for number in 200..210 {
+        let mut ended = api_key(number, key(1));
+        ended.revoked_at = Some(far(300));
+        both[0].create_api_key(&owner, ended).await.unwrap();
+    }
+    let mut made = JoinSet::new();
+    for number in 0..100 {
+        let store = Arc::clone(&both[usize::from(number % 2)]);
+        let (owner, mut new) = (owner.clone(), api_key(number, key(1)));
+        new.created_at = far(0);
+        made.spawn(async move { store.create_api_key(&owner, new).await });
+    }
+    let outcomes = made.join_all().await;
+    let stored = outcomes.iter().filter(|it| it.is_ok()).count();
+    let full = |it: &&Result<(), StoreError>| matches!(it, Err(StoreError::Full { limit: 50, .. }));
+    assert_eq!(outcomes.iter().filter(full).count(), 100 - stored);
+    let live = both[1].api_keys(key(1)).await.unwrap();
+    let live = live.iter().filter(|key| key.revoked_at.is_none()).count();
+    assert_eq!(live, stored);
+    // Two nodes that meet may both give way, and never both go on.
+    assert!((1..=50).contains(&stored), "{stored}");
+    while both[0].api_keys(key(1)).await.unwrap().len() < 60 {
+        let number = u8::try_from(100 + both[0].api_keys(key(1)).await.unwrap().len()).unwrap();
+        let new = api_key(number, key(1));
+        both[0].create_api_key(&owner, new).await.unwrap();
+    }
+    let refused = both[1].create_api_key(&owner, api_key(199, key(1))).await;
+    assert!(
+        matches!(refused, Err(StoreError::Full { limit: 50, .. })),
+        "{refused:?}"
+    );
 }

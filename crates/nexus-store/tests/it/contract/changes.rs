@@ -138,7 +138,10 @@ pub(crate) async fn that_something_was_used_is_no_change(place: &impl Place) {
                 assert!(store.use_nonce(nonce, far(0), far(1)).await.unwrap());
                 store.append_audit(audit(key(1))).await.unwrap();
                 let used = used(key(1), "2026-01-31", "calm");
-                store.add_usage(used, UsageCount::default()).await.unwrap();
+                store
+                    .add_usage(owner.created_at, used, UsageCount::default())
+                    .await
+                    .unwrap();
                 let counter = counter(1, Some(key(1)));
                 store.add_to_counter(counter, 1, far(0)).await.unwrap();
             }

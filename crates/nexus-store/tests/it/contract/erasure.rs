@@ -23,7 +23,10 @@ async fn furnish(store: &Arc<dyn Store>, owner: &Identity, number: u8) {
     store.create_api_key(owner, new).await.unwrap();
     let used = used(key, "2026-01-31", "calm");
     let count = UsageCount::default();
-    store.add_usage(used, count).await.unwrap();
+    store
+        .add_usage(owner.created_at, used, count)
+        .await
+        .unwrap();
     let counted = counter(number, Some(key));
     store.add_to_counter(counted, 1, far(0)).await.unwrap();
     store.append_audit(audit(key)).await.unwrap();
@@ -135,7 +138,11 @@ pub(crate) async fn what_comes_late_for_an_erased_identity_is_refused(place: &im
     let late = [
         store.create_api_key(&owner, new).await,
         store
-            .add_usage(used(key(1), "2026-01-31", "calm"), UsageCount::default())
+            .add_usage(
+                owner.created_at,
+                used(key(1), "2026-01-31", "calm"),
+                UsageCount::default(),
+            )
             .await,
         store
             .append(&owner, message(&owner, Role::Ai, "late"))

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use nexus_core::{PublicKey, UsageCount};
+use nexus_core::{Identity, PublicKey, Standing, UsageCount};
 use nexus_store::{Store, StoreError};
 use tokio::task::JoinSet;
 
 use super::{Place, member};
-use crate::samples::{key, used};
+use crate::samples::{at, key, used};
 
 fn count(number: u64) -> UsageCount {
     UsageCount {
@@ -52,7 +52,7 @@ pub(crate) async fn what_was_used_adds_up_by_day_and_model(place: &impl Place) {
         (2, "2026-01-31", "wild", 5),
     ] {
         let used = used(key(owner), day, model);
-        store.add_usage(used, count(number)).await.unwrap();
+        store.add_usage(at(0), used, count(number)).await.unwrap();
     }
     let row = |day: &str, model: &str, count| (day.to_owned(), model.to_owned(), count);
     let both = count(1).saturating_add(count(1000));
@@ -80,7 +80,7 @@ pub(crate) async fn parallel_adds_are_exact(place: &impl Place) {
     for number in 0..50 {
         let store = Arc::clone(&stores[number % 2]);
         let used = used(key(1), "2026-01-31", "calm");
-        adds.spawn(async move { store.add_usage(used, count(7)).await.unwrap() });
+        adds.spawn(async move { store.add_usage(at(0), used, count(7)).await.unwrap() });
     }
     adds.join_all().await;
     let found = read(&stores[1], key(1), "2026-01-31", "2026-01-31").await;
@@ -96,7 +96,7 @@ pub(crate) async fn parallel_adds_are_exact(place: &impl Place) {
     };
     for _ in 0..2 {
         let used = used(key(1), "2026-01-31", "calm");
-        stores[0].add_usage(used, most).await.unwrap();
+        stores[0].add_usage(at(0), used, most).await.unwrap();
     }
     let found = read(&stores[1], key(1), "2026-01-31", "2026-01-31").await;
     let expected = UsageCount {
@@ -106,10 +106,28 @@ pub(crate) async fn parallel_adds_are_exact(place: &impl Place) {
     assert_eq!(found[0].2, expected);
 }
 
+pub(crate) async fn nothing_of_a_former_life_is_counted_for_the_new_one(place: &impl Place) {
+    let store = place.open().await;
+    let former = member(&store, 1).await;
+    store.erase_identity(key(1)).await.unwrap();
+    let created = store.create_identity(key(1), Standing::Active, at(60_000));
+    let now = created.await.unwrap().identity;
+    let add = async |life: &Identity, number| {
+        let used = used(key(1), "2026-01-31", "calm");
+        store.add_usage(life.created_at, used, count(number)).await
+    };
+    add(&now, 1).await.unwrap();
+    let refused = add(&former, 1000).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Conflict { .. }), "{refused}");
+    add(&now, 2).await.unwrap();
+    let found = read(&store, key(1), "2026-01-31", "2026-01-31").await;
+    assert_eq!(found[0].2, count(1).saturating_add(count(2)));
+}
+
 pub(crate) async fn nothing_is_counted_for_who_is_not_registered(place: &impl Place) {
     let store = place.open().await;
     let used = used(key(1), "2026-01-31", "calm");
-    let refused = store.add_usage(used, count(1)).await.unwrap_err();
+    let refused = store.add_usage(at(0), used, count(1)).await.unwrap_err();
     assert!(matches!(refused, StoreError::Conflict { .. }), "{refused}");
     let found = read(&store, key(1), "2026-01-01", "2026-12-31").await;
     assert!(found.is_empty());

@@ -129,7 +129,7 @@ async fn fill_trust(store: &dyn Store, owner: &Identity, number: u8) {
         ..UsageCount::default()
     };
     store
-        .add_usage(used(key, "2026-01-31", "calm"), count)
+        .add_usage(owner.created_at, used(key, "2026-01-31", "calm"), count)
         .await
         .unwrap();
     store.append_audit(audit(key)).await.unwrap();

@@ -300,7 +300,10 @@ async fn every_request_about_trust(store: &dyn Store, owner: &mut Identity) {
     for number in 0..20 {
         let used = used(me, &day(number), "calm");
         let count = UsageCount::default();
-        store.add_usage(used, count).await.unwrap();
+        store
+            .add_usage(owner.created_at, used, count)
+            .await
+            .unwrap();
         let counted = counter(1, Some(me));
         store.add_to_counter(counted, 1, far(0)).await.unwrap();
         let running = Running {

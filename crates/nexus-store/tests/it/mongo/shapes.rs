@@ -123,7 +123,10 @@ async fn write(store: &dyn Store, number: u64, text: &str) {
     store.append_audit(done).await.unwrap();
     let day = "2026-01-01".parse().unwrap();
     let used = used(me, "2026-01-01", text);
-    store.add_usage(used, UsageCount::default()).await.unwrap();
+    store
+        .add_usage(owner.created_at, used, UsageCount::default())
+        .await
+        .unwrap();
     assert_eq!(store.usage(me, day, day).await.unwrap()[0].key.model, text);
     store
         .write_override(&owner, &unset("prompts.persona"))

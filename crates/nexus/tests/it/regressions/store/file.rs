@@ -301,3 +301,52 @@ fn a_full_disk_behind_standard_output_is_a_failure() {
         );
     }
 }
+
+/// S7: what has no further use is removed, and what has is not.
+#[test]
+fn what_has_expired_is_removed() {
+    let home = Home::new();
+    home.ok(&["init"]);
+    let (key, token) = home.member();
+    let file = Connection::open(home.path("data/nexus.db")).unwrap();
+    file.busy_timeout(SOON).unwrap();
+    let now = "(unixepoch() * 1000)";
+    let day = 86_400_000_i64;
+    let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)";
+    file.execute_batch(&format!(
+        "{many} INSERT INTO sessions (digest, owner_key, created_at, expires_at)
+           SELECT randomblob(32), '{key}', 1, {now} - 2 * {day} FROM n;
+         {many} INSERT INTO api_keys (id, digest, owner_key, name, scopes, created_at, expires_at)
+           SELECT printf('old%09d', i), randomblob(32), '{key}', 'old', '[]', 1, {now} - 40 * {day} FROM n;
+         INSERT INTO api_keys (id, digest, owner_key, name, scopes, created_at, expires_at, revoked_at)
+           VALUES ('revoked00001', randomblob(32), '{key}', 'old', '[]', 1, {now} + {day}, {now} - 40 * {day}),
+                  ('revoked00002', randomblob(32), '{key}', 'new', '[]', 1, {now} + {day}, {now} - {day}),
+                  ('lives0000001', randomblob(32), '{key}', 'new', '[]', 1, {now} + {day}, NULL);
+         {many} INSERT INTO used_nonces (id, expires_at)
+           SELECT randomblob(32), {now} - {day} FROM n;
+         INSERT INTO used_nonces (id, expires_at) VALUES (randomblob(32), {now} + {day});"
+    ))
+    .unwrap();
+    let server = home.serve();
+    let count = |what: &str| {
+        let sql = format!("SELECT count(*) FROM {what}");
+        file.query_row(&sql, [], |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    let old = |table: &str| count(&format!("{table} WHERE expires_at < {now} - {day} / 2"));
+    let begun = Instant::now();
+    while old("sessions") + old("api_keys") + old("used_nonces") > 0 {
+        assert!(
+            begun.elapsed() < SOON,
+            "{} {}",
+            old("sessions"),
+            old("api_keys")
+        );
+    }
+    while count("api_keys WHERE id = 'revoked00001'") > 0 {
+        assert!(begun.elapsed() < SOON);
+    }
+    assert_eq!(count("api_keys"), 2);
+    assert_eq!(count("used_nonces WHERE expires_at > 0"), 1);
+    ask(&server, &token, "My session lives");
+}

@@ -1,4 +1,7 @@
-//! What another process has changed is used by the very next message.
+//! What another process has changed is used by the very next message, and nothing of a former life
+//! is booked to a new one.
+
+use std::sync::{Arc, Condvar, Mutex};
 
 use serde_json::json;
 
@@ -70,4 +73,37 @@ fn the_very_next_message_uses_what_another_process_set() {
         http::get(&server.address, "/api/v1/profile", Some(&token)).0,
         200
     );
+}
+
+/// S13: what was used in a former life of a key is not booked to the new one.
+#[test]
+fn the_usage_of_a_former_life_is_not_booked_to_the_new_one() {
+    let gate = Arc::new((Mutex::new((false, false)), Condvar::new()));
+    let door = Arc::clone(&gate);
+    let provider = Provider::start(move |request| {
+        let (state, news) = &*door;
+        let mut state = state.lock().unwrap();
+        state.0 = true;
+        news.notify_all();
+        drop(news.wait_while(state, |(_, is_open)| !*is_open).unwrap());
+        request.say("Late.", 1000, 500)
+    });
+    let home = home(&provider.base_url);
+    let (key, token) = home.member();
+    let server = home.serve();
+    let mut answer = http::ask(&server.address, &token, "Hello");
+    let (state, news) = &*gate;
+    drop(
+        news.wait_while(state.lock().unwrap(), |(has_come, _)| !*has_come)
+            .unwrap(),
+    );
+    home.ok(&["identity", "delete", &key, "--yes"]);
+    home.ok(&["identity", "new", &key]);
+    state.lock().unwrap().1 = true;
+    news.notify_all();
+    while answer.event().is_some() {}
+    // The run has ended, and what it used was booked before that.
+    assert_eq!(server.stop("TERM"), Some(0));
+    let usage = home.json(&["usage", &key]);
+    assert_eq!(usage["usage"], json!([]), "{usage:#}");
 }
