@@ -59,6 +59,7 @@ pub mod usage;
 pub use api_key::{ApiKey, ApiScope, ApiScopes};
 pub use audit::{AuditEntry, AuditHead, NewAudit};
 pub use catalog::{Model, Provider};
+pub use chrono_tz::Tz;
 pub use clients::ClientRules;
 pub use clock::{Clock, SystemClock};
 pub use command::{Command, CommandName};

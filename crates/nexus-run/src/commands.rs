@@ -11,6 +11,7 @@ mod settings;
 
 use std::sync::Arc;
 
+use chrono_tz::Tz;
 use nexus_core::audit::{Actor, Details};
 use nexus_core::{
     Admission, Clock, Command, CommandName, Genesis, Identity, Label, Member, NewAudit, PublicKey,
@@ -169,13 +170,9 @@ impl Commands {
                 self.write(&record, &genesis, &write).await?
             }
             Command::TimeZoneSet { zone } => {
-                let write = nexus_core::Overrides::time_zone(Some(zone));
-                self.write(&record, &genesis, &write).await?
+                self.set_time_zone(&record, &genesis, Some(zone)).await?
             }
-            Command::TimeZoneUnset => {
-                let write = nexus_core::Overrides::time_zone(None);
-                self.write(&record, &genesis, &write).await?
-            }
+            Command::TimeZoneUnset => self.set_time_zone(&record, &genesis, None).await?,
             Command::History { limit } => self.history(subject, limit).await?,
             Command::Models => reading::models(&genesis),
             Command::KeyCreate(new) => self.create_key(&record, &genesis, new).await?,
@@ -193,6 +190,17 @@ impl Commands {
             }
         };
         Ok(Outcome::new(name, data))
+    }
+
+    /// Stores a time zone, or removes it.
+    async fn set_time_zone(
+        &self,
+        record: &Record<'_>,
+        genesis: &Genesis,
+        zone: Option<Tz>,
+    ) -> Result<Data, CommandFailure> {
+        let write = nexus_core::Overrides::time_zone(zone);
+        self.write(record, genesis, &write).await
     }
 
     /// Whoever is let in.

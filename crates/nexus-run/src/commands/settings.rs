@@ -56,7 +56,7 @@ fn changed(genesis: &Genesis, identity: &Identity, target: &OverrideTarget) -> D
         OverrideTarget::Unknown(_) => None,
         OverrideTarget::TimeZone => {
             return Data::TimeZone {
-                time_zone: identity.time_zone().map(|zone| zone.name()),
+                time_zone: identity.time_zone().map(chrono_tz::Tz::name),
             };
         }
     };

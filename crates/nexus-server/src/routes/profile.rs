@@ -41,6 +41,6 @@ pub(crate) async fn show_profile(
         fields: profile.explain(),
         field_options: genesis.field_options().clone(),
         notices: profile.notices.iter().map(Notice::to_text).collect(),
-        time_zone: identity.time_zone().map(|zone| zone.name()),
+        time_zone: identity.time_zone().map(nexus_core::Tz::name),
     }))
 }

@@ -24,7 +24,7 @@ pub(super) async fn run(
         }
         None if unset => Command::TimeZoneUnset,
         None => {
-            let zone = identity.time_zone().map(|zone| zone.name());
+            let zone = identity.time_zone().map(nexus_core::Tz::name);
             if output.json {
                 output.data(&json!({ "time_zone": zone }));
             } else {
