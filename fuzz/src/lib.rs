@@ -122,7 +122,7 @@ pub fn token_parse(bytes: &[u8]) {
     };
     assert_eq!(token.reveal(), text);
     let length = match token.kind() {
-        TokenKind::Development | TokenKind::Session => 4 + 43 + 6,
+        TokenKind::Development | TokenKind::Session | TokenKind::Browser => 4 + 43 + 6,
         TokenKind::ApiKey => 4 + 12 + 1 + 43 + 6,
     };
     assert_eq!(text.len(), length);
