@@ -34,7 +34,7 @@ pub struct Overrides {
     pub prompts: BTreeMap<PromptName, Arc<str>>,
     /// Known fields whose stored value cannot be used, and what it should be.
     pub unusable: Vec<(Field, &'static str)>,
-    /// Stored keys that name no field, such as `config.temprature`: the first [`MAX_UNKNOWN`].
+    /// Stored keys that name no field, such as `config.temprature`: the first `MAX_UNKNOWN`.
     pub unknown: Vec<UnknownKey>,
 }
 

@@ -358,7 +358,7 @@ impl Store for MongoStore {
         self.changes.freshness().clone()
     }
 
-    /// Indexes do it: see [`Data::prepare`].
+    /// Indexes do it: see `Data::prepare`.
     async fn purge(&self, _: Timestamp) -> Result<u64, StoreError> {
         Ok(0)
     }
