@@ -38,10 +38,10 @@ pub struct Overrides {
     pub unknown: Vec<UnknownKey>,
 }
 
-/// How many unknown keys of one person are named.
+/// The most unknown keys of one person that are named.
 const MAX_UNKNOWN: usize = 20;
 
-/// How much of an unknown key is named, in characters.
+/// The longest part of an unknown key that is named, in characters.
 const MAX_UNKNOWN_CHARS: usize = 64;
 
 impl Overrides {

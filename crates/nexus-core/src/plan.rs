@@ -53,7 +53,7 @@ pub struct People {
     pub has_more: bool,
     /// How many of them get another profile.
     pub changed: u64,
-    /// How many, by field.
+    /// The counts, by field.
     pub changed_fields: BTreeMap<String, u64>,
     /// The first of them.
     pub changed_examples: Vec<ChangedProfile>,
@@ -62,7 +62,7 @@ pub struct People {
     /// Of how many people.
     #[serde(default)]
     pub refused_people: u64,
-    /// How many, by field.
+    /// The counts, by field.
     #[serde(default)]
     pub refused_fields: BTreeMap<String, u64>,
     /// The first of them.

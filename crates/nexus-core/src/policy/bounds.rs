@@ -139,7 +139,7 @@ impl Bounds {
         only.is_none_or(|only| only.iter().any(|allowed| allowed.covers(name)))
     }
 
-    /// Whether a text is one of those allowed and not too long.
+    /// Returns true for an allowed text that is not too long.
     #[must_use]
     pub fn admits_text(&self, text: &str) -> bool {
         let only = self.texts.as_ref();

@@ -185,7 +185,7 @@ fn bounds(node: &Node<'_>, field: ConfigField, named: &Named<'_>) -> Bounds {
     }
 }
 
-/// What the page shows for a field: the kind of control, and what stands beside it.
+/// The presentation of a field on the page: the kind of control, and its texts.
 fn control<'a>(node: &Node<'a>, kinds: &[&str]) -> Option<&'a str> {
     for key in ["label", "description"] {
         let read = |value: &'a Value| {
