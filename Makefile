@@ -75,8 +75,8 @@ proof: abuse ## Run what takes longer and proves more than `make test`
 .PHONY: abuse
 abuse: toolchain ## Attack a server with what strangers and members may send; ARGS='…' goes to nextest
 	@scripts/install-test-tools cargo-tools
-	NEXUS_ABUSE=full cargo nextest run --package nexus --locked --no-fail-fast \
-		-E 'test(/^regressions::(abuse|budgets|operation)::/)' $(ARGS)
+	NEXUS_ABUSE=full cargo nextest run $(everything) --no-fail-fast \
+		-E 'package(nexus) & test(/^regressions::(abuse|budgets|operation)::/)' $(ARGS)
 
 # A workspace of its own: the oracles bring older crates along that the program shall not have.
 .PHONY: test-fuzz
