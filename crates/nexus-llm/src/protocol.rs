@@ -3,9 +3,11 @@
 //! [`openai`].
 
 use std::collections::VecDeque;
+use std::io;
 
 use http::{HeaderName, HeaderValue, header};
 use nexus_core::catalog::Protocol;
+use serde::Serialize;
 use url::Url;
 
 use crate::report::Reported;
@@ -43,6 +45,31 @@ impl Outgoing {
                 body: gemini::body(request, model_id),
             },
         }
+    }
+}
+
+/// Writes a body into memory that it fills: one that grew as it was written would take twice as much
+/// at the end, and bodies may be long.
+pub(crate) fn json(body: &impl Serialize) -> Vec<u8> {
+    // Serializing fails only for maps whose keys are not text and for writers that fail.
+    let mut length = Length(0);
+    _ = serde_json::to_writer(&mut length, body);
+    let mut json = Vec::with_capacity(length.0);
+    _ = serde_json::to_writer(&mut json, body);
+    json
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -45,6 +45,12 @@ pub enum RunError {
     /// The owner has no such run.
     #[error("there is no such run, or it is too long ago to be asked again")]
     RunNotFound,
+    /// The owner has no such run to cancel.
+    #[error(
+        "you have no such run, or it ended too long ago to be found: GET /api/v1/runs lists those in \
+         progress"
+    )]
+    NothingToCancel,
     /// Its question is being answered.
     #[error("this question is being answered at the moment: wait for the answer, or stop it first")]
     RunInProgress,
@@ -88,7 +94,7 @@ impl RunError {
             Self::Disabled => "identity_disabled",
             Self::IdentityUnreadable => "identity_unreadable",
             Self::Busy => "conflict",
-            Self::RunNotFound => "run_not_found",
+            Self::RunNotFound | Self::NothingToCancel => "run_not_found",
             Self::RunInProgress => "run_in_progress",
             Self::AlreadyAnswered => "already_answered",
             Self::Store(StoreError::Corrupt { .. } | StoreError::TooNew { .. })
@@ -117,7 +123,7 @@ impl RunError {
             Self::NotAMember | Self::Pending | Self::Disabled | Self::IdentityUnreadable => {
                 ErrorKind::Forbidden
             }
-            Self::RunNotFound => ErrorKind::NotFound,
+            Self::RunNotFound | Self::NothingToCancel => ErrorKind::NotFound,
             Self::Busy | Self::RunInProgress | Self::AlreadyAnswered => ErrorKind::Conflict,
             Self::Store(StoreError::Corrupt { .. } | StoreError::TooNew { .. })
             | Self::Internal => ErrorKind::Internal,
@@ -155,6 +161,7 @@ impl RunError {
             | Self::Disabled
             | Self::IdentityUnreadable
             | Self::RunNotFound
+            | Self::NothingToCancel
             | Self::AlreadyAnswered
             | Self::Internal => false,
         }

@@ -302,8 +302,10 @@ impl Orchestrator {
                 .await
                 .unwrap_or(Ok(Cancelled::Stopping));
         }
-        again::find(&*self.store, owner, run).await?;
-        Ok(Cancelled::Ended)
+        match again::find(&*self.store, owner, run).await {
+            Err(RunError::RunNotFound) => Err(RunError::NothingToCancel),
+            found => found.map(|_| Cancelled::Ended),
+        }
     }
 }
 

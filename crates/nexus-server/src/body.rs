@@ -31,11 +31,14 @@ pub(crate) const MAX_BODY_BYTES: usize = 256 * 1024;
 pub(crate) const MAX_STRANGER_BYTES: usize = 64 * 1024;
 
 /// The memory that each byte of a body takes: itself and what is read of it, later that and what is
-/// sent to a provider.
-const BYTES_PER_BYTE: usize = 2;
+/// sent to a provider, which grows as it is written.
+const BYTES_PER_BYTE: usize = 3;
 
 /// Bodies that are longer are read on threads of their own, so that they hold up nobody else.
 const LONG: usize = 256 * 1024;
+
+/// The length of the pieces in which a body is kept while it arrives.
+const PIECE: usize = 256 * 1024;
 
 /// Long bodies that are read at the same time.
 static LONG_READS: Semaphore = Semaphore::const_new(2);
@@ -72,14 +75,18 @@ pub(crate) fn check_kind(headers: &HeaderMap) -> Result<(), ApiError> {
             "the body must not be compressed: send it without `Content-Encoding`",
         ));
     }
-    if is_json(headers) {
-        return Ok(());
+    let refused = |message: &'static str| {
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Err(ApiError::new(status, "unsupported_media_type", message))
+    };
+    match MediaType::of(headers) {
+        MediaType::Json => Ok(()),
+        MediaType::JsonInOtherCharset => refused(
+            "the body must be in UTF-8: send `Content-Type: application/json` without `charset`, or \
+             with `charset=utf-8`",
+        ),
+        MediaType::Other => refused("the body must be JSON: send `Content-Type: application/json`"),
     }
-    Err(ApiError::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported_media_type",
-        "the body must be JSON: send `Content-Type: application/json`",
-    ))
 }
 
 /// The exact bytes of a body, of which there may be `most`.
@@ -94,20 +101,53 @@ pub(crate) async fn arrive(
         return Err(too_large(most));
     }
     let arriving = async {
-        let mut bytes = Vec::new();
+        let mut arrived = Pieces::default();
         let mut pieces = body.into_data_stream();
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|_| broken_off())?;
-            if bytes.len() + piece.len() > most {
+            if arrived.length + piece.len() > most {
                 return Err(too_large(most));
             }
             memory.grow(piece.len() * BYTES_PER_BYTE)?;
-            bytes.extend_from_slice(&piece);
+            arrived.add(&piece);
         }
-        Ok(bytes)
+        Ok(arrived.join())
     };
     let arrived = tokio::time::timeout(state.body_timeout, arriving).await;
     arrived.map_err(|_| too_slow(state.body_timeout))?
+}
+
+/// What has arrived of a body, in pieces of one length: a long text that grows in one place is copied
+/// as it does, and takes up to three times its length meanwhile.
+#[derive(Default)]
+struct Pieces {
+    full: Vec<Vec<u8>>,
+    last: Vec<u8>,
+    length: usize,
+}
+
+impl Pieces {
+    fn add(&mut self, mut bytes: &[u8]) {
+        self.length += bytes.len();
+        while let Some((now, later)) = bytes.split_at_checked(PIECE - self.last.len()) {
+            self.last.extend_from_slice(now);
+            self.full.push(std::mem::take(&mut self.last));
+            self.last.reserve_exact(PIECE);
+            bytes = later;
+        }
+        self.last.extend_from_slice(bytes);
+    }
+
+    fn join(self) -> Vec<u8> {
+        if self.full.is_empty() {
+            return self.last;
+        }
+        let mut whole = Vec::with_capacity(self.length);
+        for piece in self.full.into_iter().chain([self.last]) {
+            whole.extend_from_slice(&piece);
+        }
+        whole
+    }
 }
 
 /// Does what takes long for a long body on a thread of its own.
@@ -139,13 +179,34 @@ impl From<MemoryFull> for ApiError {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let mut kinds = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(kind), None) = (kinds.next(), kinds.next()) else {
-        return false;
-    };
-    let essence = kind.to_str().ok().and_then(|kind| kind.split(';').next());
-    essence.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+/// What a body says that it is.
+enum MediaType {
+    Json,
+    JsonInOtherCharset,
+    Other,
+}
+
+impl MediaType {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut kinds = headers.get_all(CONTENT_TYPE).iter();
+        let (Some(kind), None) = (kinds.next(), kinds.next()) else {
+            return Self::Other;
+        };
+        let mut parts = kind.to_str().unwrap_or_default().split(';');
+        let essence = parts.next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/json") {
+            return Self::Other;
+        }
+        let mut charsets = parts
+            .filter_map(|parameter| parameter.split_once('='))
+            .filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))
+            .map(|(_, charset)| charset.trim().trim_matches('"'));
+        if charsets.all(|it| it.eq_ignore_ascii_case("utf-8") || it.eq_ignore_ascii_case("utf8")) {
+            Self::Json
+        } else {
+            Self::JsonInOtherCharset
+        }
+    }
 }
 
 fn too_slow(limit: Duration) -> ApiError {
@@ -259,5 +320,32 @@ pub(crate) fn shortened(text: &str) -> String {
     match text.char_indices().nth(200) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_joined_as_it_came() {
+        for lengths in [
+            &[][..],
+            &[0, 1],
+            &[PIECE],
+            &[PIECE - 1, 1, 1],
+            &[3 * PIECE + 5, 7, 2 * PIECE],
+        ] {
+            let mut pieces = Pieces::default();
+            let mut expected = Vec::new();
+            for (place, length) in (0_u8..).zip(lengths) {
+                let bytes = vec![place; *length];
+                pieces.add(&bytes);
+                expected.extend(bytes);
+            }
+            assert_eq!(pieces.length, expected.len());
+            assert!(pieces.full.iter().all(|piece| piece.len() == PIECE));
+            assert!(pieces.join() == expected, "{lengths:?}");
+        }
     }
 }

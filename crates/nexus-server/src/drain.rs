@@ -9,10 +9,12 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use http::header::{CONNECTION, EXPECT};
 use http::{HeaderValue, StatusCode};
 use hyper::body::{Frame, SizeHint};
+
+use crate::ApiError;
 
 /// How much is thrown away at most.
 const MOST: usize = 1024 * 1024;
@@ -26,7 +28,7 @@ pub(crate) async fn drain_refused(request: Request, next: Next) -> Response {
         return next.run(Request::from_parts(parts, body)).await;
     }
     // Such a client sends its body when it is told to, which reading it does.
-    let waits = parts.headers.contains_key(EXPECT);
+    let waits = parts.headers.get_all(EXPECT).iter().any(is_continue);
     let rest = Rest::new(body);
     let request = Request::from_parts(parts, Body::new(rest.clone()));
     let mut response = next.run(request).await;
@@ -41,6 +43,23 @@ pub(crate) async fn drain_refused(request: Request, next: Next) -> Response {
         response.headers_mut().insert(CONNECTION, close);
     }
     response
+}
+
+/// Refuses a request that expects something else than to be told when to send its body.
+pub(crate) async fn check_expectation(request: Request, next: Next) -> Response {
+    if request.headers().get_all(EXPECT).iter().all(is_continue) {
+        return next.run(request).await;
+    }
+    ApiError::new(
+        StatusCode::EXPECTATION_FAILED,
+        "expectation_failed",
+        "this server meets no expectation but `Expect: 100-continue`: leave the header out",
+    )
+    .into_response()
+}
+
+fn is_continue(expectation: &HeaderValue) -> bool {
+    expectation.as_bytes().eq_ignore_ascii_case(b"100-continue")
 }
 
 /// A body of which more may be read when its reader has gone.

@@ -134,6 +134,7 @@ pub fn router(state: AppState) -> Router {
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(CsrfLayer::new().with_rejection_response(|_| foreign_page()))
         .layer(from_fn_with_state(origins, origins::check_host))
+        .layer(from_fn(drain::check_expectation))
         .layer(CatchPanicLayer::custom(observe::panicked))
         .layer(from_fn(openai::error::speak_openai))
         .layer(from_fn(drain::drain_refused))

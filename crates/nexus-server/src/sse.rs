@@ -9,6 +9,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::Stream;
 use hyper::body::{Body, Frame};
 use nexus_core::RunEvent;
+use nexus_core::event::ErrorKind;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -58,7 +59,8 @@ pin_project! {
 }
 
 impl<S, V> EventStream<S, V> {
-    /// The events of `run`, as `view` shows them. `grace` after `shutdown` they end, wherever they are.
+    /// The events of `run`, as `view` shows them. `grace` after `shutdown` they end, wherever
+    /// they are.
     pub(crate) fn new(run: S, view: V, shutdown: CancellationToken, grace: Duration) -> Self {
         let now = Instant::now();
         Self {
@@ -131,6 +133,7 @@ impl<S: Stream<Item = RunEvent>, V: View> EventStream<S, V> {
             ready!(this.timer.as_mut().poll(cx));
             let now = Instant::now();
             if this.end.is_some_and(|end| end <= now) {
+                this.view.write(&unfinished(), this.buffer);
                 this.buffer.extend_from_slice(CUT_OFF);
                 *this.is_over = true;
                 return Poll::Ready(());
@@ -145,6 +148,20 @@ impl<S: Stream<Item = RunEvent>, V: View> EventStream<S, V> {
                 return Poll::Ready(());
             }
         }
+    }
+}
+
+/// What the reader of a run is told that has not ended when the server stops.
+fn unfinished() -> RunEvent {
+    RunEvent::Error {
+        code: "interrupted",
+        kind: ErrorKind::Unavailable,
+        field: None,
+        message: "the server stopped before this answer was stored: it may be missing from the \
+                  conversation, so copy what you need"
+            .to_owned(),
+        retryable: false,
+        retry_after: None,
     }
 }
 

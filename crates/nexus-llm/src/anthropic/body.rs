@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::THINKING;
 use crate::turns::{Arguments, Conversation, Said, Side, Turn};
-use crate::{ChatRequest, ClientForm, Image, ToolChoice, ToolSpec};
+use crate::{ChatRequest, ClientForm, Image, ToolChoice, ToolSpec, protocol};
 
 /// The API wants a limit in every request. Where the profile has none, it is this one, which no
 /// model of the vendor refuses: the oldest ones answer with at most 4096 tokens.
@@ -52,8 +52,7 @@ pub(crate) fn body(request: &ChatRequest, model_id: &str) -> Vec<u8> {
         tool_choice: form.and_then(Choice::of),
         stream: request.streams(),
     };
-    // Serializing fails only for maps whose keys are not text and for writers that fail.
-    serde_json::to_vec(&body).unwrap_or_default()
+    protocol::json(&body)
 }
 
 /// A model of somebody else's is taken for one that does.

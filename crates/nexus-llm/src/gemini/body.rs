@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::SIGNATURE;
 use crate::call_ids::is_own;
 use crate::turns::{Arguments, Conversation, Said, Side, Turn};
-use crate::{ChatRequest, ClientForm, Image, ToolCall, ToolChoice, ToolSpec};
+use crate::{ChatRequest, ClientForm, Image, ToolCall, ToolChoice, ToolSpec, protocol};
 
 /// Stands for the signature of a call that another model made. Models from Gemini 3 on refuse a
 /// call without one: <https://ai.google.dev/gemini-api/docs/thought-signatures#faqs>
@@ -40,8 +40,7 @@ pub(crate) fn body(request: &ChatRequest, model_id: &str) -> Vec<u8> {
         tool_config: form.and_then(ToolConfig::of),
         generation_config: (config != GenerationConfig::default()).then_some(config),
     };
-    // Serializing fails only for maps whose keys are not text and for writers that fail.
-    serde_json::to_vec(&body).unwrap_or_default()
+    protocol::json(&body)
 }
 
 fn wants_signatures(model_id: &str) -> bool {

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::vendor::Vendor;
 use crate::{
     ChatMessage, ChatRequest, ClientForm, Image, ToolCall, ToolSpec, UserPart, anthropic, gemini,
+    protocol,
 };
 
 /// Writes the body. `model_id` is what the provider calls the model.
@@ -20,8 +21,7 @@ pub(crate) fn body(request: &ChatRequest, model_id: &str, vendor: &Vendor) -> Ve
         model_id,
         vendor,
     };
-    // Serializing fails only for maps whose keys are not text and for writers that fail.
-    serde_json::to_vec(&body).unwrap_or_default()
+    protocol::json(&body)
 }
 
 struct Body<'a> {

@@ -1,6 +1,6 @@
 //! Decides for whom a model is left alone. One person's requests may fail because of what they ask,
-//! so their failures count against themselves; the model rests for everybody only when most of the
-//! people who use it see it fail. A state machine without a clock, as the breakers in it are.
+//! so their failures count against themselves; the model rests for everybody only when several people
+//! see it fail and nobody is answered meanwhile. A state machine without a clock, as the breakers in it are.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ mod tests;
 
 /// The people who are watched at the same time. They are a sample of all when there are more.
 const WATCHED: usize = 128;
-/// A model fails for everybody when it fails for at least so many.
+/// A model fails for everybody when it fails for at least so many and answers nobody else.
 const ENOUGH_PEOPLE: usize = 2;
 
 /// What is known of one model at one provider.
@@ -98,7 +98,7 @@ impl Circuit {
         if probes.shared {
             return self.settle_probe(requester, sample, now);
         }
-        let agreed = sample.is_failure() && self.fails_for_most(now);
+        let agreed = sample.is_failure() && self.fails_for_all(now);
         let change = self.shared.learn(sample, now, agreed);
         if change == Some(Change::Opened) {
             self.failed_probe = None;
@@ -178,13 +178,16 @@ impl Circuit {
         Some(breaker.or_insert_with(|| Breaker::new(now)))
     }
 
-    /// Whether the model fails for most of those who used it in the last seconds. A single failure
-    /// of somebody is no sign.
-    fn fails_for_most(&self, now: Instant) -> bool {
+    /// Whether the model failed in the last seconds for several people, most of those who used it,
+    /// and answered nobody else. A single failure of somebody is no sign.
+    fn fails_for_all(&self, now: Instant) -> bool {
         let (mut users, mut failing) = (0, 0);
         for breaker in self.people.values() {
             let (all, failed) = breaker.share(now);
             let is_failing = breaker.is_open() || (failed >= 2 && failed * 2 >= all);
+            if !is_failing && all > failed {
+                return false;
+            }
             users += usize::from(is_failing || all > 0);
             failing += usize::from(is_failing);
         }

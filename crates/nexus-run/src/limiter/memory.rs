@@ -9,7 +9,7 @@ use nexus_core::PublicKey;
 use super::lock;
 
 /// All requests together, in bytes.
-const TOTAL: usize = 192 * 1024 * 1024;
+const TOTAL: usize = 200 * 1024 * 1024;
 /// One holder has at most one part in so many.
 const SHARES: usize = 4;
 

@@ -6,8 +6,8 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use nexus_core::{ApiScope, ConfigField, Overrides, RunEvent};
-use nexus_run::{Ask, NewRun, OnDisconnect, Question};
+use nexus_core::{ApiScope, ConfigField, Overrides, RunEvent, RunId};
+use nexus_run::{Ask, NewRun, OnDisconnect, Question, RunError};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,6 @@ use crate::admission::Admission;
 use crate::body::{self, MAX_BODY_BYTES, shortened};
 use crate::object::Object;
 use crate::revocation::WhileAccepted;
-use crate::routes::runs;
 use crate::sse::{EventStream, NativeEvents};
 use crate::{ApiError, AppState, Caller, run_headers};
 
@@ -86,7 +85,9 @@ fn ask(caller: &Caller, content: Option<String>, run_id: Option<String>) -> Resu
             .map_err(|error| ApiError::from(error).field("content")),
         (None, Some(run_id)) => {
             caller.may(ApiScope::HistoryRead)?;
-            Ok(Ask::Again(runs::parse(run_id)?))
+            // A text that is no id names no run.
+            let run_id = RunId::try_from(run_id).map_err(|_| RunError::RunNotFound)?;
+            Ok(Ask::Again(run_id))
         }
         (None, None) => {
             let message =

@@ -38,16 +38,12 @@ pub(crate) async fn cancel_run(
     let mut memory = state.orchestrator.limiter.memory.reserve(holder);
     let body = body::arrive(request, &state, MAX_STRANGER_BYTES, &mut memory).await?;
     body::nothing(&body)?;
-    let run_id = parse(run_id)?;
+    // A text that is no id names no run.
+    let run_id = RunId::try_from(run_id).map_err(|_| RunError::NothingToCancel)?;
     let cancelled = state.orchestrator.cancel_run(&identity, &run_id).await?;
     let (code, status) = match cancelled {
         Cancelled::Ended => (StatusCode::OK, "ended"),
         Cancelled::Stopping => (StatusCode::ACCEPTED, "stopping"),
     };
     Ok((code, Json(json!({ "run_id": run_id, "status": status }))).into_response())
-}
-
-/// A text that is no id names no run.
-pub(crate) fn parse(run_id: String) -> Result<RunId, ApiError> {
-    RunId::try_from(run_id).map_err(|_| RunError::RunNotFound.into())
 }

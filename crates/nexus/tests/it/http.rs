@@ -114,6 +114,16 @@ pub(crate) fn put_signed(
     signed(address, ("PUT", path), person, &body.to_string())
 }
 
+/// Posts JSON with a fresh signature of the key of the token.
+pub(crate) fn post_signed(
+    address: &str,
+    path: &str,
+    person: (&SigningKey, &str),
+    body: &Value,
+) -> (u16, Value) {
+    signed(address, ("POST", path), person, &body.to_string())
+}
+
 pub(crate) fn delete_signed(
     address: &str,
     path: &str,

@@ -77,6 +77,40 @@ fn two_who_fail_do_not_stop_three_who_do_not() {
 }
 
 #[test]
+fn four_who_fail_do_not_stop_a_fifth_who_is_answered() {
+    for sample in [Sample::Failed, Sample::NotReached] {
+        let mut now = Instant::now();
+        let mut circuit = Circuit::new(now);
+        for round in 0..2000 {
+            now += Duration::from_millis(100);
+            for who in 0..4 {
+                ask(&mut circuit, who, sample, now);
+            }
+            // Far less often than they.
+            if round % 50 == 0 {
+                assert!(ask(&mut circuit, 4, Sample::Answered, now), "{round}");
+                assert_eq!(circuit.trouble(now), None);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_model_that_was_up_a_while_ago_rests_for_everybody() {
+    let mut now = Instant::now();
+    let mut circuit = Circuit::new(now);
+    for who in 0..5 {
+        assert!(ask(&mut circuit, who, Sample::Answered, now));
+    }
+    // Whoever was answered counts for half a minute.
+    for second in 0..60 {
+        now += Duration::from_secs(1);
+        ask(&mut circuit, second % 4, Sample::Failed, now);
+    }
+    assert!(!ask(&mut circuit, 77, Sample::Answered, now));
+}
+
+#[test]
 fn a_probe_of_the_one_whose_requests_fail_does_not_keep_the_model_off() {
     let mut now = Instant::now();
     let mut circuit = Circuit::new(now);

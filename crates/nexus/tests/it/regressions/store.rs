@@ -2,4 +2,5 @@
 
 mod file;
 mod fresh;
+mod frozen;
 mod unreadable;

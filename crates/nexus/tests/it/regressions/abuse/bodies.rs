@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Attacked, code, post, post_many, scaled};
+use super::{Attacked, STUCK_IN_A_CROWD, Upload, code, post, post_many, scaled};
 use crate::http;
 
 const COMPLETIONS: &str = "/v1/chat/completions";
@@ -98,10 +98,9 @@ fn t23_a_body_of_many_small_values_is_refused_before_it_is_built() {
     attacked.stayed_small();
 }
 
-/// S2: requests that wait for a provider hold memory within one budget, of which one member has a
-/// quarter; what ends gives it back.
+/// S2: what a body is made of counts as much as its length.
 #[test]
-fn t23_requests_that_wait_hold_memory_within_one_budget() {
+fn t23_a_body_of_many_empty_texts_is_refused() {
     let attacked = Attacked::begin("");
     let members: Vec<_> = (0..2).map(|_| attacked.home.member().1).collect();
     let tokens: Vec<_> = members.iter().flat_map(|it| vec![it.clone(); 4]).collect();
@@ -118,62 +117,119 @@ fn t23_requests_that_wait_hold_memory_within_one_budget() {
         }
     });
     attacked.stayed_small();
+}
 
-    // Long texts, in three forms, for a provider that does not answer.
-    let long = "x".repeat(11 * MIB);
-    for (place, message) in [
-        json!({"role": "assistant", "content": long}),
-        json!({"role": "user", "content": [{"type": "image_url",
-            "image_url": {"url": format!("data:image/png;base64,{long}")}}]}),
-        json!({"role": "user", "content": [{"type": "text", "text": long}]}),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let question = json!({"role": "user", "content": "wait"});
-        let body = json!({"model": "m", "messages": [message, question]});
-        let body = Arc::new(body.to_string().into_bytes());
-        let person: Vec<_> = (0..2).map(|_| attacked.home.member().1).collect();
-        let tokens: Vec<_> = person.iter().flat_map(|it| vec![it.clone(); 4]).collect();
-        let waiting: Vec<_> = tokens
-            .iter()
-            .map(|token| {
-                let length = body.len();
-                let mut upload =
-                    super::Upload::begin(attacked.address(), COMPLETIONS, token, length);
-                _ = upload.send(&body);
-                upload
-            })
-            .collect();
-        // Two of each wait, until the provider took too long; the others were told.
-        let mut refused = 0;
-        attacked.while_others_work(|| {
-            for upload in waiting {
-                let patience = Some(std::time::Duration::from_secs(4));
-                upload.stream.set_read_timeout(patience).unwrap();
-                let Ok(reply) = upload.reply() else { continue };
-                if code(&reply) == "overloaded" {
-                    assert_eq!(reply.status, 503);
-                    assert!(reply.head.to_ascii_lowercase().contains("retry-after: "));
-                    refused += 1;
-                } else {
-                    assert!(code(&reply).starts_with("provider_"), "{reply:?}");
-                }
-            }
-        });
-        assert!((2..=6).contains(&refused), "form {place}: {refused}");
-        attacked.stayed_small();
-        // Their clients have left: there is room again.
-        let small = json!({"model": "m", "messages": [{"role": "user", "content": "Hello"}]});
-        let (small, address) = (small.to_string(), attacked.address());
-        let begun = std::time::Instant::now();
-        loop {
-            let reply = post(address, COMPLETIONS, &person[0], small.as_bytes()).unwrap();
-            // Their provider may be left alone for a while.
-            if reply.status == 200 || code(&reply).starts_with("provider_") {
-                break;
-            }
-            assert!(begun.elapsed() < http::SOON, "{reply:?}");
+fn crowded() -> Attacked {
+    Attacked {
+        stuck: STUCK_IN_A_CROWD,
+        ..Attacked::begin("")
+    }
+}
+
+/// Bodies that take much memory for what they are, for a provider that does not answer: long texts
+/// in four forms (`true`), and as many small ones as there may be.
+fn dear_bodies(length: usize) -> Vec<(Vec<u8>, bool)> {
+    let question = json!({"role": "user", "content": "wait"});
+    let asked = |message: Value| json!({"model": "m", "messages": [message, question]});
+    let long = "x".repeat(length);
+    let image = json!({"url": format!("data:image/png;base64,{long}")});
+    let parts = |part: Value| asked(json!({"role": "user", "content": [part]}));
+    let mut tools = asked(json!({"role": "assistant", "content": "Hello"}));
+    tools["tools"] = json!([{"type": "function",
+        "function": {"name": "f", "description": long}}]);
+    let empty = vec![json!({"type": "text", "text": ""}); 10_000];
+    let mut small = asked(json!({"role": "user", "content": empty}));
+    let messages = small["messages"].as_array_mut().unwrap();
+    messages.insert(0, messages[0].clone());
+    let long = [
+        asked(json!({"role": "assistant", "content": long})),
+        parts(json!({"type": "image_url", "image_url": image})),
+        parts(json!({"type": "text", "text": long})),
+        tools,
+    ];
+    let bodies = long.into_iter().map(|body| (body, true));
+    bodies
+        .chain([(small, false)])
+        .map(|(body, is_long)| (body.to_string().into_bytes(), is_long))
+        .collect()
+}
+
+/// Sends a body four times for each of so many members, all at once, and waits until each was
+/// refused or the provider took too long. Gives how many were told that there is no room.
+fn hold(attacked: &Attacked, people: usize, body: &[u8]) -> usize {
+    let person: Vec<_> = (0..people).map(|_| attacked.home.member().1).collect();
+    let wait = |token: &str| {
+        let mut upload = Upload::begin(attacked.address(), COMPLETIONS, token, body.len());
+        let patience = Some(std::time::Duration::from_secs(10));
+        upload.stream.set_read_timeout(patience).unwrap();
+        // The server may refuse before it has read everything.
+        _ = upload.send(body);
+        let Ok(reply) = upload.reply() else {
+            return false;
+        };
+        if code(&reply) != "overloaded" {
+            assert!(code(&reply).starts_with("provider_"), "{reply:?}");
+            return false;
         }
+        assert_eq!(reply.status, 503);
+        assert!(reply.head.to_ascii_lowercase().contains("retry-after: "));
+        true
+    };
+    let mut refused = 0;
+    attacked.while_others_work(|| {
+        refused = std::thread::scope(|scope| {
+            let tokens = person.iter().flat_map(|it| [it; 4]);
+            let waiting: Vec<_> = tokens.map(|it| scope.spawn(|| wait(it))).collect();
+            let waited = waiting.into_iter().map(|it| it.join().unwrap());
+            waited.filter(|is_refused| *is_refused).count()
+        });
+    });
+    // Their clients have left: there is room again.
+    let small = json!({"model": "m", "messages": [{"role": "user", "content": "Hello"}]});
+    let (small, address) = (small.to_string(), attacked.address());
+    let begun = std::time::Instant::now();
+    loop {
+        let reply = post(address, COMPLETIONS, &person[0], small.as_bytes()).unwrap();
+        // Their provider may be left alone for a while.
+        if reply.status == 200 || code(&reply).starts_with("provider_") {
+            return refused;
+        }
+        assert!(begun.elapsed() < http::SOON, "{reply:?}");
+    }
+}
+
+/// S2: requests that wait for a provider hold memory within one budget, of which one member has a
+/// quarter; what ends gives it back.
+#[test]
+fn t23_requests_that_wait_hold_memory_within_one_budget() {
+    let attacked = crowded();
+    // More members than there are quarters take all that there is.
+    let people = scaled(5, 2);
+    // The short form: a text, and tools.
+    let bodies = dear_bodies(11 * MIB).into_iter().enumerate();
+    for (place, (body, is_long)) in bodies.step_by(scaled(1, 3)) {
+        let refused = hold(&attacked, people, &body);
+        // One of each waits, where its text is long.
+        let fewest = if is_long { 2 * people } else { 0 };
+        assert!(
+            (fewest..4 * people).contains(&refused),
+            "form {place}: {refused}"
+        );
+        attacked.stayed_small();
+    }
+}
+
+/// S2: four members may send the longest body there may be, at once; however many others do so too,
+/// memory stays within its budget.
+#[test]
+fn t23_a_crowd_of_members_holds_no_more_than_the_budget() {
+    let attacked = crowded();
+    let people = scaled(12, 2);
+    // 16 MiB is the most that a program may send.
+    for (body, _) in dear_bodies(16 * MIB - 1024).into_iter().take(scaled(3, 1)) {
+        let refused = hold(&attacked, people, &body);
+        let waited = 4 * people - refused;
+        assert!((1..=4).contains(&waited), "{waited}");
+        attacked.stayed_small();
     }
 }

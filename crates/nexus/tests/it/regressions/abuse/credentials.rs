@@ -1,13 +1,19 @@
 //! Sessions, settings and reads in a loop; what a scope, a cookie and an address are good for.
 
+use std::thread;
+
 use nexus_core::auth::SigningKey;
 use serde_json::{Value, json};
 
 use super::{Attacked, code, post};
 use crate::http;
+use crate::mongod::ReplicaSet;
 use crate::program::{Home, Server};
 
 const COMPLETIONS: &str = "/v1/chat/completions";
+
+/// The most API keys of one person.
+const MOST_KEYS: usize = 50;
 
 /// Signs in over HTTP. The whole answer.
 fn sign_in(address: &str, key: &SigningKey, is_cookie: bool) -> super::Reply {
@@ -159,6 +165,93 @@ fn t31_a_visitor_is_counted_by_address() {
     let asked = (0..60).map(|count| ask("192.0.2.7", Some(&tokens[count % 5])).0);
     let refused = asked.filter(|status| *status == 429).count();
     assert!(refused >= 20, "{refused}");
+}
+
+/// S13: a port behind the address in `X-Forwarded-For` is no other address.
+#[test]
+fn t31_a_port_is_no_address_of_its_own() {
+    let home = Home::new();
+    home.write("nexus.yml", "trusted_proxies: [127.0.0.1]\n");
+    let shipped = std::fs::read_to_string(crate::program::repository("config.example.yml"));
+    let text = shipped.unwrap() + "\nlimits:\n  ip: { requests_per_minute: 20 }\n";
+    home.write("template.yml", &text);
+    home.ok(&["init", "--config", "template.yml"]);
+    let server = home.serve();
+    let ask = |place: &str| {
+        let headers = [("host", &*server.address), ("x-forwarded-for", place)];
+        http::call(&server.address, "GET /api/v1/auth/session", &headers, "").0
+    };
+    for place in ["1.2.3.4:PORT", "[::1]:PORT", "[2001:db8::5]:PORT"] {
+        let ports = 5_000..5_064;
+        let asked = ports.map(|port| ask(&place.replace("PORT", &port.to_string())));
+        let refused = asked.filter(|status| *status == 429).count();
+        // The minute may have been over in the middle.
+        assert!(refused >= 24, "{place}: {refused}");
+    }
+    // And they are not those of others, nor of the proxy itself.
+    for place in ["1.2.3.5:80", "[2001:db9::5]:80", "unknown"] {
+        assert_eq!(ask(place), 401, "{place}");
+    }
+}
+
+/// Makes API keys all at once, by whichever server; gives how many were made.
+fn make_keys(servers: &[&Server], person: (&SigningKey, &str), count: usize) -> usize {
+    let answers: Vec<_> = thread::scope(|scope| {
+        let making = (0..count).map(|number| {
+            let address = &servers[number % servers.len()].address;
+            let body = json!({"name": format!("key {number}"), "scopes": ["chat"]});
+            scope.spawn(move || http::post_signed(address, "/api/v1/keys", person, &body))
+        });
+        let making: Vec<_> = making.collect();
+        making.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    for (status, answer) in &answers {
+        let code = answer["error"]["code"].as_str();
+        let is_refused = (*status, code) == (422, Some("too_many"));
+        assert!(*status == 200 || is_refused, "{status}: {answer}");
+    }
+    answers.iter().filter(|(status, _)| *status == 200).count()
+}
+
+/// S13: a hundred requests at once make no more API keys than one person may have, on one server and
+/// on two.
+#[tokio::test(flavor = "multi_thread")]
+async fn api_keys_that_are_made_at_once_stay_within_their_number() {
+    let mut database = ReplicaSet::new(1);
+    database.start().await;
+    for (settings, count) in [
+        (String::new(), 1),
+        (format!("database: {}\n", database.uri()), 2),
+    ] {
+        let homes: Vec<_> = (0..count).map(|_| Home::new()).collect();
+        let home = &homes[0];
+        let shipped = std::fs::read_to_string(crate::program::repository("config.example.yml"));
+        let text = shipped.unwrap() + "\nlimits:\n  identity: { changes_per_minute: 10000 }\n";
+        home.write("template.yml", &text);
+        for home in &homes {
+            home.write("nexus.yml", &settings);
+        }
+        home.ok(&["init", "--config", "template.yml"]);
+        let (key, token) = home.member();
+        let key = home.key_of(&key);
+        let person = (&key, &*token);
+        let servers: Vec<_> = homes.iter().map(Home::serve).collect();
+        let servers: Vec<_> = servers.iter().collect();
+        let made = make_keys(&servers, person, 100);
+        assert!(made > 0, "{settings}");
+        let (status, keys) = http::get(&servers[0].address, "/api/v1/keys", Some(&token));
+        assert_eq!(status, 200, "{keys}");
+        assert_eq!(keys["data"].as_array().unwrap().len(), made, "{settings}");
+        assert!(made <= MOST_KEYS, "{settings}: {made}");
+        // None was refused for good that there is room for.
+        while made_one(servers[0], person) {}
+        let (_, keys) = http::get(&servers[0].address, "/api/v1/keys", Some(&token));
+        assert_eq!(keys["data"].as_array().unwrap().len(), MOST_KEYS);
+    }
+}
+
+fn made_one(server: &Server, person: (&SigningKey, &str)) -> bool {
+    make_keys(&[server], person, 1) == 1
 }
 
 /// S12: the session of a cookie is refused as a bearer token, and says so.

@@ -112,7 +112,7 @@ fn t33_what_is_left_unread_takes_little() {
     attacked.stayed_small();
 }
 
-/// S2, S6: what the provider counted is what is stored, whoever was refused meanwhile.
+/// What the provider counted is what is stored, whoever was refused meanwhile.
 #[test]
 fn usage_is_what_the_provider_counted() {
     let attacked = Attacked::begin("concurrent_runs: 2,");
@@ -127,10 +127,5 @@ fn usage_is_what_the_provider_counted() {
     let refused = statuses.iter().filter(|status| **status == 429).count();
     assert_eq!(answered + refused, 24, "{statuses:?}");
     assert!(answered >= 2);
-    let (status, usage) = http::get(address, "/api/v1/usage", Some(&member));
-    assert_eq!(status, 200);
-    let total = &usage["total"];
-    assert_eq!(total["runs"], answered, "{usage}");
-    assert_eq!(total["input_tokens"], 7 * answered, "{usage}");
-    assert_eq!(total["output_tokens"], 3 * answered, "{usage}");
+    super::used(address, &member, answered);
 }
