@@ -97,7 +97,8 @@ impl EmbeddedStore {
         let readers = Readers::start(readers, presence.clone()).map_err(no_thread)?;
         let house = Housekeeping::new(presence.clone(), writer.nudge());
         Ok(Self {
-            _lookout: Lookout::start(lookout, &changes, house).map_err(no_thread)?,
+            _lookout: Lookout::start(lookout, presence.clone(), &changes, house)
+                .map_err(no_thread)?,
             readers,
             writer,
             changes,

@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::housekeeping::Housekeeping;
+use super::presence::Presence;
 use super::threads::Joined;
 use crate::Subject;
 use crate::freshness::{self, Freshness};
@@ -109,12 +110,14 @@ impl Lookout {
     /// when the log can be emptied, and when the file is gone.
     pub(super) fn start(
         connection: Connection,
+        presence: Presence,
         changes: &Changes,
         mut house: Housekeeping,
     ) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel::<Infallible>();
         let mut look = Look {
             connection,
+            presence,
             changes: changes.clone(),
             seen: None,
             failing: false,
@@ -151,6 +154,7 @@ impl freshness::Look for Shared {
 #[derive(Debug)]
 struct Look {
     connection: Connection,
+    presence: Presence,
     changes: Changes,
     seen: Option<i64>,
     failing: bool,
@@ -158,6 +162,12 @@ struct Look {
 
 impl Look {
     fn again(&mut self) {
+        // An open file answers on after it has gone, and no change reaches it any more: nothing that
+        // was read from it may be used. The log has it already.
+        if self.presence.check().is_err() {
+            self.changes.freshness.doubt();
+            return;
+        }
         let since = Instant::now();
         let result = self.look();
         match &result {

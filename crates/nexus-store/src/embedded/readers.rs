@@ -48,7 +48,7 @@ impl Readers {
         &self,
         question: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.presence.known()?;
+        self.presence.check()?;
         let (reply, answer) = oneshot::channel();
         self.desk.0.put(Box::new(move |connection| {
             if !reply.is_closed() {

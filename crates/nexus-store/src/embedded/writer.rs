@@ -62,6 +62,10 @@ impl Writer {
             while jobs.blocking_recv_many(&mut group, GROUP) > 0 {
                 desk.finish(&mut group);
             }
+            // A store that is closed at once may be the first to see that its file has gone.
+            if desk.presence.check().is_err() {
+                desk.salvage();
+            }
         })?;
         Ok(Self { queue, thread })
     }

@@ -23,11 +23,14 @@ fn documented(part: &str) -> String {
         .to_owned()
 }
 
-/// Runs commands as a person would type them into a shell, in the folder of the installation.
+/// Runs commands as a person would type them into a shell, in the folder of the installation, with
+/// `nexus` on the path.
 fn shell(home: &Home, commands: &str) {
+    let nexus = r#"nexus() { "$NEXUS" "$@"; }"#;
     let done = Command::new("sh")
-        .args(["-e", "-c", &format!("umask 022\n{commands}")])
+        .args(["-e", "-c", &format!("umask 022\n{nexus}\n{commands}")])
         .current_dir(home.path("."))
+        .env("NEXUS", home.command(&[]).get_program())
         .output()
         .unwrap();
     assert!(done.status.success(), "{commands}: {done:?}");
@@ -134,6 +137,52 @@ fn lost_and_found(case: &Case) {
     assert_eq!(check.unwrap(), "ok", "{}", case.done);
 }
 
+/// D3: a backup as docs/reliability.md says it brings everything back, and tells that the audit is
+/// whole.
+#[test]
+fn a_backup_as_documented_brings_everything_back() {
+    let home = Home::new();
+    home.write("nexus.yml", "registration: closed\n");
+    home.ok(&["init"]);
+    let (key, token) = home.member();
+    home.ok(&["admin", "grant", &key]);
+    let keys = home.write(
+        "data/provider-keys.yml",
+        "A: {servers: [a.test], key: sk-a}\n",
+    );
+    let server = home.serve();
+    ask(&server, &token, "One");
+    back_up(&home);
+    shell(&home, &documented("mkdir -p -m 700 backup-files"));
+    let mode = fs::metadata(home.path("backup-files")).unwrap();
+    assert_eq!(mode.permissions().mode() & 0o777, 0o700);
+    ask(&server, &token, "Two");
+    assert_eq!(server.stop("TERM"), Some(0));
+    let key_file = home.path(&format!("data/keys/{key}.key"));
+    let secret = fs::read_to_string(&key_file).unwrap();
+
+    shell(&home, "rm -r data nexus.yml && mkdir -m 700 data");
+    restore(&home);
+    shell(&home, &documented("--expect-head"));
+    assert_eq!(fs::read_to_string(&key_file).unwrap(), secret);
+    let mode = fs::metadata(&key_file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(fs::read_to_string(keys).unwrap().contains("sk-a"));
+    assert!(home.path("nexus.yml").exists());
+    let server = home.serve();
+    assert_eq!(questions(&server.address, &token), ["One"]);
+
+    // An older copy lacks entries, and nothing but the head tells.
+    assert_eq!(server.stop("TERM"), Some(0));
+    shell(&home, "cp backup.db older.db");
+    home.ok(&["admin", "revoke", &key]);
+    shell(&home, &documented("mkdir -p -m 700 backup-files"));
+    shell(&home, "rm data/nexus.db && mv older.db data/nexus.db");
+    home.ok(&["audit", "verify"]);
+    let head = fs::read_to_string(home.path("backup-files/audit-head")).unwrap();
+    home.fails(&["audit", "verify", "--expect-head", head.trim()]);
+}
+
 /// D3: a database file that is moved away while it is in use is noticed, and put back whole.
 #[test]
 fn a_file_that_is_moved_is_noticed_and_put_back() {
@@ -214,6 +263,77 @@ fn a_log_that_is_deleted_is_noticed() {
         done: "rm data/nexus.db-wal",
         undone: Some("rm -f data/nexus.db-wal data/nexus.db-shm"),
     });
+}
+
+/// The paths of the routes that answer a credential with 200 and nobody else.
+fn routes_of(address: &str, token: &str) -> Vec<String> {
+    let (_, listed) = http::get(address, "/api/v1", None);
+    let listed = listed["routes"].as_array().unwrap().iter();
+    let native = listed.filter_map(|route| route.as_str().unwrap().strip_prefix("GET "));
+    let mut paths: Vec<_> = native.chain(["/v1/models"]).map(str::to_owned).collect();
+    paths.retain(|path| {
+        !path.contains('{')
+            && http::get(address, path, None).0 == 401
+            && http::get(address, path, Some(token)).0 == 200
+    });
+    paths
+}
+
+/// D3: once the database file has gone, no route answers a credential from memory.
+#[test]
+fn no_route_answers_from_memory_when_the_file_has_gone() {
+    for done in [
+        "rm data/nexus.db",
+        "mv data/nexus.db elsewhere.db",
+        "rm data/nexus.db-wal",
+        "cp data/nexus.db new.db && mv new.db data/nexus.db",
+    ] {
+        let home = Home::new();
+        home.ok(&["init"]);
+        let (key, member) = home.member();
+        let admin = home.json(&["identity", "token", &key, "--admin"]);
+        let admin = admin["token"].as_str().unwrap().to_owned();
+        let server = home.serve();
+        let address = &server.address;
+        home.ok(&[
+            "login",
+            &format!("http://{address}"),
+            "--new",
+            "--no-passphrase",
+        ]);
+        home.ok(&["identity", "register"]);
+        let scopes = "chat,models.read,profile.read,history.read";
+        let program = home.json(&["key", "create", "program", "--scopes", scopes]);
+        let program = program["data"]["token"].as_str().unwrap().to_owned();
+        // Everything that is asked again below is in memory.
+        let known = [&member, &admin, &program].map(|token| (token, routes_of(address, token)));
+        assert!(
+            known[0].1.contains(&"/api/v1/auth/session".to_owned()),
+            "{known:?}"
+        );
+        assert!(
+            known[1].1.contains(&"/api/v1/admin/template".to_owned()),
+            "{known:?}"
+        );
+        assert!(
+            known[2].1.contains(&"/api/v1/profile".to_owned()),
+            "{known:?}"
+        );
+        shell(&home, done);
+        for (token, paths) in &known {
+            for path in paths {
+                let (status, answer) = http::get(address, path, Some(token));
+                assert_eq!(status, 503, "{done}: {path}: {answer:#}");
+                assert_eq!(
+                    answer["error"]["code"], "store_unavailable",
+                    "{done}: {path}"
+                );
+            }
+        }
+        is_noticed(&server, &member);
+        let log = server.log();
+        assert_eq!(log.matches("the database file").count(), 1, "{done}: {log}");
+    }
 }
 
 /// D3: no empty file is made where one has gone.
