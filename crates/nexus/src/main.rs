@@ -63,8 +63,11 @@ fn main() -> ExitCode {
         }
         Err(failure) => return failed(&output, &failure),
     };
-    for warning in &shell.settings.warnings {
-        shell.output.warn(warning);
+    // Among its findings.
+    if !matches!(cli.command, cli::Command::Doctor(_)) {
+        for warning in &shell.settings.warnings {
+            shell.output.warn(warning);
+        }
     }
     let outcome = run(&shell, cli.command);
     match outcome.and_then(|()| shell.output.is_whole()) {

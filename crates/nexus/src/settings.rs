@@ -2,7 +2,7 @@
 //! which is stronger than the `.env` file, which is stronger than the settings file. Nothing else
 //! reads the environment of the process.
 
-mod dot_env;
+pub(crate) mod dot_env;
 pub(crate) mod egress;
 pub(crate) mod key_file;
 
@@ -24,6 +24,7 @@ use serde::Deserialize;
 use crate::cli::{Global, LogFormat, environment_named};
 use crate::failure::Failure;
 
+use dot_env::DotEnv;
 use egress::Egress;
 use key_file::KeyFile;
 
@@ -46,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) named_by: Option<String>,
     /// What is to be heeded about the settings themselves.
     pub(crate) warnings: Vec<String>,
+    /// The `.env` file that was read, if there is one.
+    pub(crate) dot_env: Option<DotEnv>,
     pub(crate) environment: Environment,
     /// A filter for the log. `None`: the template says.
     pub(crate) log: Option<String>,
@@ -157,6 +160,7 @@ impl Settings {
                 .or(file.database),
             named_by,
             warnings,
+            dot_env: DotEnv::loaded(),
             environment: flags
                 .environment
                 .or(environment)

@@ -2,7 +2,7 @@
 //! settings of this program and keys of providers; no program that it starts gets them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use nexus_core::egress::is_variable_name;
@@ -10,6 +10,31 @@ use nexus_core::egress::is_variable_name;
 const NAME: &str = ".env";
 
 static VALUES: OnceLock<BTreeMap<String, String>> = OnceLock::new();
+
+/// The file that was read.
+#[derive(Debug)]
+pub(crate) struct DotEnv {
+    pub(crate) path: PathBuf,
+    /// The names of the variables that it sets.
+    pub(crate) in_force: Vec<&'static str>,
+    /// The names of those that the environment sets too, which is stronger.
+    pub(crate) shadowed: Vec<&'static str>,
+}
+
+impl DotEnv {
+    /// `None`: there is no file that can be read.
+    pub(super) fn loaded() -> Option<Self> {
+        let set = VALUES.get()?.iter().filter(|(_, value)| !value.is_empty());
+        let names = set.map(|(name, _)| name.as_str());
+        let is_shadowed = |name: &&str| super::process_variable(name).is_some();
+        let (shadowed, in_force) = names.partition(is_shadowed);
+        Some(Self {
+            path: std::path::absolute(NAME).unwrap_or_else(|_| NAME.into()),
+            in_force,
+            shadowed,
+        })
+    }
+}
 
 /// Reads the file, if there is one. Gives what is wrong with it, for people. What is wrong is left
 /// out: the file may belong to something else that lives in this folder.

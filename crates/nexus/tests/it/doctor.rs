@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -300,6 +301,50 @@ fn it_looks_at_an_installation_whose_server_runs() {
     let report = home.json(&["doctor"]);
     assert_eq!(report["ok"], true, "{report:#}");
     assert_eq!(server.stop("INT"), Some(0));
+}
+
+#[test]
+fn a_dot_env_file_is_named_with_its_variables_and_never_with_their_values() {
+    let home = Home::new();
+    let file = home.write(
+        ".env",
+        "ACME_KEY=sk-canary-of-the-file\nNEXUS_DATA=elsewhere\nEMPTY=\nnot a line\n",
+    );
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    home.ok(&["init"]);
+    home.member();
+    let path = file.canonicalize().unwrap().display().to_string();
+    let done = home.run(&["doctor", "--json"]);
+    let report = findings(&done);
+    let set = format!("{path} was read, and sets ACME_KEY, NEXUS_DATA");
+    says(&report, "settings", "ok", &set, "");
+    says(
+        &report,
+        "settings",
+        "warning",
+        "line 4 of .env",
+        "docs/settings.md",
+    );
+    says(&report, "data", "ok", "elsewhere/nexus.db", "");
+    assert!(!done.out.contains("can read"), "{done:#?}");
+
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let report = findings(&examine(&home, &["--json"]));
+    says(&report, "settings", "ok", "sets NEXUS_DATA", "");
+    says(
+        &report,
+        "settings",
+        "ok",
+        "as the environment sets them too: ACME_KEY",
+        "",
+    );
+    says(
+        &report,
+        "settings",
+        "warning",
+        "other users of this machine can read",
+        "`chmod 600",
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use nexus_core::Timestamp;
 use nexus_store::{Shape, Store, StoreFacts};
 
 use crate::failure::Failure;
-use crate::{Shell, wire};
+use crate::{Shell, private, wire};
 
 use super::report::{Area, Report};
 
@@ -100,7 +100,7 @@ fn folder(folder: &Path, database: &Path, report: &mut Report<'_>) {
             "look who owns it, whether the disk is full, and whether it is mounted for reading only",
         ),
     }
-    if is_open_to_others(database) {
+    if private::is_open_to_others(database).unwrap_or(false) {
         report.warn(
             format!(
                 "other users of this machine can read {}",
@@ -123,17 +123,6 @@ fn try_to_write(folder: &Path) -> io::Result<()> {
         });
     _ = fs::remove_file(&trial);
     written
-}
-
-#[cfg(unix)]
-fn is_open_to_others(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::metadata(file).is_ok_and(|facts| facts.permissions().mode() & 0o077 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_open_to_others(_: &Path) -> bool {
-    false
 }
 
 fn clock(facts: &StoreFacts) -> Option<(String, chrono::TimeDelta)> {
