@@ -317,6 +317,7 @@ fn places_that_make_no_sense_are_explained() {
     let away = home.fails(&["migrate", "--from", "embedded", "--to", secret]);
     assert!(!away.err.contains("s3cret"), "{away:?}");
     assert!(away.err.contains("no primary"), "{away:?}");
+    assert!(!away.err.contains("was copied so far"), "{away:?}");
     assert!(!home.path("data").exists());
     let half = home.run(&["migrate", "--from", "embedded"]);
     assert_eq!(half.code, Some(2), "{half:?}");

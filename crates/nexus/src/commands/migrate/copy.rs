@@ -23,7 +23,7 @@ pub(super) async fn run(shell: &Shell, from: &Place, to: &Place, go: Go) -> Resu
     if !output.json {
         plan.print(output);
     }
-    if let Some(obstacle) = plan.obstacle() {
+    if let Some(obstacle) = plan.obstacle(from) {
         plan.print_json(output, None);
         return Err(obstacle);
     }
@@ -89,7 +89,7 @@ async fn survey(shell: &Shell, source: &dyn Installation, to: &Place) -> Result<
     Ok(Plan {
         from,
         to,
-        surveys: surveys.map_err(|error| explain(&error))?,
+        surveys: surveys.map_err(|error| explain(&error, Step::Survey))?,
     })
 }
 
@@ -111,7 +111,7 @@ async fn copy(
         Ok(()) => transfer.check(&mut show).await,
         Err(error) => Err(error),
     };
-    done.map_err(|error| explain(&error))
+    done.map_err(|error| explain(&error, Step::Copy))
 }
 
 impl Plan {
@@ -119,7 +119,7 @@ impl Plan {
         self.surveys.iter().map(|it| it.source - it.target).sum()
     }
 
-    fn obstacle(&self) -> Option<Failure> {
+    fn obstacle(&self, from: &Place) -> Option<Failure> {
         let unreadable: u64 = self.surveys.iter().map(|it| it.unreadable.count).sum();
         let readable: u64 = self.surveys.iter().map(|it| it.source).sum();
         if unreadable > 0 {
@@ -127,8 +127,16 @@ impl Plan {
                 "{unreadable} records of the source cannot be read, and a move leaves nothing \
                  out: nothing was copied"
             );
-            let hint = "in MongoDB, `nexus migrate` without --from repairs what it can and lists \
-                        the rest";
+            let hint = match from {
+                Place::Embedded => {
+                    "correct or delete what is listed above (`nexus identity quarantine` does it \
+                     where it can), and run this again"
+                }
+                Place::Database | Place::Address(_) => {
+                    "`nexus migrate` without --from, on the database of the source, repairs what \
+                     the original wrote and says what to do about the rest; then run this again"
+                }
+            };
             return Some(Failure::new(message).hint(hint));
         }
         (readable == 0).then(|| {
@@ -205,14 +213,26 @@ fn print_checked(output: &Output, checked: &[Checked]) {
     }
 }
 
-fn explain(error: &TransferError) -> Failure {
+/// How far a move came.
+#[derive(Clone, Copy)]
+enum Step {
+    /// Both sides are looked at, and nothing is written.
+    Survey,
+    Copy,
+}
+
+fn explain(error: &TransferError, step: Step) -> Failure {
     let failure = Failure::new(error.to_string());
-    match error {
-        TransferError::NotEmpty { .. } => failure.hint(
+    match (error, step) {
+        (TransferError::NotEmpty { .. }, _) => failure.hint(
             "name an empty database or folder. If it is a copy that you began, the source has \
              changed since: empty the target, stop what writes to the source, and begin again",
         ),
-        TransferError::Source(_) | TransferError::Target(_) => {
+        (TransferError::Source(_) | TransferError::Target(_), Step::Survey) => failure.hint(
+            "nothing was copied. Look whether this database runs and whether its address is right, \
+             and run this again",
+        ),
+        (TransferError::Source(_) | TransferError::Target(_), Step::Copy) => {
             failure.hint("what was copied so far is kept: the same command goes on with it")
         }
     }
