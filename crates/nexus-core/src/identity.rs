@@ -127,8 +127,8 @@ pub enum Admission {
     Pending,
     /// Registered, and locked out by an administrator. Nothing stored, no model called.
     Disabled,
-    /// Registered, and stored in a form that cannot be read: nobody knows whether they are let in.
-    /// Nothing stored, no model called.
+    /// Registered, but the stored document cannot be parsed, so its status is unknown. Nothing stored,
+    /// no model called.
     Unreadable,
     /// A registered identity in good standing.
     Member(Member),

@@ -28,14 +28,13 @@ pub enum Limit {
     ConcurrentRuns,
     /// Tokens that one identity uses on one day.
     DailyTokens,
-    /// What one identity spends on one day, in millionths of the currency of the catalog.
+    /// Cost of one identity on one day, in millionths of the currency of the catalog.
     DailyCost,
     /// Sign-ins from one address of the network.
     SignIns,
     /// New identities from one address of the network.
     Registrations,
-    /// Requests without a valid credential, or of somebody who is no member, from one address of the
-    /// network.
+    /// Unauthenticated requests, and requests of visitors, from one block of client addresses.
     AnonymousRequests,
     /// Requests of one identity that read something.
     Reads,

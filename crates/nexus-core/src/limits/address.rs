@@ -1,9 +1,9 @@
-//! Addresses of the network, as limits see them.
+//! Client addresses as keys of rate limits.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What one household, office or machine usually has: one IPv4 address, or the IPv6 networks that
-/// providers hand out, of which a /56 is the usual size. An IPv4 address in the clothes of IPv6 counts as what it is.
+/// The client addresses that share one rate limit: a single IPv4 address, or an IPv6 /56 prefix, the
+/// size that providers usually delegate to one customer. An IPv4-mapped IPv6 address counts as IPv4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AddressBlock(IpAddr);
 
