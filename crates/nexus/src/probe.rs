@@ -66,10 +66,15 @@ impl Probed {
         }
     }
 
-    /// The first model, in the order of the template, that can be asked.
+    /// The first model, in the order of the template, that can be asked and that the template lets
+    /// people have.
     pub(crate) fn first_reachable<'a>(&self, genesis: &'a Genesis) -> Option<&'a Arc<Model>> {
+        let admitted = genesis.choosable_models();
         let mut catalog = genesis.catalog().iter();
-        catalog.find(|model| matches!(self.model(model), Status::Ready(_)))
+        catalog.find(|model| {
+            admitted.iter().any(|name| **name == *model.name)
+                && matches!(self.model(model), Status::Ready(_))
+        })
     }
 }
 
