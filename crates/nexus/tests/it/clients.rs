@@ -7,7 +7,8 @@ use std::process::Command;
 
 use serde_json::{Map, Value, json};
 
-use self::play::{Client, World, installed, run};
+pub(crate) use self::play::installed;
+use self::play::{Client, World, run};
 use crate::program::repository;
 use crate::scripted::Scripted;
 

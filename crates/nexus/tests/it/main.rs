@@ -12,6 +12,7 @@ mod clients;
 mod crash;
 mod doctor;
 mod egress;
+mod examples;
 mod http;
 mod init;
 mod live_template;

@@ -84,7 +84,7 @@ pub(super) fn run(command: &mut Command, place: &Place) -> String {
 }
 
 /// A folder of packages.
-pub(super) fn installed(name: &str) -> PathBuf {
+pub(crate) fn installed(name: &str) -> PathBuf {
     let folder = repository(".tools").join(name);
     assert!(
         folder.join(".stamp").is_file(),
