@@ -19,16 +19,20 @@ npm := $(shell node -e 'if (parseInt(process.versions.node) >= 20) console.log("
 without_node := Node 20 or newer was not found (https://nodejs.org)
 
 .PHONY: run
-run: build ## Build everything and serve on http://127.0.0.1:8000; ARGS='…' goes to `nexus serve`
-	@exec ./target/release/nexus serve $(ARGS)
+run: toolchain web ## Build everything and serve on http://127.0.0.1:8000; ARGS='…' goes to `nexus serve`
+	@echo 'run: building target/local/nexus; the first time it takes some minutes'
+	cargo build --profile local --locked --package nexus
+	@exec ./target/local/nexus serve $(ARGS)
 
 .PHONY: test
 test: tools fmt-check check web lint doc deny test-rust test-fuzz test-page test-model ## Run every check and test there is
 	@echo 'test: everything passed'
 
 .PHONY: build
-build: toolchain web ## Build the program, with its page when Node is there
+build: toolchain web ## Build the program to distribute: target/release/nexus, with its symbols apart
+	@echo 'build: building target/release/nexus, optimised as a whole; this takes twice as long as `make run`'
 	cargo build --release --locked --package nexus
+	@scripts/split-symbols target/release/nexus
 
 .PHONY: fmt
 fmt: toolchain ## Format the Rust code
@@ -67,6 +71,11 @@ test-rust: toolchain ## Run the Rust tests, but for those that need the model
 	@scripts/install-test-tools cargo-tools mongo mcp openai-clients
 	cargo nextest run $(everything)
 	cargo test $(everything) --doc
+
+.PHONY: bench-micro
+bench-micro: toolchain ## Measure resolving, parsing and storing on their own; ARGS='…' goes to divan
+	cargo bench --locked --package nexus-core --package nexus-llm --package nexus-store \
+		--bench resolve --bench stream --bench store $(if $(ARGS),-- $(ARGS))
 
 .PHONY: proof
 proof: abuse ## Run what takes longer and proves more than `make test`
@@ -119,11 +128,13 @@ else
 web: web/dist/index.html
 web/dist/index.html: web/node_modules/.package-lock.json \
 		$(shell find web \( -name node_modules -o -name dist -o -name test-results \) -prune -o -type f -print)
+	@echo 'web: building the page'
 	cd web && npm run build
 	@touch $@
 
 # npm writes this file last.
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	@echo 'web: getting the packages of the page'
 	cd web && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 endif
@@ -147,4 +158,4 @@ toolchain:
 
 .PHONY: help
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
