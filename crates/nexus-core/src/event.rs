@@ -203,6 +203,10 @@ pub struct RunFinished {
     /// own word. Absent when it did not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
+    /// Why the answer was stopped early: `cancelled` or `shutdown`. Absent when it was not; an `error`
+    /// event told of the failure of a provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interrupted: Option<&'static str>,
     /// What was used, over all rounds. Absent when no model was reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,

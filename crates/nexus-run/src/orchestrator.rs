@@ -444,7 +444,10 @@ async fn conclude(
     match reply.ending {
         Ending::Finished(_) if wants_tools => Ok(RunStatus::ToolLimit),
         Ending::Finished(_) => Ok(RunStatus::Completed),
-        Ending::Stopped(_) => Ok(RunStatus::Interrupted),
+        Ending::Stopped(cause) => {
+            events.interrupted(cause);
+            Ok(RunStatus::Interrupted)
+        }
         Ending::OutOfTime => Ok(RunStatus::ToolLimit),
         Ending::Broken(error) if is_empty => Err(error.into()),
         Ending::Broken(error) => {

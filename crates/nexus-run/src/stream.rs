@@ -24,6 +24,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use self::bell::Bell;
 use self::queue::Queue;
+use crate::context::StopCause;
 use crate::error::RunError;
 use crate::record::Record;
 use crate::spent::TurnUsage;
@@ -128,6 +129,7 @@ pub struct Emitter {
     message_ids: Vec<MessageId>,
     model: Option<AnsweredBy>,
     finish_reason: Option<String>,
+    interrupted: Option<StopCause>,
     usage: Option<Usage>,
     is_estimate: bool,
     pub(crate) record: Record,
@@ -141,6 +143,7 @@ impl Emitter {
             message_ids: Vec::new(),
             model: None,
             finish_reason: None,
+            interrupted: None,
             usage: None,
             is_estimate: false,
             record: Record::new(),
@@ -173,6 +176,11 @@ impl Emitter {
         self.finish_reason = Some(reason.as_str().to_owned());
     }
 
+    /// Notes why the answer was stopped early.
+    pub(crate) const fn interrupted(&mut self, cause: StopCause) {
+        self.interrupted = Some(cause);
+    }
+
     /// Notes what a turn used.
     pub fn used(&mut self, turn: TurnUsage) {
         *self.usage.get_or_insert_default() += turn.usage;
@@ -198,6 +206,7 @@ impl Emitter {
             status,
             model: self.model.take(),
             finish_reason: self.finish_reason.take(),
+            interrupted: self.interrupted.map(StopCause::as_str),
             usage: self.usage,
             usage_estimated: self.is_estimate,
             message_ids: std::mem::take(&mut self.message_ids),

@@ -2,11 +2,12 @@
 //! cookie that this server gave a browser. Everything after this reads the [`Caller`] only.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::request::Parts;
+use http::{HeaderMap, StatusCode};
 use nexus_core::{Admission, ApiScope, Limit, PublicKey, Scope, SessionId, Token, TokenKind};
 use nexus_run::{Credential, RunError};
 
@@ -62,6 +63,11 @@ impl Caller {
 #[derive(Clone, Debug)]
 pub struct SignedIn(pub Caller);
 
+/// Whether a request shows the session of somebody who is signed in. `None`: that cannot be told at the
+/// moment. It refuses nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IsSignedIn(pub Option<bool>);
+
 /// The key of somebody who may change what belongs to the installation. It need not be a member.
 #[derive(Clone, Copy, Debug)]
 pub struct Admin(pub PublicKey);
@@ -116,6 +122,27 @@ impl FromRequestParts<AppState> for SignedIn {
             Credential::Session(_) => Ok(Self(caller)),
             Credential::ApiKey(_) => Err(ApiError::insufficient_scope(None)),
         }
+    }
+}
+
+impl FromRequestParts<AppState> for IsSignedIn {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &AppState,
+    ) -> Result<Self, Self::Rejection> {
+        if token(&parts.headers, state).is_none() {
+            return Ok(Self(Some(false)));
+        }
+        let told = match SignedIn::from_request_parts(parts, state).await {
+            Ok(_) => Some(true),
+            Err(refused) => {
+                let is_known = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+                is_known.contains(&refused.status()).then_some(false)
+            }
+        };
+        Ok(Self(told))
     }
 }
 

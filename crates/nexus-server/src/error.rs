@@ -75,6 +75,11 @@ impl ApiError {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
     }
 
+    /// The status of the answer.
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
     /// A defect in Nexus. The client learns nothing but the id of its request.
     #[must_use]
     pub fn internal(cause: impl Error + Send + Sync + 'static) -> Self {

@@ -100,6 +100,7 @@ mod tests {
             status: RunStatus::Interrupted,
             model: None,
             finish_reason: None,
+            interrupted: None,
             usage: None,
             usage_estimated: false,
             message_ids: Vec::new(),

@@ -16,6 +16,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::CsrfLayer;
 
 use self::Access::{Admin, Anyone, Scope, Session};
+use crate::caller::IsSignedIn;
 use crate::origins::{self, Origins};
 use crate::routes::{
     admin, auth, chat, commands, export, health, messages, models, personal, profile, quarantine,
@@ -153,7 +154,10 @@ fn foreign_page() -> Response {
 }
 
 /// `GET /api/v1`
-async fn list_routes(State(state): State<AppState>) -> Json<Value> {
+async fn list_routes(
+    State(state): State<AppState>,
+    IsSignedIn(signed_in): IsSignedIn,
+) -> Json<Value> {
     let genesis = state.orchestrator.template.current().ok();
     let routes = routes();
     let routes = routes.iter().filter(|route| route.path.starts_with("/api"));
@@ -164,6 +168,7 @@ async fn list_routes(State(state): State<AppState>) -> Json<Value> {
         "name": "nexus",
         "version": env!("CARGO_PKG_VERSION"),
         "app_name": genesis.map(|genesis| Arc::clone(&genesis.system().app_name)),
+        "signed_in": signed_in,
         "routes": routes,
     }))
 }

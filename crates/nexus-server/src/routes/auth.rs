@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue};
 use nexus_core::auth::{Challenge, Origin};
 use nexus_core::{Admission, Label, Limit, PublicKey, Session, TokenKind};
 use nexus_run::limiter::Holder;
+use nexus_run::orchestrator::{DISABLED, GUIDANCE, PENDING};
 use nexus_run::{Credential, SignInError, SignedChallenge};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -42,6 +43,9 @@ pub(crate) struct Answer {
     public_key: String,
     standing: &'static str,
     is_admin: bool,
+    /// For whoever is no member: why, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guidance: Option<&'static str>,
     session: Session,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
@@ -115,17 +119,18 @@ pub(crate) async fn sign_out(
 
 async fn describe(state: &AppState, session: Session) -> Result<Answer, ApiError> {
     let key: PublicKey = session.owner_key;
-    let standing = match state.orchestrator.gate.admit(key).await? {
-        Admission::Member(_) => "member",
-        Admission::Visitor => "visitor",
-        Admission::Pending => "pending",
-        Admission::Disabled => "disabled",
-        Admission::Unreadable => "unreadable",
+    let (standing, guidance) = match state.orchestrator.gate.admit(key).await? {
+        Admission::Member(_) => ("member", None),
+        Admission::Visitor => ("visitor", Some(GUIDANCE)),
+        Admission::Pending => ("pending", Some(PENDING)),
+        Admission::Disabled => ("disabled", Some(DISABLED)),
+        Admission::Unreadable => ("unreadable", None),
     };
     Ok(Answer {
         public_key: key.to_checksummed(),
         standing,
         is_admin: is_admin(state, key).await?,
+        guidance,
         session,
         token: None,
     })

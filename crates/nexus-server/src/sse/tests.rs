@@ -91,6 +91,7 @@ fn one_of_each(text: &str) -> Vec<RunEvent> {
                 id: name(),
             }),
             finish_reason: Some(text.to_owned()),
+            interrupted: None,
             usage: Some(Usage::default()),
             usage_estimated: false,
             message_ids: Vec::new(),

@@ -1,7 +1,7 @@
 //! Who gets in: whoever shows a valid token, and nobody else.
 
 use insta::assert_snapshot;
-use nexus_core::{IdentityWrite, Standing};
+use nexus_core::{IdentityWrite, Standing, Token, TokenKind};
 use nexus_llm::scripted::ScriptedModel;
 use nexus_server::{Access, routes};
 use nexus_store::IdentityStore as _;
@@ -59,6 +59,10 @@ async fn a_visitor_is_guided_and_leaves_no_trace() {
     assert_eq!(answer.header("x-nexus-model"), "");
     assert!(world.model.requests().is_empty());
 
+    // What a page can know without being refused.
+    let session = Call::get("/api/v1/auth/session").token(&token);
+    let guidance = world.send(session).await.json()["guidance"].clone();
+    assert!(guidance.as_str().unwrap().starts_with("Welcome."));
     for path in ["/api/v1/profile", "/api/v1/messages"] {
         let refused = world.send(Call::get(path).token(&token)).await;
         assert!(
@@ -74,6 +78,37 @@ async fn a_visitor_is_guided_and_leaves_no_trace() {
             .status,
         200
     );
+}
+
+#[tokio::test]
+async fn anybody_may_ask_whether_they_are_signed_in() {
+    let world = World::new(ScriptedModel::default()).await;
+    let alice = world.member(1).await;
+    let visitor = world.token(VISITOR).await;
+    let api_key = world.api_key(&alice, json!({ "name": "k" })).await;
+    let unknown = Token::generate(TokenKind::Session).unwrap();
+    let unknown = unknown.reveal();
+    let index = || Call::get("/api/v1");
+    for (call, told) in [
+        (index(), json!(false)),
+        (index().token("nxs_nonsense"), json!(false)),
+        (index().token(unknown), json!(false)),
+        (index().token(&api_key), json!(false)),
+        (index().token(&alice.token), json!(true)),
+        (index().token(&visitor), json!(true)),
+    ] {
+        let answer = world.send(call).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.json()["signed_in"], told);
+    }
+    let session = Call::get("/api/v1/auth/session").token(&alice.token);
+    let session = world.send(session).await.json();
+    assert_eq!(session.get("guidance"), None);
+
+    world.store.stop();
+    let answer = world.send(index().token(unknown)).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json()["signed_in"], json!(null));
 }
 
 #[tokio::test]
