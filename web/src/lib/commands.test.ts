@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { inProgress, isCommandLine, parseLine, suggestions } from "./commands";
+import { inProgress, isCommandLine, isWhole, parseLine, SETTINGS, suggestions } from "./commands";
 import type { Argument, Described } from "./types";
 
 const argument = (name: string, type: Argument["type"], required = true): Argument => ({
@@ -63,5 +63,12 @@ describe("a line that begins with a slash", () => {
     expect(names("hello /")).toEqual([]);
     expect(inProgress("/config.set ", commands)?.usage).toBe("config.set FIELD VALUE");
     expect(inProgress("/config.set", commands)).toBeUndefined();
+  });
+
+  test("P9: runs with the first Enter when it is whole, whatever else begins like it", () => {
+    const known = [...commands, SETTINGS];
+    expect(["/config", "/config ", "/ping", "/history"].map((text) => isWhole(text, known))).toEqual([true, true, true, true]);
+    expect(["/", "/conf", "/config.set", "/key.create", "config"].map((text) => isWhole(text, known))).toEqual([false, false, false, false, false]);
+    expect(suggestions("/config", known).map(({ name }) => name)).toEqual(["config", "config.get", "config.set"]);
   });
 });

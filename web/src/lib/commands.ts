@@ -16,7 +16,25 @@ export const isCommandLine = (text: string): boolean => /^\/([a-z][a-z0-9_.]*)?(
 export function suggestions(text: string, commands: readonly Described[]): Described[] {
   if (!/^\/[a-z_.]*$/.test(text)) return [];
   const begun = text.slice(1);
-  return commands.filter(({ name }) => name.startsWith(begun));
+  const found = commands.filter(({ name }) => name.startsWith(begun));
+  // What was typed stands first.
+  return found.sort((one, other) => Number(other.name === begun) - Number(one.name === begun));
+}
+
+/** A command of this page itself. The terminal has it, too. */
+export const SETTINGS: Described = {
+  name: "config",
+  description: "Opens your settings.",
+  usage: "config",
+  arguments: [],
+  audience: "visitor",
+  needs_signature: false,
+};
+
+/** Whether a text is a command to which nothing is missing: Enter runs it, whatever else begins like it. */
+export function isWhole(text: string, commands: readonly Described[]): boolean {
+  const command = commands.find(({ name }) => text.trimEnd() === `/${name}`);
+  return command !== undefined && !command.arguments.some(({ required }) => required);
 }
 
 /** The command whose arguments are being typed. */

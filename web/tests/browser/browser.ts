@@ -74,6 +74,14 @@ export class Visit {
     return new Visit(page, context, url, foreign, complaints);
   }
 
+  /** Another tab of the same browser. */
+  async tab(): Promise<Page> {
+    const page = await this.context.newPage();
+    page.on("pageerror", (error) => this.complaints.push(String(error)));
+    await page.goto(this.origin);
+    return page;
+  }
+
   async signIn(token: string, keep = false): Promise<void> {
     await this.page.getByRole("button", { name: "I have a token" }).click();
     await this.page.getByLabel("Your token").fill(token);

@@ -83,6 +83,99 @@ test("P5: a draft survives a reload and signing out, and no other person of this
   await visit.end();
 });
 
+test("P5: each tab has its own draft, and a new one begins with what no open tab holds", async () => {
+  const { token } = await nexus.member();
+  const visit = await Visit.begin(browser, nexus.url, DESKTOP);
+  const { page: first } = visit;
+  await visit.signIn(token, true);
+  await area(first).fill("The first letter");
+  const second = await visit.tab();
+  await area(second).waitFor();
+  expect(await area(second).inputValue()).toBe("");
+  await area(second).fill("The second letter");
+
+  // A tab that is duplicated brings everything along that belongs to the tab.
+  const third = await visit.tab();
+  await area(third).waitFor();
+  const own = await first.evaluate(() => Object.entries(sessionStorage));
+  await third.evaluate((entries) => entries.forEach(([name, value]) => sessionStorage.setItem(name, value)), own);
+  await third.reload();
+  await area(third).waitFor();
+  expect(await area(third).inputValue()).toBe("");
+  await area(third).fill("The third letter");
+
+  for (const [tab, text] of [[first, "The first letter"], [second, "The second letter"], [third, "The third letter"]] as const) {
+    expect(await area(tab).inputValue()).toBe(text);
+    await tab.reload();
+    await area(tab).waitFor();
+    expect(await area(tab).inputValue()).toBe(text);
+  }
+
+  // What a closed tab leaves behind is taken once.
+  await second.close();
+  const fourth = await visit.tab();
+  await area(fourth).waitFor();
+  expect(await area(fourth).inputValue()).toBe("The second letter");
+  const fifth = await visit.tab();
+  await area(fifth).waitFor();
+  expect(await area(fifth).inputValue()).toBe("");
+  await fourth.reload();
+  await area(fourth).waitFor();
+  expect(await area(fourth).inputValue()).toBe("The second letter");
+  await visit.end();
+});
+
+test("P5: a tab that was signed out leaves its draft to the next one", async () => {
+  const { token } = await nexus.member();
+  const visit = await Visit.begin(browser, nexus.url, DESKTOP);
+  const { page } = visit;
+  await visit.signIn(token);
+  await area(page).fill("Begun here");
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("button", { name: "I have a token" }).waitFor();
+  const next = await visit.tab();
+  await next.getByRole("button", { name: "I have a token" }).click();
+  await next.getByLabel("Your token").fill(token);
+  await next.getByRole("button", { name: "Enter" }).click();
+  await area(next).waitFor();
+  expect(await area(next).inputValue()).toBe("Begun here");
+  await area(next).fill("Begun here, and gone on with there");
+  await visit.signIn(token);
+  expect(await area(page).inputValue()).toBe("");
+  await visit.end();
+});
+
+test("P9: a command that is whole runs with the first Enter, and Tab completes", async () => {
+  const { visit } = await member();
+  const { page } = visit;
+  const options = page.getByRole("listbox", { name: "Commands" }).getByRole("option");
+  await area(page).fill("/config");
+  await options.first().waitFor();
+  await visit.expectAccessible();
+  await visit.picture("commands");
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog").getByText("My settings").waitFor();
+  await page.keyboard.press("Escape");
+  expect(await area(page).inputValue()).toBe("");
+  expect(await page.getByRole("article").count()).toBe(0);
+
+  await area(page).fill("/he");
+  await options.first().waitFor();
+  await page.keyboard.press("Enter");
+  expect(await area(page).inputValue()).toBe("/help ");
+  await page.keyboard.press("Enter");
+  await page.getByRole("table").waitFor();
+
+  await area(page).fill("/config");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  expect(await area(page).inputValue()).toMatch(/^\/config\.\w+ /);
+  await area(page).fill("/config.s");
+  await page.keyboard.press("Tab");
+  expect(await area(page).inputValue()).toBe("/config.set ");
+  await visit.end();
+});
+
 test("P5: a session that ends while somebody types takes no text with it", async () => {
   const visit = await Visit.begin(browser, nexus.url, DESKTOP);
   const { page } = visit;
