@@ -5,6 +5,7 @@ import { readEvents } from "./sse";
 import type {
   Challenge,
   Described,
+  Door,
   MessagePage,
   ModelList,
   Outcome,
@@ -53,6 +54,8 @@ export interface Signature {
 }
 
 export interface Api {
+  /** What the server tells everybody, and whether this credential is that of somebody. */
+  door(): Promise<Door>;
   who(): Promise<SignedIn>;
   signOut(): Promise<void>;
   profile(): Promise<Profile>;
@@ -84,8 +87,6 @@ export const serverTime = (): Date => new Date(Date.now() + ahead);
 
 /** What anybody may ask. */
 export const anybody = {
-  /** What this installation calls itself. */
-  appName: async (): Promise<string | undefined> => (await json<{ app_name?: string }>("/api/v1", {})).app_name,
   challenge: (): Promise<Challenge> => json("/api/v1/auth/challenge", { method: "POST" }),
   /** Signs in. The session comes as a cookie. */
   verify: (message: string, signature: string): Promise<SignedIn> =>
@@ -108,6 +109,7 @@ export function connect(credential: Credential): Api {
     return call(path, { ...shown, ...more, method: "POST", headers, body });
   };
   return {
+    door: () => get("/api/v1"),
     who: () => get("/api/v1/auth/session"),
     signOut: async () => void (await call("/api/v1/auth/session", { ...shown, method: "DELETE" })),
     profile: () => get("/api/v1/profile"),

@@ -107,11 +107,11 @@ function numberRefused(typed: string, { field, bounds = {} }: ProfileField): str
   const { min, max, numbers, steps = [] } = bounds;
   const said = `${limits(bounds)}.`;
   if (numbers && !numbers.some((one) => compare(number, limit(one)) === 0)) return said;
-  if (min !== undefined && compare(number, limit(min)) < 0) return `${typed} is too small. ${said}`;
-  if (max !== undefined && compare(number, limit(max)) > 0) return `${typed} is too large. ${said}`;
+  if (min !== undefined && compare(number, limit(min)) < 0) return `${typed} is too small.`;
+  if (max !== undefined && compare(number, limit(max)) > 0) return `${typed} is too large.`;
   const off = steps.find(({ size, origin }) => !isOnGrid(number, limit(size), limit(origin)));
   if (off?.size === 1 && Number.isInteger(off.origin)) return "Whole numbers only.";
-  if (off) return `${typed} lies between two steps. ${said}`;
+  if (off) return `${typed} lies between two steps.`;
   const isWhole = field === "config.temperature" || isOnGrid(number, limit(1), limit(0));
   return isWhole ? "" : "Whole numbers only.";
 }

@@ -1,6 +1,7 @@
 // One person's conversation: what is stored, what has just been said, and what is being said now.
 
 import { ApiError, serverTime, type Api, type Question } from "./api";
+import { plainText } from "./plain";
 import { fromFailure, sentence, type Problem } from "./problem";
 import { Declined } from "./signer.svelte";
 import { answerText, apply, newTurn, reset, turnsOf, type Turn } from "./turns";
@@ -17,6 +18,13 @@ const STOPPING = 7000;
 
 /** Why somebody who is signed in has no history and no profile. */
 export const NOT_MEMBERS = new Set(["not_a_member", "identity_pending", "identity_disabled"]);
+
+/** Whose conversation it is. */
+export interface Owner {
+  public_key: string;
+  /** Whether the server keeps a conversation of theirs; it refuses to show anybody else one. */
+  isMember: () => boolean;
+}
 
 /** A question that no run has begun for: it goes back to where it was typed. */
 export interface Refused {
@@ -40,7 +48,11 @@ export class Conversation {
   #looks = 0;
   #isFollowed = false;
   #isLooking = false;
+  /** Something has changed since the look under way began. */
+  #isStale = false;
   #count = 0;
+  /** Other tabs of this browser in which the same person is signed in. */
+  #tabs: BroadcastChannel | undefined;
 
   loading = $state(true);
   loadingOlder = $state(false);
@@ -49,6 +61,8 @@ export class Conversation {
   refused = $state.raw<Refused | undefined>();
   /** Spoken by screen readers. */
   announcement = $state("");
+  /** How many questions and commands were sent from here. */
+  sent = $state(0);
 
   readonly turns: Turn[] = $derived.by(() => {
     const shown = new Set(this.#recent.map((turn) => turn.runId));
@@ -61,13 +75,16 @@ export class Conversation {
 
   constructor(
     private readonly api: Api,
+    private readonly owner: Owner,
     private readonly onSignedOut: (problem: Problem) => void,
   ) {}
 
   /** Reads the newest page. What was shown only because it was just said gives way to it. */
   async load(): Promise<void> {
+    if (!this.owner.isMember()) return void (this.loading = false);
     this.loading = true;
     this.problem = undefined;
+    this.#isStale = false;
     try {
       await this.#renew();
     } catch (failure) {
@@ -75,6 +92,7 @@ export class Conversation {
     } finally {
       this.loading = false;
     }
+    if (this.#isStale) await this.#look();
   }
 
   /** Keeps up with what other tabs and programs of this person do, while the page can be seen. */
@@ -90,10 +108,18 @@ export class Conversation {
       [window, "online"],
     ] as const;
     for (const [target, event] of events) target.addEventListener(event, look);
+    const tabs = new BroadcastChannel(`nexus.runs.${this.owner.public_key.toLowerCase()}`);
+    tabs.onmessage = () => {
+      // A tab that cannot be seen looks when it can.
+      if (document.visibilityState === "visible") void this.#look();
+    };
+    this.#tabs = tabs;
     this.#isFollowed = true;
     this.#lookAgain();
     return () => {
       this.#isFollowed = false;
+      tabs.close();
+      this.#tabs = undefined;
       for (const [target, event] of events) target.removeEventListener(event, look);
       clearTimeout(this.#timer);
     };
@@ -101,11 +127,16 @@ export class Conversation {
 
   /** Reads anew, and says nothing when that does not work: it is tried again. */
   async #look(): Promise<void> {
+    if (!this.owner.isMember()) return;
     clearTimeout(this.#timer);
-    if (this.#isLooking) return;
+    this.#isStale = true;
+    if (this.#isLooking || this.loading) return;
     this.#isLooking = true;
     try {
-      await this.#renew();
+      while (this.#isStale) {
+        this.#isStale = false;
+        await this.#renew();
+      }
     } catch (failure) {
       if (fromFailure(failure).signedOut) return this.#report(failure);
       this.#lookAgain();
@@ -225,6 +256,7 @@ export class Conversation {
         if (accepted) continue;
         accepted = true;
         onaccepted?.();
+        this.#tellTabs();
         if (turn.stopping) void this.#cancel(turn);
       }
       if (isLive(turn)) throw new Error("cut short");
@@ -235,7 +267,13 @@ export class Conversation {
       else await onrefused(failure);
     } finally {
       if (this.#live === turn) this.#live = undefined;
+      if (accepted) this.#tellTabs();
     }
+  }
+
+  /** A run began or ended: the server has the rest. */
+  #tellTabs(): void {
+    this.#tabs?.postMessage("changed");
   }
 
   /** Shows a command and what comes of it. Nothing of it is stored, and no model sees it. Gives whether
@@ -266,6 +304,7 @@ export class Conversation {
     const last = Number(this.turns.at(-1)?.askedAt ?? 0);
     const now = new Date(Math.max(Number(serverTime()), last));
     this.#recent.push(newTurn(`new-${this.#count}`, question, now));
+    this.sent += 1;
     return this.#recent.at(-1)!;
   }
 
@@ -291,6 +330,7 @@ export class Conversation {
     }
     this.announcement = "Stopped.";
     if (!abort) await this.#look();
+    if (!abort) this.#tellTabs();
   }
 
   /** Stops reading when the server does not end the stream. */
@@ -333,8 +373,8 @@ export class Conversation {
   #announce(turn: Turn): void {
     const { problem, stopping } = turn;
     if (stopping && !problem) return void (this.announcement = "Stopped.");
-    const text = answerText(turn).slice(0, ANNOUNCED_CHARACTERS);
-    this.announcement = problem ? `${problem.title}. ${problem.detail}` : `Answer: ${text}`;
+    const text = (): string => plainText(answerText(turn), ANNOUNCED_CHARACTERS);
+    this.announcement = problem ? `${problem.title}. ${problem.detail}` : `Answer: ${text()}`;
   }
 
   /** A visitor has no history, which is no problem. */

@@ -9,10 +9,13 @@ import { fromFailure, type Problem } from "./problem";
 import { bareName, change, changeCommand, isPrompt, label, resetCommand } from "./provenance";
 import { session, type Somebody } from "./session.svelte";
 import { signer, type Intent } from "./signer.svelte";
-import type { Described, FieldOptions, ModelList, Notice, Outcome, Profile, ProfileField } from "./types";
+import type { Described, FieldOptions, ModelList, Notice, Outcome, Profile, ProfileField, Standing } from "./types";
 
 /** They are about one name in a list. */
 const TOOL_NOTICES = new Set(["unknown_tool", "tool_not_allowed"]);
+
+/** They have no profile and no conversation. */
+const OUTSIDE = new Set<Standing>(["visitor", "pending", "disabled"]);
 
 /** What cannot be undone is asked about, even when the key is unlocked. */
 const FINAL = new Set(["identity.delete"]);
@@ -32,8 +35,15 @@ export class Person {
 
   constructor(readonly who: Somebody) {
     this.api = connect(who.credential);
-    this.conversation = new Conversation(this.api, (problem) => this.leave(problem));
+    const { public_key } = who;
+    const isMember = (): boolean => !OUTSIDE.has(this.#now.standing);
+    this.conversation = new Conversation(this.api, { public_key, isMember }, (problem) => this.leave(problem));
     this.load();
+  }
+
+  /** What the server has said last of who this is. */
+  get #now(): Somebody {
+    return session.who ?? this.who;
   }
 
   load(): void {
@@ -46,18 +56,24 @@ export class Person {
 
   async loadProfile(): Promise<void> {
     this.problem = undefined;
+    const { standing, guidance } = this.#now;
+    // The server would only refuse.
+    if (OUTSIDE.has(standing) && guidance) return this.#isOutside(guidance);
     try {
       this.profile = await this.api.profile();
       this.guidance = undefined;
     } catch (failure) {
       if (failure instanceof ApiError && NOT_MEMBERS.has(failure.code)) {
-        this.guidance = failure.message;
-        this.profile = undefined;
-        return;
+        return this.#isOutside(failure.message);
       }
       this.problem = fromFailure(failure);
       if (this.problem.signedOut) this.leave(this.problem);
     }
+  }
+
+  #isOutside(guidance: string): void {
+    this.guidance = guidance;
+    this.profile = undefined;
   }
 
   leave(problem: Problem): void {

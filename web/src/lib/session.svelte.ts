@@ -2,6 +2,7 @@
 // the tab, or longer only when asked to.
 
 import { ApiError, anybody, connect, type Credential } from "./api";
+import { holdDrafts, releaseDrafts } from "./drafts";
 import { fromFailure, type Problem } from "./problem";
 import { signer } from "./signer.svelte";
 import type { SignedIn } from "./types";
@@ -18,14 +19,20 @@ class Session {
   reason = $state<string | undefined>();
   /** Why nobody knows. */
   problem = $state<Problem | undefined>();
+  /** What this installation calls itself. */
+  appName = $state<string | undefined>();
 
-  /** Asks the server who is signed in. */
+  /** Asks the server whether somebody is signed in, and only then who: to be signed out is no error. */
   async begin(): Promise<void> {
     this.problem = undefined;
     const token = read();
     const credential: Credential = token ? { kind: "token", token } : { kind: "cookie" };
+    const api = connect(credential);
     try {
-      this.who = { ...(await connect(credential).who()), credential };
+      const { app_name: name, signed_in: isSignedIn } = await api.door();
+      this.appName = name ?? undefined;
+      if (isSignedIn !== false) await this.#enter({ ...(await api.who()), credential });
+      else if (token) this.drop("This token is not accepted any more.");
     } catch (failure) {
       if (!(failure instanceof ApiError && failure.status === 401)) {
         this.problem = fromFailure(failure);
@@ -42,14 +49,14 @@ class Session {
     const { message, signature } = await signer.signIn(address, template);
     const who = await anybody.verify(message, signature);
     forget();
-    this.#enter({ ...who, credential: { kind: "cookie" } });
+    await this.#enter({ ...who, credential: { kind: "cookie" } });
   }
 
   async signInWithToken(token: string, keep: boolean): Promise<void> {
     const credential: Credential = { kind: "token", token };
     const who = await connect(credential).who();
     write(keep ? "localStorage" : "sessionStorage", token);
-    this.#enter({ ...who, credential });
+    await this.#enter({ ...who, credential });
   }
 
   /** Asks again whether the person is a member by now. */
@@ -75,10 +82,12 @@ class Session {
     this.reason = reason;
     this.who = undefined;
     signer.lock();
+    releaseDrafts();
     forget();
   }
 
-  #enter(who: Somebody): void {
+  async #enter(who: Somebody): Promise<void> {
+    await holdDrafts(who.public_key);
     this.reason = undefined;
     this.who = who;
   }

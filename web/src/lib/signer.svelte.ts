@@ -54,10 +54,13 @@ const VALID_SECONDS = 240;
 const CHAIN_ID = 1;
 
 const loadBox = () => loaded(import("./keybox"));
+const loadDialog = () => loaded(import("../components/SignDialog.svelte"));
 const loadFormats = () => loaded(import("./signing"));
 
 class Signer {
   pending = $state.raw<Pending | undefined>();
+  /** Shows what is pending. It is there before anything is. */
+  dialog = $state.raw<Awaited<ReturnType<typeof loadDialog>>["default"] | undefined>();
   #waiting: Waiting | undefined;
   #opened: Opened | undefined;
   /** The wallet that somebody signed in with on this page. */
@@ -65,7 +68,7 @@ class Signer {
 
   /** Begins to load what signing needs, so that it is there when it is wanted. */
   warm(): void {
-    void loadBox().catch(() => undefined);
+    for (const part of [loadBox(), loadDialog()]) part.catch(() => undefined);
   }
 
   async signIn(address: string, template: string): Promise<{ message: string; signature: string }> {
@@ -160,6 +163,7 @@ class Signer {
       const { signWith } = await loadBox();
       return signWith(opened.box, opened.opener, text());
     }
+    this.dialog ??= (await loadDialog()).default;
     this.decline();
     return new Promise((resolve, reject) => {
       this.#waiting = { text, resolve, reject };

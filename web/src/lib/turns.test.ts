@@ -72,6 +72,57 @@ describe("turns", () => {
   });
 });
 
+describe("why there is no whole answer", () => {
+  const error = { code: "provider_rejected", message: "not today", retryable: false };
+  const usage = { input_tokens: 7, output_tokens: 3 };
+
+  test("P3: a question that failed says why after a reload, as it did at once", () => {
+    const live = newTurn("r", "Why?", NOW);
+    apply(live, { event: "run_started", data: { run_id: "r", message_id: "m" } }, NOW);
+    apply(live, { event: "error", data: error }, NOW);
+    apply(live, { event: "run_finished", data: { run_id: "r", status: "failed", usage, message_ids: [] } }, NOW);
+    const facts = { interrupted: error.code, error, usage };
+    const [stored] = turnsOf([message("r", "human", "Why?", facts)]);
+    const told = ({ problem, remark, usage: used, isOpen, isStored }: Turn): object => ({ problem, remark, used, isOpen, isStored });
+    expect(told(stored!)).toEqual(told(live));
+    expect(stored!.problem!.title).toBe("The provider refused this request");
+    // While it is asked again, the old reason is none.
+    const [again] = turnsOf([message("r", "human", "Why?", facts)], new Set(["r"]));
+    expect([again!.problem, again!.state]).toEqual([undefined, "elsewhere"]);
+  });
+
+  test("P3: an answer that broke off says why, and what was used, after a reload", () => {
+    const [stored] = turnsOf([
+      message("r", "human", "Why?"),
+      message("r", "ai", "Because", { interrupted: "provider_interrupted", error: { ...error, code: "provider_interrupted" }, usage }),
+    ]);
+    expect([stored!.problem!.title, stored!.remark, stored!.usage, stored!.isOpen]).toEqual(["The answer broke off", undefined, usage, true]);
+  });
+
+  test("P3: after tools, what the question keeps is told last, and all that was used is added up", () => {
+    const calls = { tool_calls: [{ id: "c", name: "clock", arguments: {} }], finish_reason: "tool_calls", usage };
+    const [stored] = turnsOf([
+      message("r", "human", "Why?", { interrupted: error.code, error, usage }),
+      message("r", "ai", "", calls),
+    ]);
+    expect([stored!.problem!.title, stored!.isOpen]).toEqual(["The provider refused this request", true]);
+    expect(stored!.usage).toEqual({ input_tokens: 14, output_tokens: 6 });
+  });
+
+  test("P3: a server that was stopped meanwhile is named, live and stored, and one can ask again", () => {
+    for (const text of ["Bec", ""]) {
+      const live = newTurn("r", "Why?", NOW);
+      if (text) apply(live, { event: "text_chunk", data: { chunk: text, channel: "answer" } }, NOW);
+      apply(live, { event: "run_finished", data: { run_id: "r", status: "interrupted", interrupted: "shutdown", message_ids: [] } }, NOW);
+      const facts = { interrupted: "shutdown" };
+      const [stored] = turnsOf(text ? [message("r", "human", "Why?"), message("r", "ai", text, facts)] : [message("r", "human", "Why?", facts)]);
+      expect(stored!.remark).toBe(live.remark);
+      expect(stored!.remark).toMatch(text ? /^The server was stopped .* This is what came/ : /^The server was stopped .* Nothing had come/);
+      expect([stored!.isOpen, live.isOpen]).toEqual([true, true]);
+    }
+  });
+});
+
 describe("answers that are not whole", () => {
   const ended = (finish_reason?: string, status: "completed" | "interrupted" = "completed"): Turn => {
     const turn = newTurn("t", "Hi", NOW);

@@ -58,6 +58,7 @@ export function newTurn(id: string, question: string, askedAt: Date): Turn {
 export function turnsOf(messages: readonly StoredMessage[], writing: ReadonlySet<string> = new Set()): Turn[] {
   const turns = new Map<string, Turn>();
   const latest = new Map<string, Turn>();
+  const questions = new Map<Turn, StoredMessage["metadata"]>();
   const seen = new Set<string>();
   for (const message of messages) {
     if (seen.has(message.id)) continue;
@@ -74,16 +75,20 @@ export function turnsOf(messages: readonly StoredMessage[], writing: ReadonlySet
       turns.set(id, turn);
     }
     addStored(turn, message);
+    if (message.role === "human") questions.set(turn, message.metadata);
   }
+  // A question keeps why there is no answer to it, or none after its last tools.
+  for (const [turn, metadata] of questions) addEnding(turn, metadata);
   for (const [run, turn] of latest) {
     if (writing.has(run)) {
       turn.state = "elsewhere";
       turn.remark = WRITING;
+      turn.problem = undefined;
     }
   }
   for (const turn of turns.values()) {
     if (turn.parts.length > 0 || turn.state === "elsewhere") continue;
-    turn.remark ??= UNANSWERED;
+    if (!turn.problem) turn.remark ??= UNANSWERED;
     turn.isOpen = turn.isStored;
   }
   return [...turns.values()];
@@ -109,10 +114,10 @@ function addStored(turn: Turn, message: StoredMessage): void {
       if (message.content) append(turn, "answer", message.content);
       for (const stored of metadata.tool_calls ?? []) turn.parts.push({ kind: "tool", call: storedCall(stored) });
       turn.answeredAt = at;
-      turn.model = metadata.model ?? turn.model;
-      if (metadata.usage) turn.usage = sum(turn.usage, metadata.usage);
-      turn.remark = metadata.interrupted ? interruption(metadata.interrupted) : cut(metadata.finish_reason);
-      turn.isOpen = Boolean(metadata.interrupted) && metadata.interrupted !== "tool_limit";
+      turn.remark = cut(metadata.finish_reason);
+      turn.problem = undefined;
+      turn.isOpen = false;
+      addEnding(turn, metadata);
       break;
     case "tool":
       finishCall(turn, {
@@ -125,6 +130,20 @@ function addStored(turn: Turn, message: StoredMessage): void {
     case "system":
       append(turn, "guidance", message.content);
       break;
+  }
+}
+
+/** Who answered, what was used, and why it is no whole answer. */
+function addEnding(turn: Turn, { model, usage, interrupted, error }: StoredMessage["metadata"]): void {
+  turn.model = model ?? turn.model;
+  if (usage) turn.usage = sum(turn.usage, usage);
+  if (!interrupted) return;
+  turn.isOpen = interrupted !== "tool_limit";
+  if (error) {
+    turn.problem = fromEvent(error);
+    turn.remark = undefined;
+  } else {
+    turn.remark = interruption(interrupted, turn.parts.length > 0);
   }
 }
 
@@ -191,8 +210,11 @@ function finish(turn: Turn, run: RunFinished, now: Date): void {
   turn.state = run.status === "failed" ? "failed" : "finished";
   turn.isOpen = run.status === "failed" || run.status === "interrupted";
   turn.remark = cut(run.finish_reason);
-  if (run.status === "tool_limit") turn.remark = interruption("tool_limit");
-  if (run.status === "interrupted" && !turn.problem) turn.remark = interruption(turn.stopping ? "cancelled" : "broke off");
+  const hasParts = turn.parts.length > 0;
+  if (run.status === "tool_limit") turn.remark = interruption("tool_limit", hasParts);
+  if (run.status === "interrupted" && !turn.problem) {
+    turn.remark = interruption(run.interrupted ?? (turn.stopping ? "cancelled" : true), hasParts);
+  }
   if (run.status === "failed") {
     turn.problem ??= {
       title: "No answer this time",
@@ -231,15 +253,16 @@ function sum(before: Usage | undefined, usage: Usage): Usage {
   };
 }
 
-/** What is stored when an answer is not whole. A provider's failure has its own code. */
+/** Why an answer is not whole. A provider's failure has its own code, and its own words. */
 const INTERRUPTIONS: Record<string, string> = {
-  cancelled: "Stopped. This is what came until then.",
-  shutdown: "The server was stopped while it wrote this answer. This is what came until then.",
-  tool_limit: "It wanted more tool calls than this server allows.",
+  cancelled: "Stopped.",
+  shutdown: "The server was stopped while it wrote this answer.",
 };
 
-function interruption(why: string | boolean): string {
-  return INTERRUPTIONS[String(why)] ?? "This answer broke off.";
+function interruption(why: string | boolean, hasParts: boolean): string {
+  if (why === "tool_limit") return "It wanted more tool calls than this server allows.";
+  const said = INTERRUPTIONS[String(why)] ?? "This answer broke off.";
+  return hasParts ? `${said} This is what came until then.` : `${said} Nothing had come until then.`;
 }
 
 /** An answer that ends in the middle looks finished otherwise. */

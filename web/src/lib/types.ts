@@ -67,10 +67,19 @@ export interface SessionInfo {
   current?: boolean;
 }
 
+/** What the server tells before anybody has signed in. */
+export interface Door {
+  app_name?: string | null;
+  /** `null`: it cannot tell at the moment. */
+  signed_in?: boolean | null;
+}
+
 /** Who is signed in. */
 export interface SignedIn {
   public_key: string;
   standing: Standing;
+  /** For whoever is no member: why, and what to do. */
+  guidance?: string;
   is_admin: boolean;
   session: SessionInfo;
 }
@@ -145,8 +154,10 @@ export interface StoredMessage {
   metadata: {
     model?: AnsweredBy;
     usage?: Usage;
-    /** Why the answer broke off. */
+    /** Why the answer broke off. The question has it when no answer came at all. */
     interrupted?: string | boolean;
+    /** What the `error` event of the run said. */
+    error?: RunFailure;
     /** Why the model stopped: `stop`, `length`, `content_filter`… */
     finish_reason?: string;
     reasoning?: string;
@@ -204,9 +215,19 @@ export interface RunInProgress {
   started_at: string;
 }
 
+/** Why a run gave no answer, or none that is whole. */
+export interface RunFailure {
+  code: string;
+  message: string;
+  field?: string;
+  retryable: boolean;
+}
+
 export interface RunFinished {
   run_id: string;
   status: "completed" | "visitor_guidance_sent" | "tool_limit" | "interrupted" | "failed";
+  /** Why, of one that was interrupted without an error: `cancelled`, `shutdown`. */
+  interrupted?: string;
   model?: AnsweredBy;
   usage?: Usage;
   finish_reason?: string;
@@ -223,8 +244,5 @@ export type RunEvent =
       event: "tool_call_finished";
       data: { call_id: string; tool_name: string; status: string; result: string };
     }
-  | {
-      event: "error";
-      data: { code: string; message: string; field?: string; retryable: boolean };
-    }
+  | { event: "error"; data: RunFailure }
   | { event: "run_finished"; data: RunFinished };

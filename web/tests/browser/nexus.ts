@@ -90,6 +90,13 @@ export class Nexus {
     await gone;
   }
 
+  /** Asks the server to stop, and waits until it has. */
+  async terminate(): Promise<void> {
+    const gone = new Promise((resolve) => this.server.once("exit", resolve));
+    this.server.kill("SIGTERM");
+    await gone;
+  }
+
   /** Starts it again, under the same address and with what it had stored. */
   async restart(): Promise<void> {
     this.server = serve(this.data, new URL(this.url).host);

@@ -1,4 +1,4 @@
-import type { Browser } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { launch, Visit } from "./browser.ts";
 import { Nexus } from "./nexus.ts";
@@ -35,7 +35,7 @@ test("the first screen offers a key, tells how to get a token, and refuses what 
   await visit.picture("sign-in");
 
   await page.getByRole("button", { name: "I have a token" }).click();
-  await page.getByText("./target/release/nexus identity new").waitFor();
+  await page.getByText("nexus identity new", { exact: true }).waitFor();
   await visit.expectAccessible();
   await page.getByLabel("Your token").fill("0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed");
   await page.keyboard.press("Enter");
@@ -45,6 +45,75 @@ test("the first screen offers a key, tells how to get a token, and refuses what 
   await page.keyboard.press("Enter");
   await page.getByText("This token is not accepted").waitFor();
   await visit.expectAccessible();
+  await visit.end();
+});
+
+test("P9: to be signed out, or no member, is no error in the console", async () => {
+  const errors: string[] = [];
+  const refused: string[] = [];
+  const listen = async (page: Page): Promise<void> => {
+    page.on("console", (message) => {
+      if (message.type() === "error") errors.push(message.text());
+    });
+    page.on("response", (response) => {
+      if (response.status() >= 400) refused.push(`${response.status()} ${response.url()}`);
+    });
+  };
+  const { token } = await nexus.visitor();
+  const visit = await Visit.begin(browser, nexus.url, DESKTOP, listen);
+  const { page } = visit;
+  await page.getByRole("button", { name: "Make my key" }).waitFor();
+  // A session that has ended while nobody looked.
+  await page.evaluate(() => sessionStorage.setItem("nexus.token", `nxd_${"a".repeat(49)}`));
+  await page.reload();
+  await page.getByText("This token is not accepted any more.").waitFor();
+  await visit.signIn(token);
+  await page.getByText("Welcome, visitor.").waitFor();
+  await page.reload();
+  await page.getByText("Welcome, visitor.").waitFor();
+  await page.getByRole("button", { name: /My settings/ }).click();
+  await page.getByRole("dialog").getByText("Register it with the command").waitFor();
+  await page.keyboard.press("Escape");
+  await page.evaluate(() => window.dispatchEvent(new Event("focus")));
+  await page.evaluate(() => fetch("/livez"));
+  expect([errors, refused]).toEqual([[], []]);
+  await visit.end();
+});
+
+test("P9: whoever sends something while they read above sees what comes of it", async () => {
+  const { token } = await nexus.member();
+  const visit = await Visit.begin(browser, nexus.url, DESKTOP);
+  const { page } = visit;
+  await visit.signIn(token);
+  await pickScripted(visit);
+  provider.says({ answer: Array.from({ length: 60 }, (_, index) => `Paragraph ${index}.\n\n`).join("") });
+  await visit.askAndWait("A long one");
+  const log = page.getByRole("log");
+  const toTop = async (): Promise<void> => {
+    await log.hover();
+    await page.mouse.wheel(0, -10_000);
+    await page.getByRole("button", { name: "Newest" }).waitFor();
+  };
+  for (const [said, seen] of [["/help", page.getByRole("table")], ["Short", page.getByText("A short answer.").first()]] as const) {
+    await toTop();
+    provider.says({ answer: "A short answer." });
+    await visit.ask(said);
+    await seen.waitFor();
+    await expect.poll(() => log.evaluate((node) => node.scrollHeight - node.scrollTop - node.clientHeight)).toBeLessThan(2);
+    expect(await page.getByRole("button", { name: "Newest" }).count()).toBe(0);
+  }
+  await visit.end();
+});
+
+test("P9: a screen reader is told the words of an answer, without their marks", async () => {
+  const { token } = await nexus.member();
+  const visit = await Visit.begin(browser, nexus.url, DESKTOP);
+  await visit.signIn(token);
+  await pickScripted(visit);
+  provider.says({ answer: "## A plan\n\n- **First**, read [the book](https://example.org/b)\n- Then `rest_well`" });
+  await visit.askAndWait("Plan");
+  const spoken = visit.page.locator("[aria-live=polite]", { hasText: "Answer:" });
+  expect(await spoken.textContent()).toBe("Answer: A plan\nFirst, read the book\nThen rest_well");
   await visit.end();
 });
 
@@ -205,6 +274,90 @@ test("the settings tell where each value comes from, and what may be changed", a
   await visit.expectAccessible();
   await page.keyboard.press("Escape");
   expect(await page.getByRole("dialog").count()).toBe(0);
+  await visit.end();
+});
+
+/** The boxes of what stands in a row, or wraps: none covers another, and all are in the window. */
+async function expectApart(page: Page, selector: string): Promise<void> {
+  const wrong = await page.evaluate((rows) => {
+    const found: string[] = [];
+    for (const row of document.querySelectorAll(rows)) {
+      const boxes = [...row.children].map((child) => ({ name: child.textContent!.trim(), box: child.getBoundingClientRect() }));
+      for (const [index, { name, box }] of boxes.entries()) {
+        if (box.width === 0) continue;
+        if (box.left < 0 || box.right > innerWidth) found.push(`${name} leaves the window`);
+        for (const other of boxes.slice(index + 1)) {
+          const isOver = box.left < other.box.right && other.box.left < box.right && box.top < other.box.bottom && other.box.top < box.bottom;
+          if (isOver) found.push(`${name} covers ${other.name}`);
+        }
+      }
+    }
+    return found;
+  }, selector);
+  expect(wrong, selector).toEqual([]);
+}
+
+test.each([[390, 844], [320, 568]])("P9: on a phone of %i × %i nothing covers anything, and no name is cut", async (width, height) => {
+  const { key, token } = await nexus.member();
+  await nexus.cli("config", "set", key, "model", "local");
+  const visit = await Visit.begin(browser, nexus.url, { viewport: { width, height }, hasTouch: true, isMobile: true });
+  const { page } = visit;
+  const isWhole = (selector: string): Promise<boolean> =>
+    page.locator(selector).first().evaluate((node) => node.scrollWidth <= node.clientWidth);
+  await page.getByRole("button", { name: "I have a token" }).click();
+  await page.getByLabel("Your token").waitFor();
+  const [title, back] = [await page.locator("#card-title").boundingBox(), await page.getByRole("button", { name: "Back" }).boundingBox()];
+  expect(back!.x - (title!.x + title!.width) >= 8 || back!.y >= title!.y + title!.height - 2).toBe(true);
+  await page.getByRole("button", { name: "Back" }).click();
+
+  await visit.signIn(token);
+  await page.getByText("answers you").waitFor();
+  // The greeting is read from its beginning.
+  expect(await page.getByRole("log").evaluate((node) => node.scrollTop)).toBe(0);
+  expect(await isWhole("h1")).toBe(true);
+  await page.getByRole("button", { name: /My settings/ }).waitFor();
+  await visit.expectAccessible();
+  await visit.picture(`welcome-${width}`);
+
+  provider.says({ answer: "One two three four", holdAfter: 2 });
+  await visit.ask("Count");
+  await page.getByText(/One two/).first().waitFor();
+  for (const rows of ["header", "header .actions", "form .row"]) await expectApart(page, rows);
+  expect(await page.getByLabel("Model for the next message").evaluate((node) => node.clientWidth)).toBeGreaterThan(90);
+  await visit.expectAccessible();
+  await visit.picture(`stop-${width}`);
+  provider.goOn();
+  await page.getByText("1,204 tokens in, 187 out").waitFor();
+  await expectApart(page, "article footer");
+  await visit.ask("/help");
+  await page.getByRole("table").waitFor();
+  // A command is one word, and no letter of it stands alone.
+  const heights = await page.locator("td.first").evaluateAll((cells) =>
+    cells.filter((cell) => !/\s/.test(cell.textContent!)).map((cell) => {
+      const range = document.createRange();
+      range.selectNodeContents(cell);
+      return range.getClientRects().length;
+    }),
+  );
+  expect(Math.max(...heights)).toBe(1);
+  await visit.expectNoSidewaysScrolling();
+  await visit.picture(`help-${width}`);
+  await visit.end();
+});
+
+test("P9: formulas are as large as the text that they stand in", async () => {
+  const { token } = await nexus.member();
+  const visit = await Visit.begin(browser, nexus.url, DESKTOP);
+  const { page } = visit;
+  await visit.signIn(token);
+  await pickScripted(visit);
+  provider.says({ answer: "# Title \\(a\\)\n\nText \\(b\\)\n\n| cell |\n|---|\n| \\(c\\) |\n\n$$d$$" });
+  await visit.askAndWait("Formulas");
+  await expect.poll(() => page.locator("math").count()).toBe(4);
+  const sizes = await page.locator("math").evaluateAll((nodes) =>
+    nodes.map((node) => [node, node.parentElement!].map((one) => getComputedStyle(one).fontSize)),
+  );
+  for (const [formula, around] of sizes) expect(formula).toBe(around);
   await visit.end();
 });
 

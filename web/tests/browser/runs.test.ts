@@ -137,6 +137,67 @@ test("P3: another tab shows what was said here, while it is written and afterwar
   }
 });
 
+test("P3: a tab shows at once what was asked in another tab of the same browser", async () => {
+  const person = await member();
+  const visit = await Visit.begin(browser, nexus.url);
+  await visit.signIn(person.token, true);
+  const here = visit.page;
+  const there = await visit.tab();
+  await there.getByText("answers you").waitFor();
+  // Nothing else tells the other tab.
+  await there.evaluate(() => {
+    for (const event of ["focus", "visibilitychange", "online"]) {
+      for (const target of [window, document]) target.addEventListener(event, (it) => it.stopImmediatePropagation(), true);
+    }
+  });
+  for (const [question, answer] of [["First", "Alpha beta gamma"], ["Second", "One two three"]] as const) {
+    provider.says({ answer, holdAfter: 1 });
+    await visit.ask(question);
+    await shown(there, question).waitFor();
+    await shown(there, "An answer is being written…").waitFor();
+    provider.goOn();
+    await shown(there, answer).waitFor();
+    await shown(here, answer).waitFor();
+  }
+  expect(await there.getByRole("article").count()).toBe(2);
+
+  // Another person of this browser hears nothing.
+  const other = await nexus.member();
+  await there.evaluate((token) => sessionStorage.setItem("nexus.token", token), other.token);
+  await there.reload();
+  await there.getByText("answers you").waitFor();
+  const asked: string[] = [];
+  there.on("request", (request) => asked.push(request.url()));
+  provider.says({ answer: "Not for them." });
+  await visit.ask("Third");
+  await shown(here, "Not for them.").waitFor();
+  await there.getByLabel("Your message").fill("x");
+  expect(asked).toEqual([]);
+  await visit.end();
+});
+
+test("P3: an answer that the server was stopped in says so at once and after a reload, and can be asked again", async () => {
+  const person = await member();
+  const visit = await enter(person);
+  const { page } = visit;
+  const said = "The server was stopped while it wrote this answer. This is what came until then.";
+  provider.says({ answer: "Alpha beta gamma", holdAfter: 1 });
+  await visit.ask("Go");
+  await shown(page, "Alpha").waitFor();
+  await nexus.terminate();
+  await shown(page, said).waitFor();
+  await visit.picture("server-stopped");
+  await nexus.restart();
+  await page.reload();
+  await shown(page, said).waitFor();
+  expect(await page.getByText("broke off").count()).toBe(0);
+  provider.says({ answer: "A whole answer." });
+  await page.getByRole("button", { name: "Ask again" }).click();
+  await shown(page, "A whole answer.").waitFor();
+  expect(await page.getByRole("article").count()).toBe(1);
+  await visit.end();
+});
+
 test("P3: a question that failed can be asked again, also after a reload, and is stored once", async () => {
   const person = await member();
   const visit = await enter(person);
