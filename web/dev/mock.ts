@@ -29,7 +29,9 @@ async function handle(url: URL, request: IncomingMessage, response: ServerRespon
   };
   const token = request.headers.authorization;
   if (url.pathname === "/api/v1/commands") return send(200, { commands });
-  if (!token || token.endsWith("nxd_wrong")) {
+  const isSignedIn = token !== undefined && !token.endsWith("nxd_wrong");
+  if (url.pathname === "/api/v1") return send(200, { app_name: "Nexus", signed_in: isSignedIn });
+  if (!isSignedIn) {
     return send(401, { error: { code: "unauthenticated", message: "a valid token is needed" } });
   }
   const visitor = token.endsWith("nxd_visitor");
