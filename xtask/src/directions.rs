@@ -1,5 +1,6 @@
 //! The crates depend on each other in one direction. Cargo refuses circles; this check refuses
-//! shortcuts. What only tests need (dev-dependencies) is not counted.
+//! shortcuts. What only tests need (dev-dependencies) is not counted: that is the one way in which a
+//! crate may use [`FOR_TESTS`].
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +12,7 @@ use crate::finding::{Finding, Level};
 use crate::repository::Repository;
 
 /// Each crate and the crates of ours it may use, from the bottom to the top.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("nexus-core", &[]),
     ("nexus-store", &["nexus-core"]),
     ("nexus-egress", &["nexus-core"]),
@@ -34,9 +35,16 @@ const ALLOWED: [(&str, &[&str]); 10] = [
             "nexus-server",
         ],
     ),
+    (
+        FOR_TESTS,
+        &["nexus-core", "nexus-store", "nexus-llm", "nexus-mcp"],
+    ),
     ("nexus-bench", &[]),
     ("xtask", &[]),
 ];
+
+/// What the tests of all crates share. No row allows it.
+const FOR_TESTS: &str = "nexus-test-support";
 
 pub(crate) fn check(repository: &Repository) -> Result<Vec<Finding>> {
     let output = Command::new("cargo")
@@ -134,7 +142,11 @@ fn faults(package: &Package, ours: &[&str]) -> Vec<Fault> {
         .map(|name| Fault {
             key: name.clone(),
             problem: format!("{} must not depend on {name}", package.name),
-            advice: format!("it may use {may_use}; move the code, or hand the part in from above"),
+            advice: if name == FOR_TESTS {
+                "it is for tests only: name it under [dev-dependencies]".to_owned()
+            } else {
+                format!("it may use {may_use}; move the code, or hand the part in from above")
+            },
         })
         .collect()
 }
@@ -158,7 +170,13 @@ fn line_of(manifest: &str, key: &str) -> usize {
 mod tests {
     use super::*;
 
-    const OURS: [&str; 4] = ["nexus-core", "nexus-store", "nexus-llm", "nexus-server"];
+    const OURS: [&str; 5] = [
+        "nexus-core",
+        "nexus-store",
+        "nexus-llm",
+        "nexus-server",
+        FOR_TESTS,
+    ];
 
     fn package(name: &str, dependencies: &[&str]) -> Package {
         Package {
@@ -193,6 +211,15 @@ mod tests {
         );
         let problems: Vec<_> = found.iter().map(|fault| fault.problem.as_str()).collect();
         assert_eq!(problems, ["nexus-server must not depend on nexus-llm"]);
+    }
+
+    #[test]
+    fn no_crate_but_a_test_uses_what_is_for_tests() {
+        for (name, allowed) in ALLOWED {
+            assert!(!allowed.contains(&FOR_TESTS), "{name}");
+            let found = faults(&package(name, &[FOR_TESTS]), &OURS);
+            assert!(found[0].advice.contains("[dev-dependencies]"), "{name}");
+        }
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! Where time comes from. Everything that needs "now" takes a [`Clock`], so that tests own time.
 
-use std::sync::Mutex;
-
 use chrono::{DurationRound, TimeDelta};
 
 use crate::Timestamp;
@@ -24,36 +22,6 @@ impl Clock for SystemClock {
         )]
         let now = chrono::Utc::now();
         to_millis(now)
-    }
-}
-
-/// A clock that moves only when told to.
-#[derive(Debug)]
-pub struct ManualClock(Mutex<Timestamp>);
-
-impl ManualClock {
-    /// A clock standing at `start`.
-    #[must_use]
-    pub fn new(start: Timestamp) -> Self {
-        Self(Mutex::new(to_millis(start)))
-    }
-
-    /// Moves the clock forward by `step`.
-    pub fn advance(&self, step: TimeDelta) {
-        let mut now = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        *now += step;
-    }
-}
-
-impl Clock for ManualClock {
-    fn now(&self) -> Timestamp {
-        *self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

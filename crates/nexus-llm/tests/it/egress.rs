@@ -1,62 +1,22 @@
 //! Where requests and keys go, and where they do not. `t17`, `t18`, `t19` and `t20` are rows of the
 //! threat table.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nexus_core::catalog::Credential;
 use nexus_llm::{AddressRules, Delta, LlmClient, LlmError, Reachability, Timers};
+use nexus_test_support::log::Log;
 use serde_json::{Value, json};
-use tracing_subscriber::fmt::MakeWriter;
 
-use crate::double::{
-    Act, Double, answer, chunk, json as json_answer, stream, stream_head, with_headers,
-};
 use crate::support::{
     KEY, Pieces, ask, asking, client, client_with, key, keyed, model, only_error, provider,
     request, text, whole_request,
 };
+use nexus_test_support::provider::{
+    Act, Provider as Double, answer, chunk, json as json_answer, stream, stream_head, with_headers,
+};
 
 const HELLO: &[u8] = b"data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n";
-
-/// Everything that is logged, by any thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn start() -> Self {
-        let log = Self::default();
-        let _ = tracing_subscriber::fmt()
-            .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-            .with_writer(log.clone())
-            .try_init();
-        log
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
 
 /// What a provider can do to get a key into somebody's hands, but for telling it in an answer.
 fn betrayals() -> Vec<Vec<Act>> {
@@ -137,7 +97,7 @@ fn betrayals() -> Vec<Vec<Act>> {
 
 #[tokio::test]
 async fn t17_a_key_is_in_no_error_no_log_and_no_list_whatever_a_provider_says() {
-    let log = Log::start();
+    let log = Log::of_process();
     let brief = Duration::from_millis(300);
     let client = client_with(Timers {
         connect: brief,
@@ -150,8 +110,8 @@ async fn t17_a_key_is_in_no_error_no_log_and_no_list_whatever_a_provider_says() 
     let mut said = Vec::new();
     for acts in betrayals() {
         for request in [request, whole_request] {
-            let double = Double::start([acts.clone()]).await;
-            let request = request(&double.base_url());
+            let double = Double::playing([acts.clone()]);
+            let request = request(&double.base_url);
             said.push(format!("{request:?}"));
             for piece in ask(&client, request).await {
                 said.push(match piece {
@@ -159,12 +119,13 @@ async fn t17_a_key_is_in_no_error_no_log_and_no_list_whatever_a_provider_says() 
                     Err(error) => format!("{error} {error:?}"),
                 });
             }
-            assert!(double.received()[0].head.contains(KEY), "the key was sent");
+            let sent = double.first_request().await;
+            assert!(sent.head.contains(KEY), "the key was sent");
         }
-        let double = Double::start([acts]).await;
+        let double = Double::playing([acts]);
         said.push(format!(
             "{:?}",
-            client.probe(&keyed(&double.base_url())).await
+            client.probe(&keyed(&double.base_url)).await
         ));
     }
     let lists = [
@@ -173,13 +134,13 @@ async fn t17_a_key_is_in_no_error_no_log_and_no_list_whatever_a_provider_says() 
         format!(r#"{{"data":"{KEY}"}}"#),
     ];
     for list in lists {
-        let double = Double::start([json_answer(&list), answer("400 No", "text/plain", KEY)]).await;
+        let double = Double::playing([json_answer(&list), answer("400 No", "text/plain", KEY)]);
         said.push(format!(
             "{:?}",
-            client.probe(&keyed(&double.base_url())).await
+            client.probe(&keyed(&double.base_url)).await
         ));
-        let double = Double::start([json_answer(&list), answer("400 No", "text/plain", KEY)]).await;
-        let automatic = asking(model(keyed(&double.base_url()), "auto"));
+        let double = Double::playing([json_answer(&list), answer("400 No", "text/plain", KEY)]);
+        let automatic = asking(model(keyed(&double.base_url), "auto"));
         said.push(format!("{:?}", ask(&client, automatic).await));
     }
     for base_url in [
@@ -236,8 +197,8 @@ async fn t17_a_key_that_a_model_says_is_blotted_out_however_it_is_cut() {
             [frame(&json!({"reasoning_content": piece})), content]
         });
         let frames: Vec<_> = frames.chain([DONE.to_vec()]).collect();
-        let double = Double::start([stream(frames.iter().map(Vec::as_slice))]).await;
-        let answer = ask(&client, request(&double.base_url())).await;
+        let double = Double::playing([stream(frames.iter().map(Vec::as_slice))]);
+        let answer = ask(&client, request(&double.base_url)).await;
         assert_eq!(
             said(&answer),
             (blotted.clone(), blotted.clone()),
@@ -247,8 +208,8 @@ async fn t17_a_key_that_a_model_says_is_blotted_out_however_it_is_cut() {
     }
     let message = json!({"content": whole, "reasoning_content": whole});
     let body = json!({"choices": [{"message": message, "finish_reason": "stop"}], "model": KEY});
-    let double = Double::start([json_answer(&body.to_string())]).await;
-    let answer = ask(&client, whole_request(&double.base_url())).await;
+    let double = Double::playing([json_answer(&body.to_string())]);
+    let answer = ask(&client, whole_request(&double.base_url)).await;
     assert_eq!(said(&answer), (blotted.clone(), blotted));
     assert!(!format!("{answer:?}").contains("canary"), "{answer:?}");
 }
@@ -264,8 +225,8 @@ async fn t17_a_key_that_is_cut_off_is_blotted_out_and_another_text_is_whole() {
         (&KEY[..3], "Hellosk-"),
         ("sky", "Hellosky"),
     ] {
-        let double = Double::start([broken(said)]).await;
-        let answer = ask(&client(), request(&double.base_url())).await;
+        let double = Double::playing([broken(said)]);
+        let answer = ask(&client(), request(&double.base_url)).await;
         assert_eq!(text(&answer), shown);
         assert!(matches!(
             answer.last(),
@@ -286,8 +247,8 @@ async fn t17_a_key_in_a_tool_call_is_blotted_out_however_it_is_written() {
         let call = json!({"index": 0, "id": KEY, "type": "function",
                           "function": {"name": KEY, "arguments": arguments}});
         let frames = [frame(&json!({"tool_calls": [call]})), DONE.to_vec()];
-        let double = Double::start([stream(frames.iter().map(Vec::as_slice))]).await;
-        let answer = ask(&client(), request(&double.base_url())).await;
+        let double = Double::playing([stream(frames.iter().map(Vec::as_slice))]);
+        let answer = ask(&client(), request(&double.base_url)).await;
         let Some(Ok(Delta::ToolCall(call))) = answer.first() else {
             panic!("{answer:?}")
         };
@@ -298,9 +259,9 @@ async fn t17_a_key_in_a_tool_call_is_blotted_out_however_it_is_written() {
 
 #[tokio::test]
 async fn t18_a_key_that_is_for_another_server_is_not_sent() {
-    let double = Double::start([]).await;
+    let double = Double::playing([]);
     let stolen = Credential::Key(key("https://api.test/v1"));
-    let request = asking(model(provider(&double.base_url(), stolen), "m"));
+    let request = asking(model(provider(&double.base_url, stolen), "m"));
     let error = only_error(ask(&client(), request).await);
     assert!(matches!(error, LlmError::AddressRefused { .. }), "{error}");
     assert!(double.received().is_empty());
@@ -309,8 +270,8 @@ async fn t18_a_key_that_is_for_another_server_is_not_sent() {
 #[tokio::test]
 async fn t19_a_refused_address_is_told_to_people_without_internals_and_to_operators_with_advice() {
     let client = LlmClient::new(Timers::default(), AddressRules::default()).unwrap();
-    let double = Double::start([]).await;
-    let error = only_error(ask(&client, request(&double.base_url())).await);
+    let double = Double::playing([]);
+    let error = only_error(ask(&client, request(&double.base_url)).await);
     assert_eq!(error.code(), "provider_address_refused");
     assert!(!error.is_retryable());
     let told = error.to_string();
@@ -318,10 +279,10 @@ async fn t19_a_refused_address_is_told_to_people_without_internals_and_to_operat
         !told.contains("127.0.0.1") && told.contains("`nexus models`"),
         "{told}"
     );
-    let Reachability::Refused { reason } = client.probe(&keyed(&double.base_url())).await else {
+    let Reachability::Refused { reason } = client.probe(&keyed(&double.base_url)).await else {
         panic!("it may not be asked");
     };
-    let site = double.base_url().replace("http://", "").replace("/v1", "");
+    let site = double.base_url.replace("http://", "").replace("/v1", "");
     assert_eq!(
         reason,
         format!(
@@ -329,7 +290,7 @@ async fn t19_a_refused_address_is_told_to_people_without_internals_and_to_operat
              nexus.yml and start Nexus again"
         )
     );
-    let named = keyed(&double.base_url().replace("127.0.0.1", "localhost"));
+    let named = keyed(&double.base_url.replace("127.0.0.1", "localhost"));
     assert!(matches!(
         client.probe(&named).await,
         Reachability::Refused { .. }
@@ -346,20 +307,17 @@ async fn t20_no_redirect_takes_a_request_or_a_key_elsewhere() {
         "307 Temporary Redirect",
         "308 Permanent Redirect",
     ] {
-        let elsewhere = Double::start([stream([HELLO]), stream([HELLO])]).await;
-        let location = format!("location: {}/chat/completions\r\n", elsewhere.base_url());
+        let elsewhere = Double::playing([stream([HELLO]), stream([HELLO])]);
+        let location = format!("location: {}/chat/completions\r\n", elsewhere.base_url);
         let redirect = || with_headers(status, &location, "");
-        let double = Double::start([redirect(), redirect()]).await;
-        let error = only_error(ask(&client(), request(&double.base_url())).await);
+        let double = Double::playing([redirect(), redirect()]);
+        let error = only_error(ask(&client(), request(&double.base_url)).await);
         assert!(
             error.to_string().contains("follows no redirects"),
             "{error}"
         );
-        assert!(
-            !error.to_string().contains(&elsewhere.base_url()),
-            "{error}"
-        );
-        let probed = client().probe(&keyed(&double.base_url())).await;
+        assert!(!error.to_string().contains(&elsewhere.base_url), "{error}");
+        let probed = client().probe(&keyed(&double.base_url)).await;
         assert!(matches!(probed, Reachability::Silent { .. }), "{probed:?}");
         assert!(elsewhere.received().is_empty(), "{status}");
         assert_eq!(double.received().len(), 2);

@@ -10,8 +10,8 @@ use nexus_core::catalog::Protocol;
 use nexus_llm::{ChatMessage, ChatRequest, Image, ToolCall, ToolSpec, UserPart};
 use serde_json::{Value, json};
 
-use crate::double::{self, Act, Double};
 use crate::support::{Pieces, ask, client, request, request_in};
+use nexus_test_support::provider::{self as double, Act, Provider as Double};
 
 /// What is asked in each case, by its folder.
 fn asked(case: &str, protocol: Protocol, base_url: &str) -> ChatRequest {
@@ -158,8 +158,8 @@ fn lines(pieces: &Pieces) -> String {
 
 async fn check_exchanges(protocol: Protocol, name: &str, path: &str, whole_path: &str) {
     for case in cases(name) {
-        let double = Double::start([recorded(&case, usize::MAX)]).await;
-        let request = asked(&case, protocol, &double.base_url());
+        let double = Double::playing([recorded(&case, usize::MAX)]);
+        let request = asked(&case, protocol, &double.base_url);
         let path = if request.model.streams {
             path
         } else {
@@ -208,11 +208,11 @@ async fn recorded_exchanges_read_the_same_byte_by_byte() {
         (Protocol::Gemini, "gemini"),
     ] {
         for case in cases(name) {
-            let double = Double::start([1, 7, usize::MAX].map(|size| recorded(&case, size))).await;
+            let double = Double::playing([1, 7, usize::MAX].map(|size| recorded(&case, size)));
             let client = client();
             let mut answers = Vec::new();
             for _ in 0..3 {
-                let request = asked(&case, protocol, &double.base_url());
+                let request = asked(&case, protocol, &double.base_url);
                 answers.push(lines(&ask(&client, request).await));
             }
             assert_eq!(answers[0], answers[2], "{case}");
@@ -225,8 +225,8 @@ async fn recorded_exchanges_read_the_same_byte_by_byte() {
 async fn a_stream_is_asked_for_only_where_the_model_streams() {
     let answer = r#"{"choices":[{"message":{"content":"Hello"}}]}"#;
     for streams in [true, false] {
-        let double = Double::start([double::json(answer)]).await;
-        let mut request = request(&double.base_url());
+        let double = Double::playing([double::json(answer)]);
+        let mut request = request(&double.base_url);
         let model = Arc::get_mut(&mut request.model).expect("the only one");
         *model = Model {
             streams,

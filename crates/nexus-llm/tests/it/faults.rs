@@ -7,9 +7,11 @@ use tokio::net::TcpListener;
 
 use nexus_llm::{ChatRequest, Delta, FinishReason, LlmError, Timers};
 
-use crate::double::{Act, Double, answer, chunk, json, stream, stream_head, with_headers};
 use crate::support::{
     KEY, Pieces, ask, client, client_with, only_error, request, text, whole_request,
+};
+use nexus_test_support::provider::{
+    Act, Provider as Double, answer, chunk, json, stream, stream_head, with_headers,
 };
 
 const HELLO: &[u8] = b"data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n";
@@ -19,8 +21,8 @@ async fn asked(acts: Vec<Act>) -> Pieces {
 }
 
 async fn asked_with(acts: Vec<Act>, request: fn(&str) -> ChatRequest) -> Pieces {
-    let double = Double::start([acts]).await;
-    ask(&client(), request(&double.base_url())).await
+    let double = Double::playing([acts]);
+    ask(&client(), request(&double.base_url)).await
 }
 
 /// The answer began with `Hello`; how did it end?
@@ -78,8 +80,8 @@ async fn a_failure_on_the_other_side_may_be_tried_again() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
-    let elsewhere = Double::start([]).await;
-    let location = format!("location: {}/chat/completions\r\n", elsewhere.base_url());
+    let elsewhere = Double::playing([]);
+    let location = format!("location: {}/chat/completions\r\n", elsewhere.base_url);
     let error = only_error(asked(with_headers("307 Temporary Redirect", &location, "")).await);
     assert!(
         matches!(error, LlmError::Rejected { status: 307, .. }),
@@ -307,8 +309,8 @@ async fn silence_on_a_real_connection_times_out() {
         ..Timers::default()
     };
     for acts in [vec![Act::Hold], vec![stream_head(), Act::Hold]] {
-        let double = Double::start([acts]).await;
-        let pieces = ask(&client_with(timers), request(&double.base_url())).await;
+        let double = Double::playing([acts]);
+        let pieces = ask(&client_with(timers), request(&double.base_url)).await;
         let error = only_error(pieces);
         assert!(
             matches!(error, LlmError::TimedOut { waited, .. } if waited == short),
@@ -320,8 +322,8 @@ async fn silence_on_a_real_connection_times_out() {
         byte_idle: short,
         ..Timers::default()
     };
-    let double = Double::start([vec![stream_head(), chunk(HELLO), Act::Hold]]).await;
-    let pieces = ask(&client_with(timers), request(&double.base_url())).await;
+    let double = Double::playing([vec![stream_head(), chunk(HELLO), Act::Hold]]);
+    let pieces = ask(&client_with(timers), request(&double.base_url)).await;
     assert!(
         matches!(
             pieces[..],
@@ -335,12 +337,12 @@ async fn silence_on_a_real_connection_times_out() {
 #[tokio::test]
 async fn an_error_body_that_never_ends_does_not_hold_the_error_back() {
     let head = "HTTP/1.1 500 Oh\r\ntransfer-encoding: chunked\r\n\r\n3\r\nbad\r\n";
-    let double = Double::start([vec![Act::Send(head.into()), Act::Hold]]).await;
+    let double = Double::playing([vec![Act::Send(head.into()), Act::Hold]]);
     let timers = Timers {
         trailing: Duration::from_millis(50),
         ..Timers::default()
     };
-    let error = only_error(ask(&client_with(timers), request(&double.base_url())).await);
+    let error = only_error(ask(&client_with(timers), request(&double.base_url)).await);
     assert!(
         matches!(error, LlmError::Failed { status: 500, .. }),
         "{error}"

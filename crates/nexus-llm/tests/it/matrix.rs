@@ -10,8 +10,8 @@ use nexus_llm::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::double::{Act, Double, json as whole, stream};
 use crate::support::{KEY, ask, client, request_in};
+use nexus_test_support::provider::{Act, Provider as Double, json as whole, stream};
 
 /// What a person gets to see of one turn.
 #[derive(Debug, PartialEq)]
@@ -313,9 +313,9 @@ async fn a_conversation_with_tools_is_the_same_through_every_protocol() {
             } else {
                 in_one_piece(protocol)
             };
-            let double = Double::start(answers).await;
+            let double = Double::playing(answers);
             let client = client();
-            let mut request = conversation(protocol, &double.base_url(), streams);
+            let mut request = conversation(protocol, &double.base_url, streams);
             let mut first = turn(&client, &request).await;
             answer_calls(&mut request, &first);
             let second = turn(&client, &request).await;
@@ -348,12 +348,12 @@ async fn what_one_vendor_wants_back_does_not_go_to_another() {
         for to in protocols.into_iter().filter(|to| *to != from) {
             let [first, _] = streamed(from);
             let [_, second] = streamed(to);
-            let (here, there) = (Double::start([first]).await, Double::start([second]).await);
+            let (here, there) = (Double::playing([first]), Double::playing([second]));
             let client = client();
-            let mut request = conversation(from, &here.base_url(), true);
+            let mut request = conversation(from, &here.base_url, true);
             let seen = turn(&client, &request).await;
             answer_calls(&mut request, &seen);
-            request.model = conversation(to, &there.base_url(), true).model;
+            request.model = conversation(to, &there.base_url, true).model;
             assert_eq!(turn(&client, &request).await.text, "Rio: sun.");
 
             let sent = there.received().remove(0).body;

@@ -7,8 +7,8 @@ use nexus_core::catalog::Protocol;
 use nexus_llm::{ChatMessage, ChatRequest, ClientForm, Delivery, Delta, FinishReason};
 use serde_json::{Value, json};
 
-use crate::double::{Double, json as whole, stream};
 use crate::support::{KEY, Pieces, ask, client, request_in};
+use nexus_test_support::provider::{Provider as Double, json as whole, stream};
 
 /// A request of a program with these fields.
 fn of_program(
@@ -56,8 +56,8 @@ const USAGE: &str = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_toke
 async fn streamed(frames: &[&str], fields: Value, delivery: Delivery) -> Pieces {
     let events: Vec<_> = frames.iter().map(|it| format!("data: {it}\n\n")).collect();
     let events = events.iter().map(String::as_bytes);
-    let double = Double::start([stream(events.chain([&b"data: [DONE]\n\n"[..]]))]).await;
-    let base_url = double.base_url();
+    let double = Double::playing([stream(events.chain([&b"data: [DONE]\n\n"[..]]))]);
+    let base_url = double.base_url.clone();
     ask(
         &client(),
         of_program(Protocol::OpenAi, &base_url, fields, delivery),
@@ -87,8 +87,8 @@ async fn fields_and_messages_reach_the_provider_unchanged() {
         "tool_choice": "required",
         "reasoning_effort": "low",
     });
-    let double = Double::start([whole(r#"{"choices":[{"message":{"content":"Hi"}}]}"#)]).await;
-    let base_url = double.base_url();
+    let double = Double::playing([whole(r#"{"choices":[{"message":{"content":"Hi"}}]}"#)]);
+    let base_url = double.base_url.clone();
     let request = of_program(Protocol::OpenAi, &base_url, fields.clone(), Delivery::Whole);
     ask(&client(), request).await;
     let mut body = double.received()[0].body.clone();
@@ -113,8 +113,8 @@ async fn other_protocols_are_told_in_their_own_words() {
         "parallel_tool_calls": false,
     });
     let sent = async |protocol| {
-        let double = Double::start([whole("{}")]).await;
-        let base_url = double.base_url();
+        let double = Double::playing([whole("{}")]);
+        let base_url = double.base_url.clone();
         let request = of_program(protocol, &base_url, fields.clone(), Delivery::Whole);
         ask(&client(), request).await;
         double.received()[0].body.clone()
@@ -194,8 +194,8 @@ async fn a_key_in_a_frame_is_blotted_out() {
 async fn a_whole_answer_passes_as_it_came() {
     let body =
         r#"{"choices":[{"message":{"content":"Hi"},"logprobs":{"content":[1.50]}}],"odd":[]}"#;
-    let double = Double::start([whole(body)]).await;
-    let base_url = double.base_url();
+    let double = Double::playing([whole(body)]);
+    let base_url = double.base_url.clone();
     let request = of_program(Protocol::OpenAi, &base_url, json!({}), Delivery::Whole);
     let pieces = ask(&client(), request).await;
     assert_eq!(verbatim(&pieces), [body]);
@@ -205,8 +205,8 @@ async fn a_whole_answer_passes_as_it_came() {
 #[tokio::test]
 async fn an_answer_that_comes_in_another_way_than_wanted_does_not_pass() {
     let body = r#"{"choices":[{"message":{"content":"Hi"}}]}"#;
-    let double = Double::start([whole(body)]).await;
-    let mut request = of_program(Protocol::OpenAi, &double.base_url(), json!({}), STREAM);
+    let double = Double::playing([whole(body)]);
+    let mut request = of_program(Protocol::OpenAi, &double.base_url, json!({}), STREAM);
     Arc::get_mut(&mut request.model).unwrap().streams = false;
     let pieces = ask(&client(), request).await;
     assert!(verbatim(&pieces).is_empty());

@@ -6,8 +6,10 @@ use futures_util::StreamExt;
 use nexus_core::catalog::Credential;
 use nexus_llm::{Delta, LanguageModel, LlmError};
 
-use crate::double::{Act, Double, chunk, stream, stream_end, stream_head};
 use crate::support::{KEY, ask, asking, client, keyed, model, only_error, provider, request, text};
+use nexus_test_support::provider::{
+    Act, Provider as Double, chunk, stream, stream_end, stream_head,
+};
 
 const HELLO: &[u8] = b"data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n";
 const DONE: &[u8] = b"data: [DONE]\n\n";
@@ -16,11 +18,11 @@ const DONE: &[u8] = b"data: [DONE]\n\n";
 async fn one_connection_serves_one_turn_after_the_other() {
     // The end of the body comes later than the last event, as real servers send it.
     let answer = || vec![stream_head(), chunk(HELLO), chunk(DONE), stream_end()];
-    let double = Double::start([answer(), answer(), answer()]).await;
+    let double = Double::playing([answer(), answer(), answer()]);
     let client = client();
     for _ in 0..3 {
         assert_eq!(
-            text(&ask(&client, request(&double.base_url())).await),
+            text(&ask(&client, request(&double.base_url)).await),
             "Hello"
         );
     }
@@ -32,11 +34,11 @@ async fn one_connection_serves_one_turn_after_the_other() {
 async fn a_stale_connection_costs_one_more_attempt_and_no_error() {
     for end in [Act::Close, Act::Reset] {
         let answer = || stream([HELLO, DONE]);
-        let double = Double::start([answer(), vec![end], answer()]).await;
+        let double = Double::playing([answer(), vec![end], answer()]);
         let client = client();
         for _ in 0..2 {
             assert_eq!(
-                text(&ask(&client, request(&double.base_url())).await),
+                text(&ask(&client, request(&double.base_url)).await),
                 "Hello"
             );
         }
@@ -47,31 +49,30 @@ async fn a_stale_connection_costs_one_more_attempt_and_no_error() {
 
 #[tokio::test]
 async fn a_request_is_not_repeated_on_a_new_connection() {
-    let double = Double::start([vec![Act::Close], stream([HELLO, DONE])]).await;
-    let error = only_error(ask(&client(), request(&double.base_url())).await);
+    let double = Double::playing([vec![Act::Close], stream([HELLO, DONE])]);
+    let error = only_error(ask(&client(), request(&double.base_url)).await);
     assert!(matches!(error, LlmError::Unreachable { .. }), "{error}");
     assert_eq!(double.received().len(), 1);
 }
 
 #[tokio::test]
 async fn a_request_is_not_repeated_after_a_byte_of_an_answer() {
-    let double = Double::start([
+    let double = Double::playing([
         stream([HELLO, DONE]),
         vec![stream_head(), Act::Reset],
         stream([HELLO, DONE]),
-    ])
-    .await;
+    ]);
     let client = client();
-    ask(&client, request(&double.base_url())).await;
-    let error = only_error(ask(&client, request(&double.base_url())).await);
+    ask(&client, request(&double.base_url)).await;
+    let error = only_error(ask(&client, request(&double.base_url)).await);
     assert!(matches!(error, LlmError::Unreachable { .. }), "{error}");
     assert_eq!(double.received().len(), 2);
 }
 
 #[tokio::test]
 async fn dropping_the_stream_cancels_the_request() {
-    let double = Double::start([vec![stream_head(), chunk(HELLO), Act::Hold]]).await;
-    let mut pieces = client().stream(Arc::new(request(&double.base_url())));
+    let double = Double::playing([vec![stream_head(), chunk(HELLO), Act::Hold]]);
+    let mut pieces = client().stream(Arc::new(request(&double.base_url)));
     assert_eq!(
         pieces.next().await.unwrap().unwrap(),
         Delta::Text("Hello".to_owned())
@@ -79,9 +80,9 @@ async fn dropping_the_stream_cancels_the_request() {
     drop(pieces);
     double.client_left().await;
 
-    let double = Double::start([vec![Act::Hold]]).await;
+    let double = Double::playing([vec![Act::Hold]]);
     let client = client();
-    let mut pieces = client.stream(Arc::new(request(&double.base_url())));
+    let mut pieces = client.stream(Arc::new(request(&double.base_url)));
     while double.received().is_empty() {
         assert!(futures_util::poll!(pieces.next()).is_pending());
         tokio::task::yield_now().await;
@@ -92,8 +93,8 @@ async fn dropping_the_stream_cancels_the_request() {
 
 #[tokio::test]
 async fn pieces_are_handed_out_as_they_arrive() {
-    let double = Double::start([vec![stream_head(), chunk(HELLO), Act::Hold]]).await;
-    let mut pieces = client().stream(Arc::new(request(&double.base_url())));
+    let double = Double::playing([vec![stream_head(), chunk(HELLO), Act::Hold]]);
+    let mut pieces = client().stream(Arc::new(request(&double.base_url)));
     let first = pieces.next().await.unwrap().unwrap();
     assert_eq!(
         first,
@@ -104,10 +105,10 @@ async fn pieces_are_handed_out_as_they_arrive() {
 
 #[tokio::test]
 async fn the_key_is_sent_as_a_bearer_and_only_where_there_is_one() {
-    let double = Double::start([stream([HELLO, DONE]), stream([HELLO, DONE])]).await;
+    let double = Double::playing([stream([HELLO, DONE]), stream([HELLO, DONE])]);
     let client = client();
-    ask(&client, asking(model(keyed(&double.base_url()), "m"))).await;
-    let open = provider(&double.base_url(), Credential::NotNeeded);
+    ask(&client, asking(model(keyed(&double.base_url), "m"))).await;
+    let open = provider(&double.base_url, Credential::NotNeeded);
     ask(&client, asking(model(open, "m"))).await;
     let [with, without] = &double.received()[..] else {
         panic!("two requests were expected")
@@ -123,11 +124,11 @@ async fn the_key_is_sent_as_a_bearer_and_only_where_there_is_one() {
 
 #[tokio::test]
 async fn a_key_that_is_not_set_is_named_and_nothing_is_sent() {
-    let double = Double::start([]).await;
+    let double = Double::playing([]);
     let missing = Credential::Missing {
         variable: "ACME_KEY".to_owned(),
     };
-    let request = asking(model(provider(&double.base_url(), missing), "m"));
+    let request = asking(model(provider(&double.base_url, missing), "m"));
     let error = only_error(ask(&client(), request).await);
     let expected = "provider acme has no key: set ACME_KEY and start Nexus again";
     assert_eq!(error.to_string(), expected);

@@ -7,8 +7,8 @@ use nexus_core::catalog::Protocol;
 use nexus_llm::{ChatMessage, ChatRequest, ToolCall, ToolSpec};
 use serde_json::{Map, Value, json};
 
-use crate::double::{self, Double};
 use crate::support::{ask, client, request_in};
+use nexus_test_support::provider::{self as double, Provider as Double};
 
 /// Sections of the original, marks of chat templates, roles in words, JSON of all three protocols,
 /// ends of quotations, and results that pose as orders.
@@ -68,7 +68,7 @@ const PROTOCOLS: [Protocol; 3] = [Protocol::OpenAi, Protocol::Anthropic, Protoco
 
 /// The request after one round of tools, as it goes over the wire, with these texts.
 async fn sent(protocol: Protocol, texts: [&str; 5]) -> Value {
-    let double = Double::start([double::answer("500 Oh", "text/plain", "")]).await;
+    let double = Double::playing([double::answer("500 Oh", "text/plain", "")]);
     let [persona, question, answer, result, description] = texts.map(str::to_owned);
     let call = ToolCall {
         id: "call_1".to_owned(),
@@ -101,7 +101,7 @@ async fn sent(protocol: Protocol, texts: [&str; 5]) -> Value {
     let request = ChatRequest {
         messages,
         tools: Arc::new([clock]),
-        ..request_in(protocol, &double.base_url())
+        ..request_in(protocol, &double.base_url)
     };
     ask(&client(), request).await;
     double.received().remove(0).body

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use nexus_core::catalog::{Credential, Endpoint, Provider, Timeouts};
 use nexus_llm::{LlmError, Reachability};
 
-use crate::double::{Act, Double, answer, json, stream};
 use crate::support::{KEY, ask, asking, client, keyed, model, only_error, provider, text};
+use nexus_test_support::provider::{Act, Provider as Double, answer, json, stream};
 
 const HELLO: &[u8] =
     b"data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\ndata: [DONE]\n\n";
@@ -14,7 +14,7 @@ const MODELS: &str =
     r#"{"object":"list","data":[{"id":"llama3.2","object":"model"},{"id":"qwen3"}]}"#;
 
 fn open(double: &Double) -> Arc<Provider> {
-    provider(&double.base_url(), Credential::NotNeeded)
+    provider(&double.base_url, Credential::NotNeeded)
 }
 
 #[tokio::test]
@@ -22,7 +22,7 @@ async fn a_server_that_lists_models_is_ready() {
     let ollama = r#"{"models":[{"name":"llama3.2"},{"name":"qwen3"}]}"#;
     let plain = r#"["llama3.2","qwen3"]"#;
     for list in [MODELS, ollama, plain] {
-        let double = Double::start([json(list)]).await;
+        let double = Double::playing([json(list)]);
         let models = vec!["llama3.2".to_owned(), "qwen3".to_owned()];
         assert_eq!(
             client().probe(&open(&double)).await,
@@ -39,9 +39,9 @@ async fn a_server_that_lists_models_is_ready() {
 #[tokio::test]
 async fn a_hosted_provider_may_keep_its_list_to_itself() {
     let not_found = || answer("404 Not Found", "application/json", "{}");
-    let double = Double::start([not_found(), not_found()]).await;
+    let double = Double::playing([not_found(), not_found()]);
     let ready = Reachability::Ready { models: Vec::new() };
-    assert_eq!(client().probe(&keyed(&double.base_url())).await, ready);
+    assert_eq!(client().probe(&keyed(&double.base_url)).await, ready);
     // Without a key, anything may be listening at that address.
     assert!(matches!(
         client().probe(&open(&double)).await,
@@ -51,13 +51,12 @@ async fn a_hosted_provider_may_keep_its_list_to_itself() {
 
 #[tokio::test]
 async fn a_provider_that_cannot_be_asked_says_why() {
-    let double = Double::start([
+    let double = Double::playing([
         answer("401 Unauthorized", "application/json", "{}"),
         answer("200 OK", "text/html", "<html>"),
         vec![Act::Hold],
-    ])
-    .await;
-    let probe = async || match client().probe(&keyed(&double.base_url())).await {
+    ]);
+    let probe = async || match client().probe(&keyed(&double.base_url)).await {
         Reachability::Silent { reason } => reason,
         other => panic!("{other:?}"),
     };
@@ -68,12 +67,12 @@ async fn a_provider_that_cannot_be_asked_says_why() {
 
 #[tokio::test]
 async fn a_probe_asks_nobody_when_that_is_pointless() {
-    let double = Double::start([]).await;
+    let double = Double::playing([]);
     let variable = "ACME_KEY".to_owned();
     let missing = Credential::Missing {
         variable: variable.clone(),
     };
-    let without_key = client().probe(&provider(&double.base_url(), missing)).await;
+    let without_key = client().probe(&provider(&double.base_url, missing)).await;
     assert_eq!(without_key, Reachability::MissingKey { variable });
     let builtin = Provider {
         name: "builtin".into(),
@@ -86,7 +85,7 @@ async fn a_probe_asks_nobody_when_that_is_pointless() {
 
 #[tokio::test]
 async fn auto_is_the_first_listed_model_and_is_remembered() {
-    let double = Double::start([json(MODELS), stream([HELLO]), stream([HELLO])]).await;
+    let double = Double::playing([json(MODELS), stream([HELLO]), stream([HELLO])]);
     let client = client();
     for _ in 0..2 {
         assert_eq!(
@@ -102,7 +101,7 @@ async fn auto_is_the_first_listed_model_and_is_remembered() {
 
 #[tokio::test]
 async fn auto_is_asked_again_after_the_model_is_gone() {
-    let double = Double::start([
+    let double = Double::playing([
         json(MODELS),
         answer(
             "404 Not Found",
@@ -111,8 +110,7 @@ async fn auto_is_asked_again_after_the_model_is_gone() {
         ),
         json(r#"{"data":[{"id":"qwen3"}]}"#),
         stream([HELLO]),
-    ])
-    .await;
+    ]);
     let client = client();
     let error = only_error(ask(&client, asking(model(open(&double), "auto"))).await);
     assert!(
@@ -128,7 +126,7 @@ async fn auto_is_asked_again_after_the_model_is_gone() {
 
 #[tokio::test]
 async fn auto_without_any_model_says_what_to_do() {
-    let double = Double::start([json(r#"{"data":[]}"#)]).await;
+    let double = Double::playing([json(r#"{"data":[]}"#)]);
     let error = only_error(ask(&client(), asking(model(open(&double), "auto"))).await);
     assert!(
         error
@@ -141,8 +139,8 @@ async fn auto_without_any_model_says_what_to_do() {
 #[tokio::test]
 async fn a_failing_list_does_not_show_the_key() {
     let body = format!(r#"{{"error":{{"message":"bad key {KEY}"}}}}"#);
-    let double = Double::start([answer("500 Oh", "application/json", &body)]).await;
-    let Reachability::Silent { reason } = client().probe(&keyed(&double.base_url())).await else {
+    let double = Double::playing([answer("500 Oh", "application/json", &body)]);
+    let Reachability::Silent { reason } = client().probe(&keyed(&double.base_url)).await else {
         panic!("it cannot be ready");
     };
     assert!(!reason.contains(KEY), "{reason}");

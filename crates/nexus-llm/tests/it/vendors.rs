@@ -6,21 +6,21 @@ use nexus_core::catalog::{Credential, Protocol};
 use nexus_llm::{Delta, FinishReason, LlmError, Reachability};
 use serde_json::{Value, json};
 
-use crate::double::{Double, answer, json as whole, stream};
 use crate::support::{
     KEY, Pieces, ask, asking, client, key, model, only_error, request_in, speaking, text,
 };
+use nexus_test_support::provider::{Provider as Double, answer, json as whole, stream};
 
 async fn refused(protocol: Protocol, status: &str, body: &Value) -> LlmError {
     let acts = answer(status, "application/json", &body.to_string());
-    let double = Double::start([acts]).await;
-    only_error(ask(&client(), request_in(protocol, &double.base_url())).await)
+    let double = Double::playing([acts]);
+    only_error(ask(&client(), request_in(protocol, &double.base_url)).await)
 }
 
 async fn streamed(protocol: Protocol, frames: &[Value]) -> Pieces {
     let events: Vec<_> = frames.iter().map(|it| format!("data: {it}\n\n")).collect();
-    let double = Double::start([stream(events.iter().map(String::as_bytes))]).await;
-    ask(&client(), request_in(protocol, &double.base_url())).await
+    let double = Double::playing([stream(events.iter().map(String::as_bytes))]);
+    ask(&client(), request_in(protocol, &double.base_url)).await
 }
 
 #[tokio::test]
@@ -164,8 +164,8 @@ async fn models_are_listed_where_each_vendor_lists_them() {
             "x-goog-api-key",
         ),
     ] {
-        let double = Double::start([whole(list)]).await;
-        let base_url = double.base_url();
+        let double = Double::playing([whole(list)]);
+        let base_url = double.base_url.clone();
         let provider = speaking(protocol, &base_url, Credential::Key(key(&base_url)));
         let models = vec![id.to_owned()];
         let reached = client().probe(&provider).await;
@@ -184,8 +184,8 @@ async fn auto_is_the_first_listed_model_that_can_be_asked() {
         "supportedGenerationMethods": ["embedContent"]}, {"name": "models/gemini-x"}]}"#;
     let answer = r#"{"candidates": [{"content": {"parts": [{"text": "Hello"}]},
         "finishReason": "STOP"}]}"#;
-    let double = Double::start([whole(list), whole(answer)]).await;
-    let provider = speaking(Protocol::Gemini, &double.base_url(), Credential::NotNeeded);
+    let double = Double::playing([whole(list), whole(answer)]);
+    let provider = speaking(Protocol::Gemini, &double.base_url, Credential::NotNeeded);
     let pieces = ask(&client(), asking(model(provider, "auto"))).await;
     assert_eq!(text(&pieces), "Hello");
     let head = &double.received()[1].head;
@@ -231,8 +231,8 @@ async fn odd_fields_do_not_cost_the_answer() {
 async fn an_answer_that_is_no_answer_is_malformed() {
     for protocol in [Protocol::Anthropic, Protocol::Gemini] {
         for body in ["", "{}", "[1, 2]", "[]", "7", "no", r#"{"choices": []}"#] {
-            let double = Double::start([whole(body)]).await;
-            let error = only_error(ask(&client(), request_in(protocol, &double.base_url())).await);
+            let double = Double::playing([whole(body)]);
+            let error = only_error(ask(&client(), request_in(protocol, &double.base_url)).await);
             assert_eq!(error.code(), "provider_malformed", "{body}: {error}");
         }
     }

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::world::{AtAnAddress, World, http, http_with_key};
+use nexus_test_support::mcp::{AtAnAddress, World, http, http_with_key};
 
 /// A place that nobody may come to.
 struct Untouched(StdListener);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Map;
 
-use crate::world::{World, stdio};
+use nexus_test_support::mcp::{World, stdio};
 
 async fn call(behaviour: &str) -> Result<String, String> {
     let world = World::new(behaviour);

@@ -7,7 +7,7 @@ use nexus_core::tools::{Reach, ToolServer};
 use nexus_mcp::Session;
 use serde_json::{Map, Value, json};
 
-use crate::world::{AtAnAddress, World, http, stdio};
+use nexus_test_support::mcp::{AtAnAddress, World, http, stdio};
 
 fn arguments(value: &Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()

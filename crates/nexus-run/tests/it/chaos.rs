@@ -3,12 +3,11 @@
 
 mod answers;
 mod fallbacks;
-mod provider;
+mod good;
 mod refusals;
 mod sockets;
 
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -18,10 +17,11 @@ use nexus_core::{Overrides, PublicKey};
 use nexus_llm::{AddressRules, Jitter, LlmClient, Resilient, Timers};
 use nexus_run::{NewRun, Tool};
 use nexus_store::{IdentityStore, MessageStore};
+use nexus_test_support::log::Log;
+use nexus_test_support::provider::{Act, Received};
 use serde_json::{Value, json};
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::Level;
 
-use self::provider::{Act, Asked};
 use crate::world::{ALICE, World, answer, error_code, finished, new_run};
 
 /// The key of every provider. It must turn up nowhere.
@@ -71,12 +71,7 @@ impl Chaos {
     }
 
     async fn with(primary: &str, spare: &str, tools: Vec<Arc<dyn Tool>>) -> Self {
-        let log = Log::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_writer(log.clone())
-            .finish();
-        let logging = tracing::subscriber::set_default(subscriber);
+        let (log, logging) = Log::of_thread(Level::TRACE);
         Self {
             world: world(primary, spare, tools, SILENCE).await,
             log,
@@ -242,45 +237,16 @@ fn template(primary: &str, spare: &str) -> Value {
     })
 }
 
-/// Keeps what is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 /// Does as told for the first requests, and then answers well.
-fn first(acts: impl IntoIterator<Item = Vec<Act>>) -> impl Fn(Asked) -> Vec<Act> + Send + Sync {
+fn first(acts: impl IntoIterator<Item = Vec<Act>>) -> impl Fn(&Received) -> Vec<Act> + Send + Sync {
     let acts: Vec<_> = acts.into_iter().collect();
     move |asked| {
         let told = acts.get(asked.number).cloned();
-        told.unwrap_or_else(|| provider::answers_well(asked))
+        told.unwrap_or_else(|| good::answers_well(asked))
     }
 }
 
 /// Does the same for every request.
-fn always(acts: Vec<Act>) -> impl Fn(Asked) -> Vec<Act> + Send + Sync {
+fn always(acts: Vec<Act>) -> impl Fn(&Received) -> Vec<Act> + Send + Sync {
     move |_| acts.clone()
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta};
 use futures_util::{FutureExt as _, StreamExt as _};
-use nexus_core::clock::ManualClock;
 use nexus_core::event::{RunEvent, RunStatus, Usage};
 use nexus_core::limits::{AddressBlock, Spending};
 use nexus_core::{Clock, Limit, LimitReached, Limits, PublicKey, UsageCount};
@@ -12,6 +11,7 @@ use nexus_llm::LlmError;
 use nexus_llm::scripted::{Gate, ScriptedModel, Turn};
 use nexus_run::{Limiter, NewRun, OnDisconnect, Permit, Sharing};
 use nexus_store::{EmbeddedStore, IdentityStore as _, UsageStore as _};
+use nexus_test_support::clock::ManualClock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::DateTime;
 use nexus_core::audit::Actor;
-use nexus_core::clock::ManualClock;
 use nexus_core::egress::Secrets;
 use nexus_core::{Clock, Environment, Standing};
 use nexus_llm::scripted::ScriptedModel;
 use nexus_run::LiveTemplate;
 use nexus_run::live::EDITED_BY;
 use nexus_store::{EmbeddedStore, Store};
+use nexus_test_support::clock::ManualClock;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -124,9 +123,7 @@ async fn an_edit_by_hand_is_put_in_force_though_the_version_stays() {
 #[tokio::test]
 async fn an_edit_by_hand_becomes_one_version_however_many_servers_watch() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = Arc::new(ManualClock::new(
-        DateTime::from_timestamp_millis(1_760_000_000_000).unwrap(),
-    ));
+    let clock = Arc::<ManualClock>::default();
     let stop = CancellationToken::new();
     let mut watching = JoinSet::new();
     let mut servers = Vec::new();

@@ -13,9 +13,6 @@ mod gate;
 mod invariants;
 mod limits;
 mod live;
-#[expect(dead_code, reason = "the tests of the connections need more of it")]
-#[path = "../../../nexus-mcp/tests/it/world.rs"]
-mod mcp;
 mod personal;
 mod proposal;
 mod real_tools;

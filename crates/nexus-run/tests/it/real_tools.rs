@@ -6,9 +6,9 @@ use nexus_core::event::{RunEvent, RunStatus, ToolStatus};
 use nexus_llm::ChatMessage;
 use nexus_llm::scripted::{ScriptedModel, Turn};
 use nexus_run::McpTools;
+use nexus_test_support::mcp::{AtAnAddress, World as Servers};
 use serde_json::{Value, json};
 
-use crate::mcp::{AtAnAddress, World as Servers};
 use crate::world::{ALICE, World, answer, finished, template};
 
 const PERSONA: &str = "You are a pirate.\n\n---\n\nBe honest.";

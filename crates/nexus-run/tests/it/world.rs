@@ -1,8 +1,5 @@
 //! A small world for runs: a real store in a temporary folder, a scripted model, a clock.
 
-#[path = "../../../nexus-store/tests/double/observed.rs"]
-mod observed;
-
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +7,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::DateTime;
 use futures_util::StreamExt;
-use nexus_core::clock::ManualClock;
 use nexus_core::egress::Secrets;
 use nexus_core::event::{Channel, RunEvent, RunFinished};
 use nexus_core::genesis::GenesisDoc;
@@ -28,12 +24,12 @@ use nexus_run::{
 use nexus_store::{
     EmbeddedStore, IdentityStore as _, MessageStore as _, NewTemplate, Store, StoreError,
 };
+use nexus_test_support::clock::ManualClock;
+use nexus_test_support::store::{Observed, Observer};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-pub(crate) use self::observed::{Observed, Observer};
 
 pub(crate) const ALICE: PublicKey = PublicKey::from_bytes([0xa1; 20]);
 pub(crate) const BOB: PublicKey = PublicKey::from_bytes([0xb0; 20]);
@@ -122,9 +118,7 @@ impl World {
         secrets: Arc<Secrets>,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(ManualClock::new(
-            DateTime::from_timestamp_millis(1_760_000_000_000).unwrap(),
-        ));
+        let clock = Arc::<ManualClock>::default();
         let store = EmbeddedStore::open(folder.path()).unwrap();
         let store = Arc::new(Observed::new(store, Watch::default()));
         put_template(&*store, template, None).await;

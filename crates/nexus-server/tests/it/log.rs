@@ -1,68 +1,15 @@
 //! What the log says of a request, and what it keeps to itself.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use nexus_llm::scripted::{ScriptedModel, Turn};
-use serde_json::{Value, json};
-use tracing_subscriber::fmt::MakeWriter;
+use nexus_test_support::log::Log;
+use serde_json::json;
 
 use crate::client::Call;
 use crate::world::{ALICE, World, template};
 
-/// Keeps what is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn lines(&self) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-
-    fn lines_about(&self, message: &str) -> Vec<Value> {
-        let lines = self.lines().into_iter();
-        lines
-            .map(|mut line| line["fields"].take())
-            .filter(|fields| fields["message"] == message)
-            .collect()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
-/// Everything that happens in this thread is logged until the guard is dropped.
-fn listen(level: tracing::Level) -> (Log, tracing::subscriber::DefaultGuard) {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .with_max_level(level)
-        .with_writer(log.clone());
-    (log, tracing::subscriber::set_default(subscriber.finish()))
-}
-
 #[tokio::test]
 async fn a_request_is_one_line_without_anything_that_somebody_said() {
-    let (log, _listening) = listen(tracing::Level::INFO);
+    let (log, _listening) = Log::of_thread(tracing::Level::INFO);
     let turn = (0..50).fold(Turn::new(), |turn, _| turn.text("an answer"));
     let world = World::new(ScriptedModel::new([turn])).await;
     let token = world.token(ALICE).await;
@@ -97,7 +44,7 @@ async fn a_request_is_one_line_without_anything_that_somebody_said() {
 
 #[tokio::test]
 async fn a_change_of_the_template_is_a_line_with_who_and_what() {
-    let (log, _listening) = listen(tracing::Level::INFO);
+    let (log, _listening) = Log::of_thread(tracing::Level::INFO);
     let world = World::new(ScriptedModel::default()).await;
     let admin = world.admin().await;
     let mut document = template();
@@ -127,7 +74,7 @@ async fn a_change_of_the_template_is_a_line_with_who_and_what() {
 
 #[tokio::test]
 async fn a_defect_is_logged_once_under_the_name_that_the_client_has() {
-    let (log, _listening) = listen(tracing::Level::INFO);
+    let (log, _listening) = Log::of_thread(tracing::Level::INFO);
     let world = World::new(ScriptedModel::default()).await;
     let token = world.token(ALICE).await;
     world.store.panic();
@@ -146,7 +93,7 @@ async fn a_defect_is_logged_once_under_the_name_that_the_client_has() {
 
 #[tokio::test]
 async fn the_log_knows_why_the_store_failed_and_the_client_does_not() {
-    let (log, _listening) = listen(tracing::Level::INFO);
+    let (log, _listening) = Log::of_thread(tracing::Level::INFO);
     let world = World::new(ScriptedModel::default()).await;
     let token = world.token(ALICE).await;
     world.store.stop();

@@ -11,7 +11,6 @@ use async_trait::async_trait;
 use axum::Router;
 use chrono::{DateTime, TimeDelta};
 use nexus_core::auth::{Origin, SigningKey};
-use nexus_core::clock::ManualClock;
 use nexus_core::egress::Secrets;
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::token::TokenKind;
@@ -27,6 +26,7 @@ use nexus_store::{
     ConfigStore as _, EmbeddedStore, IdentityStore as _, MessageStore as _, NewTemplate,
     SessionStore as _, Store as _,
 };
+use nexus_test_support::clock::ManualClock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -139,7 +139,7 @@ impl Default for Setup {
             limits: ConnectionLimits::default(),
             body_timeout: nexus_server::BODY_TIMEOUT,
             folder: tempfile::tempdir().unwrap(),
-            now: DateTime::from_timestamp_millis(1_760_000_000_000).unwrap(),
+            now: ManualClock::default().now(),
         }
     }
 }

@@ -11,7 +11,6 @@ mod prepare;
 mod scale;
 mod schema;
 mod secured;
-mod server;
 mod shapes;
 
 use std::collections::BTreeMap;
@@ -23,8 +22,8 @@ use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Document, RawDocumentBuf, doc};
 use mongodb::{Client, Database};
 use nexus_store::{Collection, MongoOptions, MongoStore, Store};
+use nexus_test_support::mongo::{self, ReplicaSet};
 
-use self::server::ReplicaSet;
 use crate::contract::Place;
 
 mod contract {
@@ -44,7 +43,7 @@ impl Mongo {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         Self {
-            uri: server::shared().await,
+            uri: mongo::shared().await,
             name: format!("test_{}_{number}", std::process::id()),
             _server: None,
         }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 pub(crate) use self::play::installed;
 use self::play::{Client, World, run};
 use crate::program::repository;
-use crate::scripted::Scripted;
+use crate::scripted;
 
 /// The scenes of the official packages that look the same everywhere. The last one comes last, as
 /// Nexus leaves a provider alone that is down.
@@ -88,8 +88,8 @@ fn assert_seen(seen: &Map<String, Value>, expected: &Value) {
 /// At the provider, and through Nexus.
 #[track_caller]
 fn sees_the_same_everywhere(client: Client) {
-    let alone = Scripted::start();
-    let seen = client.play(&alone.place(), &SCENES);
+    let alone = scripted::start();
+    let seen = client.play(&play::alone(&alone), &SCENES);
     assert_seen(&seen, &expected());
     alone.wait_until_left(1);
 
@@ -153,8 +153,8 @@ fn langchain_sees_through_nexus_what_it_sees_at_the_provider() {
         "fails_once": {"text": HELLO},
         "wrong_key": {"is_authentication_error": true, "status": 401},
     });
-    let (alone, world) = (Scripted::start(), World::start());
-    for place in [alone.place(), world.place] {
+    let (alone, world) = (scripted::start(), World::start());
+    for place in [play::alone(&alone), world.place] {
         let seen = Client::LangChain.play(&place, &scenes);
         assert_seen(&seen, &expected);
     }
@@ -168,7 +168,7 @@ fn the_llm_command_chats_streams_goes_on_and_calls_its_tools() {
     );
     let world = World::start();
     assert_eq!(Client::Llm.run(&world.place, &[]), expected);
-    let asked = world.provider.asked();
+    let asked = world.provider.new_requests();
     let roles = |request: &Value| {
         let messages = request["messages"].as_array().unwrap();
         let roles = messages.iter().map(|it| it["role"].as_str().unwrap());

@@ -1,12 +1,9 @@
 //! `nexus doctor`: what it finds, what it advises, and what it never shows.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::thread;
 
+use nexus_test_support::mcp::odd_server;
+use nexus_test_support::provider::{Provider, answer};
 use serde_json::{Value, json};
 
 use crate::mongod::ReplicaSet;
@@ -15,82 +12,36 @@ use crate::program::{Done, Home, finish};
 const KEY: &str = "sk-canary-0123456789";
 
 /// A server with several providers, told apart by the beginning of their paths.
-struct Providers {
-    address: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Providers {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let asked = Arc::<Mutex<Vec<_>>>::default();
-        let log = Arc::clone(&asked);
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let log = Arc::clone(&log);
-                thread::spawn(move || converse(&stream.unwrap(), &log));
+fn providers() -> Provider {
+    Provider::start(|request| {
+        let path = request.line.split(' ').nth(1).unwrap();
+        let choice = json!({"message": {"content": "OK"}, "finish_reason": "stop"});
+        match path {
+            "/good/v1/models" => request.json(200, &json!({"data": [{"id": "m-1"}]})),
+            "/good/v1/chat/completions" => request.json(200, &json!({"choices": [choice]})),
+            "/strict/v1/models" => {
+                let message = format!("bad key {KEY}");
+                request.json(401, &json!({"error": {"message": message}}))
             }
-        });
-        Self { address, asked }
-    }
-
-    /// The first lines of the requests that came.
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
-    }
+            _ => {
+                let page = answer("200 OK", "text/html", "<html>a page</html>");
+                request.perform(page).map(|_| ())
+            }
+        }
+    })
 }
 
-fn converse(stream: &TcpStream, log: &Mutex<Vec<String>>) {
-    let mut reader = BufReader::new(stream);
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head).unwrap() == 0 {
-            return;
-        }
-    }
-    let length = head.to_ascii_lowercase();
-    let length = length
-        .lines()
-        .find_map(|it| it.strip_prefix("content-length: "));
-    let mut body = vec![0; length.map_or(0, |length| length.trim().parse().unwrap())];
-    reader.read_exact(&mut body).unwrap();
-    let first = head.lines().next().unwrap().to_owned();
-    let path = first.split(' ').nth(1).unwrap();
-    let (status, kind, body) = match path {
-        "/good/v1/models" => (
-            "200 OK",
-            "application/json",
-            r#"{"data":[{"id":"m-1"}]}"#.to_owned(),
-        ),
-        "/good/v1/chat/completions" => (
-            "200 OK",
-            "application/json",
-            json!({"choices": [{"message": {"content": "OK"}, "finish_reason": "stop"}]})
-                .to_string(),
-        ),
-        "/strict/v1/models" => (
-            "401 Unauthorized",
-            "application/json",
-            json!({"error": {"message": format!("bad key {KEY}")}}).to_string(),
-        ),
-        _ => ("200 OK", "text/html", "<html>a page</html>".to_owned()),
-    };
-    log.lock().unwrap().push(first.clone());
-    let length = body.len();
-    let mut stream = stream;
-    _ = write!(
-        stream,
-        "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nconnection: close\r\n\
-         content-length: {length}\r\n\r\n{body}"
-    );
+/// The first lines of the requests that came.
+fn asked(providers: &Provider) -> Vec<String> {
+    let received = providers.received().into_iter();
+    received.map(|it| it.line).collect()
 }
 
 /// A home with a template of its own, and the settings that it needs.
-fn home(providers: &Providers, rows: &str, catalog: &str, default: &str) -> Home {
+fn home(providers: &Provider, rows: &str, catalog: &str, default: &str) -> Home {
     let home = Home::new();
-    let odd = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nexus-mcp/tests/it/odd_server.py");
-    let address = providers.address;
+    let odd = odd_server();
+    let address = providers.address();
     home.write(
         "nexus.yml",
         &format!(
@@ -192,7 +143,7 @@ fn a_first_installation_has_warnings_and_no_failure() {
 
 #[test]
 fn each_thing_that_is_wrong_is_named_with_what_to_do() {
-    let providers = Providers::start();
+    let providers = providers();
     let home = home(&providers, ROWS, CATALOG, "one");
     let done = examine(&home, &["--json"]);
     assert_eq!(done.code, Some(1), "{done:#?}");
@@ -251,7 +202,7 @@ fn each_thing_that_is_wrong_is_named_with_what_to_do() {
 
 #[test]
 fn a_default_model_that_cannot_be_asked_is_a_failure() {
-    let providers = Providers::start();
+    let providers = providers();
     let home = home(&providers, ROWS, CATALOG, "four");
     let report = findings(&examine(&home, &["--json"]));
     says(
@@ -265,7 +216,7 @@ fn a_default_model_that_cannot_be_asked_is_a_failure() {
 
 #[test]
 fn a_question_is_asked_only_when_that_is_wanted() {
-    let providers = Providers::start();
+    let providers = providers();
     let rows = "good: { base_url: AT/good/v1, api_key: '${ACME_KEY}' }";
     let home = home(
         &providers,
@@ -275,13 +226,10 @@ fn a_question_is_asked_only_when_that_is_wanted() {
     );
     examine(&home, &[]);
     let posts = || {
-        providers
-            .asked()
-            .iter()
-            .filter(|it| it.starts_with("POST"))
-            .count()
+        let asked = asked(&providers).into_iter();
+        asked.filter(|it| it.starts_with("POST")).count()
     };
-    assert_eq!(posts(), 0, "{:?}", providers.asked());
+    assert_eq!(posts(), 0, "{:?}", asked(&providers));
     let report = findings(&examine(&home, &["--ask", "--json"]));
     says(
         &report,
@@ -290,7 +238,7 @@ fn a_question_is_asked_only_when_that_is_wanted() {
         "one of good answered a question",
         "",
     );
-    assert_eq!(posts(), 1, "{:?}", providers.asked());
+    assert_eq!(posts(), 1, "{:?}", asked(&providers));
 }
 
 #[test]

@@ -17,9 +17,6 @@ mod http;
 mod init;
 mod live_template;
 mod migrate;
-#[expect(dead_code, reason = "the store's tests need more of it")]
-#[path = "../../../nexus-store/tests/it/mongo/server.rs"]
-mod mongod;
 mod nodes;
 mod people;
 mod program;
@@ -34,3 +31,5 @@ mod sign_in;
 mod template;
 mod tools;
 mod usage;
+
+use nexus_test_support::mongo as mongod;

@@ -1,8 +1,8 @@
 //! A provider that begins an answer and then waits for as long as the test likes.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::thread;
+use std::io;
+
+use nexus_test_support::provider::{Act, Provider, Request, chunk, models, piece, stream_head};
 
 /// A server that speaks just enough of the protocol.
 pub(crate) struct SlowProvider {
@@ -11,13 +11,7 @@ pub(crate) struct SlowProvider {
 
 impl SlowProvider {
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                thread::spawn(move || converse(stream.unwrap()));
-            }
-        });
+        let Provider { base_url, .. } = Provider::start(reply);
         Self { base_url }
     }
 
@@ -43,31 +37,12 @@ pub(crate) fn template(base_url: &str, catalog: &str, default: &str) -> String {
     )
 }
 
-/// One request: a list of models, or an answer that never ends by itself.
-fn converse(stream: TcpStream) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut stream = stream;
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head).unwrap() == 0 {
-            return;
-        }
+/// A list of models, or an answer that never ends by itself.
+fn reply(request: Request) -> io::Result<()> {
+    if request.line.starts_with("GET") {
+        return request.json(200, &models(&["slow-1"]));
     }
-    if head.starts_with("GET") {
-        let body = r#"{"object":"list","data":[{"id":"slow-1","object":"model"}]}"#;
-        let length = body.len();
-        _ = write!(
-            stream,
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\
-             content-length: {length}\r\n\r\n{body}"
-        );
-        return;
-    }
-    let chunk = r#"data: {"id":"1","choices":[{"index":0,"delta":{"content":"one moment "}}]}"#;
-    _ = write!(
-        stream,
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n{chunk}\n\n"
-    );
-    // The rest of the request, and then the end of the connection: Nexus hangs up.
-    _ = reader.read_to_end(&mut Vec::new());
+    let begun = chunk(piece("one moment ").as_bytes());
+    let acts = vec![stream_head(), begun, Act::Hold];
+    request.perform(acts).map(|_| ())
 }

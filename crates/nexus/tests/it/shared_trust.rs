@@ -7,10 +7,10 @@ use std::time::Instant;
 use chrono::TimeDelta;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::{Client, Collection};
-use nexus_core::clock::ManualClock;
 use nexus_core::{Clock as _, Limit, Limits, PublicKey, SystemClock};
 use nexus_run::{Limiter, Sharing};
 use nexus_store::{MongoOptions, MongoStore};
+use nexus_test_support::clock::ManualClock;
 
 use crate::http::{self, SOON};
 use crate::mongod::ReplicaSet;

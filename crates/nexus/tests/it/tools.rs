@@ -1,7 +1,5 @@
 //! Tools on the command line, with a server that is a program.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use crate::program::Home;
@@ -20,7 +18,7 @@ tools:
 /// A home with a server that is there and three that are not. The program may use `PATH`.
 fn home() -> Home {
     let home = Home::new();
-    let odd = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nexus-mcp/tests/it/odd_server.py");
+    let odd = nexus_test_support::mcp::odd_server();
     home.write(
         "nexus.yml",
         &SETTINGS.replace("ODD", &odd.to_string_lossy()),

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use nexus_core::event::{RunEvent, RunStatus, ToolStatus};
+use nexus_test_support::provider::{Act, Provider, json, piece, with_headers};
 use serde_json::{Value, json};
 
-use super::provider::{
-    Act, Provider, answer, answers_well, events, good_body, good_events, json_body, piece,
-};
+use super::good::{answers_well, events, good_body, good_events};
 use super::{BOTH, Chaos, KEY, always};
 use crate::tools::Counter;
 
@@ -32,10 +31,10 @@ async fn f10_nonsense_is_a_clean_error() {
             let acts = if model == "streaming" {
                 events(&format!("data: {body}\n\n"))
             } else {
-                json_body(body)
+                json(body)
             };
-            let provider = Provider::start(always(acts)).await;
-            let outcome = Chaos::new(&provider.base_url()).await.ask(model).await;
+            let provider = Provider::acting(always(acts));
+            let outcome = Chaos::new(&provider.base_url).await.ask(model).await;
             let beginning: String = body.chars().take(40).collect();
             assert_eq!(outcome.text(), "", "{beginning}");
             // An answer that says nothing may be accepted; it must not be invented.
@@ -46,32 +45,29 @@ async fn f10_nonsense_is_a_clean_error() {
         }
     }
     let broken = format!("{}data: {{\"choices\n\n", piece("Half"));
-    let provider = Provider::start(always(events(&broken))).await;
-    let outcome = Chaos::new(&provider.base_url())
-        .await
-        .ask("streaming")
-        .await;
+    let provider = Provider::acting(always(events(&broken)));
+    let outcome = Chaos::new(&provider.base_url).await.ask("streaming").await;
     outcome.is_interrupted("Half", "provider_interrupted");
 }
 
 #[tokio::test]
 async fn f11_what_is_no_answer_is_said_to_be_none() {
     let page = "<html>Log in to the wifi</html>";
-    let html = answer("200 OK", "content-type: text/html\r\n", page);
-    let empty = answer("200 OK", "content-type: text/event-stream\r\n", "");
-    let nothing = answer("200 OK", "", "");
+    let html = with_headers("200 OK", "content-type: text/html\r\n", page);
+    let empty = with_headers("200 OK", "content-type: text/event-stream\r\n", "");
+    let nothing = with_headers("200 OK", "", "");
     let no_content = vec![Act::Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())];
     for acts in [html, empty, nothing, no_content] {
         for model in BOTH {
-            let provider = Provider::start(always(acts.clone())).await;
-            let outcome = Chaos::new(&provider.base_url()).await.ask(model).await;
+            let provider = Provider::acting(always(acts.clone()));
+            let outcome = Chaos::new(&provider.base_url).await.ask(model).await;
             outcome.is_failed("provider_malformed");
             assert_eq!(provider.asked(), 1);
         }
     }
     // A server that answers in one piece where a stream was asked for is understood.
-    let provider = Provider::start(always(json_body(&good_body()))).await;
-    Chaos::new(&provider.base_url())
+    let provider = Provider::acting(always(json(&good_body())));
+    Chaos::new(&provider.base_url)
         .await
         .ask("streaming")
         .await
@@ -81,11 +77,11 @@ async fn f11_what_is_no_answer_is_said_to_be_none() {
 #[tokio::test]
 async fn f11_a_redirect_takes_the_key_nowhere() {
     for model in BOTH {
-        let elsewhere = Provider::start(answers_well).await;
-        let location = format!("location: {}/chat/completions\r\n", elsewhere.base_url());
-        let acts = answer("301 Moved Permanently", &location, "");
-        let provider = Provider::start(always(acts)).await;
-        let outcome = Chaos::new(&provider.base_url()).await.ask(model).await;
+        let elsewhere = Provider::acting(answers_well);
+        let location = format!("location: {}/chat/completions\r\n", elsewhere.base_url);
+        let acts = with_headers("301 Moved Permanently", &location, "");
+        let provider = Provider::acting(always(acts));
+        let outcome = Chaos::new(&provider.base_url).await.ask(model).await;
         outcome.is_failed("provider_rejected");
         assert_eq!((provider.asked(), elsewhere.asked()), (1, 0));
     }
@@ -111,8 +107,8 @@ async fn f13_odd_but_right_text_comes_out_the_same() {
         // One byte at a time: every letter and every line end comes in two halves.
         let drip = Act::Drip(body.clone().into_bytes(), Duration::ZERO);
         for acts in [events(&body), vec![Act::Send(head.into_bytes()), drip]] {
-            let provider = Provider::start(always(acts)).await;
-            Chaos::new(&provider.base_url())
+            let provider = Provider::acting(always(acts));
+            Chaos::new(&provider.base_url)
                 .await
                 .ask("streaming")
                 .await
@@ -120,8 +116,8 @@ async fn f13_odd_but_right_text_comes_out_the_same() {
         }
     }
     let body = format!("\u{FEFF}\r\n{}\n", good_body());
-    let provider = Provider::start(always(json_body(&body))).await;
-    Chaos::new(&provider.base_url())
+    let provider = Provider::acting(always(json(&body)));
+    Chaos::new(&provider.base_url)
         .await
         .ask("whole")
         .await
@@ -142,13 +138,12 @@ fn delta(calls: &[Value]) -> String {
 
 /// The first answer asks for tools, the second is a good one.
 async fn with_tools(model: &str, first: Vec<Act>) -> super::Outcome {
-    let provider = Provider::start(move |asked| match asked.number {
+    let provider = Provider::acting(move |asked| match asked.number {
         0 => first.clone(),
         _ => answers_well(asked),
-    })
-    .await;
+    });
     let tools = vec![Counter::shared()];
-    let chaos = Chaos::with(&provider.base_url(), "http://127.0.0.1:9/v1", tools).await;
+    let chaos = Chaos::with(&provider.base_url, "http://127.0.0.1:9/v1", tools).await;
     chaos.ask(model).await
 }
 
@@ -197,7 +192,7 @@ async fn f14_a_tool_call_is_carried_out_whole_or_not_at_all() {
     let message = json!({"content": null, "tool_calls": [
         call(0, "a", "count", "{}"), call(1, "b", "erase", "{}"), call(2, "c", "count", "{")]});
     let whole = json!({"choices": [{"message": message, "finish_reason": "tool_calls"}]});
-    let whole = with_tools("whole", json_body(&whole.to_string())).await;
+    let whole = with_tools("whole", json(&whole.to_string())).await;
     whole.is_fine();
     let statuses: Vec<_> = tool_results(&whole).into_iter().map(|it| it.0).collect();
     assert_eq!(
@@ -222,15 +217,15 @@ async fn f15_what_is_compressed_is_not_unpacked() {
     ] {
         for model in BOTH {
             let headers = format!("content-type: {kind}\r\ncontent-encoding: {encoding}\r\n");
-            let provider = Provider::start(always(answer("200 OK", &headers, &good_body()))).await;
-            let outcome = Chaos::new(&provider.base_url()).await.ask(model).await;
+            let provider = Provider::acting(always(with_headers("200 OK", &headers, &good_body())));
+            let outcome = Chaos::new(&provider.base_url).await.ask(model).await;
             outcome.is_failed("provider_malformed");
         }
     }
     // And what claims to be plain, and is not, is no answer.
     let headers = "content-type: application/json\r\n";
-    let provider = Provider::start(always(answer("200 OK", headers, "\u{1f}\u{8b}\u{8}"))).await;
-    let outcome = Chaos::new(&provider.base_url()).await.ask("whole").await;
+    let provider = Provider::acting(always(with_headers("200 OK", headers, "\u{1f}\u{8b}\u{8}")));
+    let outcome = Chaos::new(&provider.base_url).await.ask("whole").await;
     outcome.is_failed("provider_malformed");
 }
 
@@ -252,10 +247,10 @@ async fn f16_a_model_that_says_the_key_of_its_provider_is_not_heard() {
     let whole = json!({"choices": [{"message": message, "finish_reason": KEY}], "model": KEY});
     for (model, acts) in [
         ("streaming", events(&streamed)),
-        ("whole", json_body(&whole.to_string())),
+        ("whole", json(&whole.to_string())),
     ] {
-        let provider = Provider::start(always(acts)).await;
-        let outcome = Chaos::new(&provider.base_url()).await.ask(model).await;
+        let provider = Provider::acting(always(acts));
+        let outcome = Chaos::new(&provider.base_url).await.ask(model).await;
         assert_eq!(
             outcome.status(),
             RunStatus::Completed,

@@ -3,9 +3,10 @@
 use nexus_core::Clock as _;
 use nexus_core::event::{Fallback, RunEvent, RunStatus};
 use nexus_store::UsageStore as _;
+use nexus_test_support::provider::{Provider, status};
 use serde_json::json;
 
-use super::provider::{Provider, answers_well, events, status};
+use super::good::{answers_well, events};
 use super::{Chaos, always};
 use crate::tools::Counter;
 use crate::world::{ALICE, BOB, finished};
@@ -15,8 +16,8 @@ const DEAD: &str = "http://127.0.0.1:9/v1";
 #[tokio::test]
 async fn f17_a_dead_primary_is_not_noticed() {
     for model in ["safe", "safe-whole"] {
-        let spare = Provider::start(answers_well).await;
-        let chaos = Chaos::with(DEAD, &spare.base_url(), Vec::new()).await;
+        let spare = Provider::acting(answers_well);
+        let chaos = Chaos::with(DEAD, &spare.base_url, Vec::new()).await;
         for owner in [ALICE, BOB].repeat(10) {
             chaos.ask_as(owner, model).await.is_fine();
         }
@@ -33,9 +34,9 @@ async fn f17_a_dead_primary_is_not_noticed() {
 
 #[tokio::test]
 async fn people_see_who_answered() {
-    let primary = Provider::start(always(status("501 Oh"))).await;
-    let spare = Provider::start(answers_well).await;
-    let chaos = Chaos::with(&primary.base_url(), &spare.base_url(), Vec::new()).await;
+    let primary = Provider::acting(always(status("501 Oh")));
+    let spare = Provider::acting(answers_well);
+    let chaos = Chaos::with(&primary.base_url, &spare.base_url, Vec::new()).await;
     let outcome = chaos.ask("safe").await;
     outcome.is_fine();
     let notices: Vec<_> = outcome
@@ -67,14 +68,13 @@ async fn a_run_stays_with_the_fallback_through_its_rounds() {
     let call =
         json!({"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]});
     let calls = events(&format!("data: {call}\n\ndata: [DONE]\n\n"));
-    let primary = Provider::start(always(status("501 Oh"))).await;
-    let spare = Provider::start(move |asked| match asked.number {
+    let primary = Provider::acting(always(status("501 Oh")));
+    let spare = Provider::acting(move |asked| match asked.number {
         0 => calls.clone(),
         _ => answers_well(asked),
-    })
-    .await;
+    });
     let tools = vec![Counter::shared()];
-    let chaos = Chaos::with(&primary.base_url(), &spare.base_url(), tools).await;
+    let chaos = Chaos::with(&primary.base_url, &spare.base_url, tools).await;
     let outcome = chaos.ask("safe").await;
     outcome.is_fine();
     assert_eq!((primary.asked(), spare.asked()), (1, 2));
@@ -91,10 +91,10 @@ async fn a_run_stays_with_the_fallback_through_its_rounds() {
 
 #[tokio::test]
 async fn a_fallback_that_this_person_may_not_use_is_not_asked() {
-    let primary = Provider::start(always(status("501 Oh"))).await;
-    let spare = Provider::start(answers_well).await;
-    let chaos = Chaos::with(&primary.base_url(), &spare.base_url(), Vec::new()).await;
-    let mut template = super::template(&primary.base_url(), &spare.base_url());
+    let primary = Provider::acting(always(status("501 Oh")));
+    let spare = Provider::acting(answers_well);
+    let chaos = Chaos::with(&primary.base_url, &spare.base_url, Vec::new()).await;
+    let mut template = super::template(&primary.base_url, &spare.base_url);
     template["ui"]["field_options"] = json!({"config.model": {"options": ["safe", "streaming"]}});
     crate::world::put_template(&*chaos.world.store, template, Some(1)).await;
     chaos.world.orchestrator.template.reload().await;

@@ -3,20 +3,21 @@
 use std::time::Duration;
 
 use nexus_core::event::RunEvent;
+use nexus_test_support::provider::{Act, Provider, json, piece, status, with_headers};
 
-use super::provider::{Act, Provider, answer, events, json_body, piece, status};
+use super::good::events;
 use super::{BOTH, Chaos, KEY, always, first};
 
 fn limited(header: &str) -> Vec<Act> {
-    answer("429 Too Many Requests", &format!("{header}\r\n"), "{}")
+    with_headers("429 Too Many Requests", &format!("{header}\r\n"), "{}")
 }
 
 #[tokio::test]
 async fn f01_a_provider_that_asks_for_a_second_gets_it() {
     for model in BOTH {
         let twice = [limited("retry-after: 1"), limited("retry-after-ms: 1000")];
-        let provider = Provider::start(first(twice)).await;
-        let outcome = Chaos::new(&provider.base_url()).await.ask(model).await;
+        let provider = Provider::acting(first(twice));
+        let outcome = Chaos::new(&provider.base_url).await.ask(model).await;
         outcome.is_fine();
         assert_eq!(provider.asked(), 3);
         assert!(outcome.took >= Duration::from_secs(2), "{:?}", outcome.took);
@@ -26,8 +27,8 @@ async fn f01_a_provider_that_asks_for_a_second_gets_it() {
 #[tokio::test]
 async fn f02_nobody_waits_for_what_is_too_long_or_makes_no_sense() {
     for model in BOTH {
-        let provider = Provider::start(always(limited("retry-after: 3600"))).await;
-        let outcome = Chaos::new(&provider.base_url()).await.ask(model).await;
+        let provider = Provider::acting(always(limited("retry-after: 3600")));
+        let outcome = Chaos::new(&provider.base_url).await.ask(model).await;
         outcome.is_failed("provider_rate_limited");
         assert_eq!(provider.asked(), 1);
         let passed_on = outcome.events.iter().any(|event| {
@@ -40,8 +41,8 @@ async fn f02_nobody_waits_for_what_is_too_long_or_makes_no_sense() {
             "retry-after: soon",
             "date: Wed, 21 Oct 2015 07:28:00 GMT\r\nretry-after: Wed, 21 Oct 2015 07:27:00 GMT",
         ] {
-            let provider = Provider::start(always(limited(nonsense))).await;
-            let outcome = Chaos::new(&provider.base_url()).await.ask(model).await;
+            let provider = Provider::acting(always(limited(nonsense)));
+            let outcome = Chaos::new(&provider.base_url).await.ask(model).await;
             outcome.is_failed("provider_rate_limited");
             assert!(provider.asked() <= 3);
             assert!(outcome.took < Duration::from_secs(2), "{:?}", outcome.took);
@@ -53,16 +54,16 @@ async fn f02_nobody_waits_for_what_is_too_long_or_makes_no_sense() {
 async fn f03_a_failure_is_tried_again_and_then_told() {
     for model in BOTH {
         for code in ["500 Oh", "502 Oh", "503 Oh", "529 Oh"] {
-            let provider = Provider::start(first([status(code), status(code)])).await;
-            Chaos::new(&provider.base_url())
+            let provider = Provider::acting(first([status(code), status(code)]));
+            Chaos::new(&provider.base_url)
                 .await
                 .ask(model)
                 .await
                 .is_fine();
             assert_eq!(provider.asked(), 3);
         }
-        let provider = Provider::start(always(status("500 Oh"))).await;
-        let outcome = Chaos::new(&provider.base_url()).await.ask(model).await;
+        let provider = Provider::acting(always(status("500 Oh")));
+        let outcome = Chaos::new(&provider.base_url).await.ask(model).await;
         outcome.is_failed("provider_failed");
         assert_eq!(provider.asked(), 3);
     }
@@ -72,8 +73,8 @@ async fn f03_a_failure_is_tried_again_and_then_told() {
 async fn f03_a_wrong_request_is_sent_once() {
     for model in BOTH {
         for code in ["400", "404", "413", "422"] {
-            let provider = Provider::start(always(status(&format!("{code} No")))).await;
-            let outcome = Chaos::new(&provider.base_url()).await.ask(model).await;
+            let provider = Provider::acting(always(status(&format!("{code} No"))));
+            let outcome = Chaos::new(&provider.base_url).await.ask(model).await;
             outcome.is_failed(match code {
                 "413" => "context_length_exceeded",
                 _ => "provider_rejected",
@@ -86,8 +87,8 @@ async fn f03_a_wrong_request_is_sent_once() {
 #[tokio::test]
 async fn f03_a_refused_key_is_told_to_the_log_and_not_to_people() {
     for model in BOTH {
-        let provider = Provider::start(always(status("401 Unauthorized"))).await;
-        let chaos = Chaos::new(&provider.base_url()).await;
+        let provider = Provider::acting(always(status("401 Unauthorized")));
+        let chaos = Chaos::new(&provider.base_url).await;
         let outcome = chaos.ask(model).await;
         outcome.is_failed("provider_unauthorized");
         chaos.ask(model).await.is_failed("provider_unauthorized");
@@ -114,31 +115,28 @@ async fn f03_a_refused_key_is_told_to_the_log_and_not_to_people() {
 #[tokio::test]
 async fn f12_an_error_inside_a_success_is_a_failure() {
     let error = r#"{"error":{"message":"overloaded","code":503}}"#;
-    let provider = Provider::start(first([events(&format!("data: {error}\n\n"))])).await;
-    Chaos::new(&provider.base_url())
+    let provider = Provider::acting(first([events(&format!("data: {error}\n\n"))]));
+    Chaos::new(&provider.base_url)
         .await
         .ask("streaming")
         .await
         .is_fine();
-    let provider = Provider::start(first([json_body(error)])).await;
-    Chaos::new(&provider.base_url())
+    let provider = Provider::acting(first([json(error)]));
+    Chaos::new(&provider.base_url)
         .await
         .ask("whole")
         .await
         .is_fine();
 
     let later = format!("{}data: {error}\n\n", piece("Half"));
-    let provider = Provider::start(first([events(&later)])).await;
-    let outcome = Chaos::new(&provider.base_url())
-        .await
-        .ask("streaming")
-        .await;
+    let provider = Provider::acting(first([events(&later)]));
+    let outcome = Chaos::new(&provider.base_url).await.ask("streaming").await;
     outcome.is_interrupted("Half", "provider_interrupted");
     assert_eq!(provider.asked(), 1);
 
     let refused = r#"{"error":{"message":"context too long","code":400}}"#;
-    let provider = Provider::start(always(json_body(refused))).await;
-    let outcome = Chaos::new(&provider.base_url()).await.ask("whole").await;
+    let provider = Provider::acting(always(json(refused)));
+    let outcome = Chaos::new(&provider.base_url).await.ask("whole").await;
     outcome.is_failed("provider_rejected");
     assert_eq!(provider.asked(), 1);
 }
@@ -146,28 +144,28 @@ async fn f12_an_error_inside_a_success_is_a_failure() {
 #[tokio::test]
 async fn f16_a_provider_that_repeats_its_key_gives_nothing_away() {
     let echo = format!(r#"{{"error":{{"message":"Incorrect API key provided: {KEY}."}}}}"#);
-    let json = "content-type: application/json\r\n";
+    let kind = "content-type: application/json\r\n";
     let cases = [
-        answer("400 No", json, &echo),
-        answer("401 No", json, &echo),
-        answer("429 No", json, &echo),
-        answer("500 No", json, &echo),
-        answer(
+        with_headers("400 No", kind, &echo),
+        with_headers("401 No", kind, &echo),
+        with_headers("429 No", kind, &echo),
+        with_headers("500 No", kind, &echo),
+        with_headers(
             "500 No",
             "content-type: text/html\r\n",
             &format!("<p>{KEY}</p>"),
         ),
-        answer("200 OK", &format!("content-type: text/{KEY}\r\n"), ""),
-        answer("200 OK", &format!("content-encoding: {KEY}\r\n"), ""),
-        json_body(&echo),
+        with_headers("200 OK", &format!("content-type: text/{KEY}\r\n"), ""),
+        with_headers("200 OK", &format!("content-encoding: {KEY}\r\n"), ""),
+        json(&echo),
         events(&format!("data: {echo}\n\n")),
         events(&format!("{}data: {echo}\n\n", piece("Half"))),
     ];
     for model in BOTH {
         for acts in cases.clone() {
-            let provider = Provider::start(always(acts)).await;
+            let provider = Provider::acting(always(acts));
             // That it is nowhere, in no log either, is looked after for every run.
-            let outcome = Chaos::new(&provider.base_url()).await.ask(model).await;
+            let outcome = Chaos::new(&provider.base_url).await.ask(model).await;
             assert!(outcome.code().is_some());
         }
     }

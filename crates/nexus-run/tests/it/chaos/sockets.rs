@@ -5,9 +5,10 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt, stream};
 use nexus_core::event::RunStatus;
 use nexus_run::{NewRun, OnDisconnect};
+use nexus_test_support::provider::{Act, Provider, chunk, chunk_bytes, head, piece};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use super::provider::{Act, Provider, chunk, good_body, good_events, head, piece};
+use super::good::{good_body, good_events};
 use super::{ALICE, ANSWER, BOTH, Chaos, PATIENCE, SILENCE, TOTAL, always, asking, first};
 
 const EVENTS: &str = "text/event-stream";
@@ -17,8 +18,8 @@ async fn f04_nobody_at_the_address() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let no_tls = Provider::start(always(vec![Act::Close])).await;
-    let no_tls = no_tls.base_url().replace("http:", "https:");
+    let no_tls = Provider::acting(always(vec![Act::Close]));
+    let no_tls = no_tls.base_url.replace("http:", "https:");
     for base_url in [
         format!("http://{address}/v1"),
         "https://nexus.invalid/v1".to_owned(),
@@ -54,11 +55,8 @@ async fn f04_an_address_that_swallows_everything() {
 #[tokio::test]
 async fn f05_silence_ends_with_the_timer_for_the_first_token() {
     for acts in [vec![Act::Hold], vec![head(EVENTS), Act::Hold]] {
-        let provider = Provider::start(always(acts.clone())).await;
-        let outcome = Chaos::new(&provider.base_url())
-            .await
-            .ask("streaming")
-            .await;
+        let provider = Provider::acting(always(acts.clone()));
+        let outcome = Chaos::new(&provider.base_url).await.ask("streaming").await;
         outcome.is_failed("provider_timed_out");
         assert!(outcome.took >= SILENCE, "{:?}", outcome.took);
         assert!(outcome.took < SILENCE + Duration::from_secs(1));
@@ -66,8 +64,8 @@ async fn f05_silence_ends_with_the_timer_for_the_first_token() {
         provider.client_left().await;
     }
     for acts in [vec![Act::Hold], vec![head("application/json"), Act::Hold]] {
-        let provider = Provider::start(always(acts)).await;
-        let outcome = Chaos::new(&provider.base_url()).await.ask("whole").await;
+        let provider = Provider::acting(always(acts));
+        let outcome = Chaos::new(&provider.base_url).await.ask("whole").await;
         outcome.is_failed("provider_timed_out");
         assert!(outcome.took >= TOTAL.mul_f64(0.9), "{:?}", outcome.took);
         provider.client_left().await;
@@ -76,20 +74,13 @@ async fn f05_silence_ends_with_the_timer_for_the_first_token() {
 
 #[tokio::test]
 async fn f06_an_answer_that_stalls_is_kept_as_far_as_it_came() {
-    let pings = Act::Flood(chunk(b": ping\n\n"), SILENCE / 10);
+    let pings = Act::Flood(chunk_bytes(b": ping\n\n"), SILENCE / 10);
     for end in [Act::Hold, pings] {
         for count in [1, 3] {
             let pieces = piece("word ").repeat(count);
-            let acts = vec![
-                head(EVENTS),
-                Act::Send(chunk(pieces.as_bytes())),
-                end.clone(),
-            ];
-            let provider = Provider::start(always(acts)).await;
-            let outcome = Chaos::new(&provider.base_url())
-                .await
-                .ask("streaming")
-                .await;
+            let acts = vec![head(EVENTS), chunk(pieces.as_bytes()), end.clone()];
+            let provider = Provider::acting(always(acts));
+            let outcome = Chaos::new(&provider.base_url).await.ask("streaming").await;
             outcome.is_interrupted(&"word ".repeat(count), "provider_timed_out");
             assert_eq!(provider.asked(), 1);
             tokio::time::timeout(PATIENCE, provider.client_left())
@@ -100,11 +91,11 @@ async fn f06_an_answer_that_stalls_is_kept_as_far_as_it_came() {
     let half = good_body();
     let acts = vec![
         head("application/json"),
-        Act::Send(chunk(&half.as_bytes()[..20])),
+        chunk(&half.as_bytes()[..20]),
         Act::Hold,
     ];
-    let provider = Provider::start(always(acts)).await;
-    let outcome = Chaos::new(&provider.base_url()).await.ask("whole").await;
+    let provider = Provider::acting(always(acts));
+    let outcome = Chaos::new(&provider.base_url).await.ask("whole").await;
     outcome.is_failed("provider_timed_out");
 }
 
@@ -122,14 +113,14 @@ fn cuts(streams: bool) -> Vec<(Vec<u8>, bool)> {
         + pieces
             .clone()
             .next()
-            .map_or(0, |it| chunk(it.as_bytes()).len());
+            .map_or(0, |it| chunk_bytes(it.as_bytes()).len());
     let whole = pieces.fold(head.into_bytes(), |mut all, piece| {
-        all.extend(chunk(piece.as_bytes()));
+        all.extend(chunk_bytes(piece.as_bytes()));
         all
     });
     // The last frame says that the answer is over: what is cut behind it is not missed.
     let needed = if streams {
-        whole.len() - chunk(b"data: [DONE]\n\n").len() - 1
+        whole.len() - chunk_bytes(b"data: [DONE]\n\n").len() - 1
     } else {
         whole.len()
     };
@@ -148,8 +139,8 @@ async fn f07_a_broken_connection_is_tried_again_only_before_the_first_piece() {
             .flat_map(|(bytes, any)| [Act::Close, Act::Reset].map(|end| (bytes.clone(), any, end)));
         let runs = stream::iter(cases).map(async |(bytes, any_piece, end)| {
             let is_reset = matches!(end, Act::Reset);
-            let provider = Provider::start(first([vec![Act::Send(bytes), end]])).await;
-            let outcome = shared.beside(&provider.base_url()).await.ask(model).await;
+            let provider = Provider::acting(first([vec![Act::Send(bytes), end]]));
+            let outcome = shared.beside(&provider.base_url).await.ask(model).await;
             match outcome.status() {
                 RunStatus::Completed => {
                     outcome.is_fine();
@@ -178,24 +169,21 @@ async fn f08_an_answer_that_drips_arrives_or_is_cut_by_the_total() {
         let whole = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}"
         );
-        let provider = Provider::start(always(vec![Act::Drip(whole.into_bytes(), pause)])).await;
-        Chaos::new(&provider.base_url())
+        let provider = Provider::acting(always(vec![Act::Drip(whole.into_bytes(), pause)]));
+        Chaos::new(&provider.base_url)
             .await
             .ask(model)
             .await
             .is_fine();
     }
-    let endless = Act::Flood(chunk(piece("more ").as_bytes()), SILENCE / 3);
-    let provider = Provider::start(always(vec![head(EVENTS), endless])).await;
-    let outcome = Chaos::new(&provider.base_url())
-        .await
-        .ask("streaming")
-        .await;
+    let endless = Act::Flood(chunk_bytes(piece("more ").as_bytes()), SILENCE / 3);
+    let provider = Provider::acting(always(vec![head(EVENTS), endless]));
+    let outcome = Chaos::new(&provider.base_url).await.ask("streaming").await;
     outcome.is_interrupted(&outcome.text(), "provider_interrupted");
     assert!(outcome.took >= TOTAL.mul_f64(0.9));
-    let endless = Act::Flood(chunk(b" "), SILENCE / 3);
-    let provider = Provider::start(always(vec![head("application/json"), endless])).await;
-    let outcome = Chaos::new(&provider.base_url()).await.ask("whole").await;
+    let endless = Act::Flood(chunk_bytes(b" "), SILENCE / 3);
+    let provider = Provider::acting(always(vec![head("application/json"), endless]));
+    let outcome = Chaos::new(&provider.base_url).await.ask("whole").await;
     outcome.is_failed("provider_timed_out");
 }
 
@@ -205,13 +193,16 @@ async fn f09_a_flood_is_cut_off_early() {
     let flood = |bytes| Act::Flood(bytes, Duration::ZERO);
     let line = vec![
         head(EVENTS),
-        Act::Send(chunk(b"data: ")),
-        flood(chunk(&block(b'x'))),
+        chunk(b"data: "),
+        flood(chunk_bytes(&block(b'x'))),
     ];
-    let comments = vec![head(EVENTS), flood(chunk(&b": x\n".repeat(64 * 1024)))];
+    let comments = vec![
+        head(EVENTS),
+        flood(chunk_bytes(&b": x\n".repeat(64 * 1024))),
+    ];
     let text = piece(&"x".repeat(128 * 1024));
-    let endless = vec![head(EVENTS), flood(chunk(text.as_bytes()))];
-    let body = vec![head("application/json"), flood(chunk(&block(b' ')))];
+    let endless = vec![head(EVENTS), flood(chunk_bytes(text.as_bytes()))];
+    let body = vec![head("application/json"), flood(chunk_bytes(&block(b' ')))];
     let headers = || {
         let begin = Act::Send(b"HTTP/1.1 200 OK\r\n".to_vec());
         vec![
@@ -227,8 +218,8 @@ async fn f09_a_flood_is_cut_off_early() {
         ("whole", body, 1),
         ("whole", headers(), 3),
     ] {
-        let provider = Provider::start(always(acts)).await;
-        let outcome = Chaos::new(&provider.base_url()).await.ask(model).await;
+        let provider = Provider::acting(always(acts));
+        let outcome = Chaos::new(&provider.base_url).await.ask(model).await;
         assert_ne!(outcome.status(), RunStatus::Completed);
         assert!(provider.asked() <= attempts);
         let taken = provider.taken() / provider.asked();
@@ -243,15 +234,11 @@ async fn a_client_that_leaves_takes_the_connection_with_it() {
         ("whole", vec![Act::Hold]),
         (
             "streaming",
-            vec![
-                head(EVENTS),
-                Act::Send(chunk(piece("Half").as_bytes())),
-                Act::Hold,
-            ],
+            vec![head(EVENTS), chunk(piece("Half").as_bytes()), Act::Hold],
         ),
     ] {
-        let provider = Provider::start(always(acts)).await;
-        let chaos = Chaos::new(&provider.base_url()).await;
+        let provider = Provider::acting(always(acts));
+        let chaos = Chaos::new(&provider.base_url).await;
         let mut run = chaos.world.orchestrator.start(NewRun {
             on_disconnect: OnDisconnect::Cancel,
             ..asking(ALICE, model)

@@ -1,13 +1,9 @@
 //! A real store that can be told to stop answering.
 
-#[path = "../../../../nexus-store/tests/double/observed.rs"]
-mod observed;
-
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use nexus_store::{EmbeddedStore, StoreError};
-
-use self::observed::{Observed, Observer};
+use nexus_test_support::store::{Observed, Observer};
 
 pub(crate) type FragileStore = Observed<Fragility>;
 

@@ -13,9 +13,9 @@ use nexus_store::{MongoOptions, MongoStore, Store, StoreError};
 use tokio::time::timeout;
 
 use super::load::Load;
-use super::server::ReplicaSet;
 use crate::contract::changes::noticed;
 use crate::samples::{at, audit, counter, far, key, session};
+use nexus_test_support::mongo::ReplicaSet;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_when_the_primary_steps_down() {

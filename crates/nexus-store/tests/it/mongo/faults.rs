@@ -12,13 +12,13 @@ use tokio::time::{Instant, timeout};
 use super::Mongo;
 use super::failover::change;
 use super::load::Load;
-use super::server::Standalone;
 use crate::contract::Place;
 use crate::contract::changes::{
     nothing_is_fresh_while_changes_are_not_heard, noticed, stays_fresh, vouched,
 };
 use crate::contract::messages::walk;
 use crate::samples::{at, key, message, set};
+use nexus_test_support::mongo::Standalone;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_that_fail_are_refused_or_repeated_and_lose_nothing() {

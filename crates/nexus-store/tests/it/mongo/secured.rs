@@ -11,8 +11,8 @@ use nexus_core::Standing;
 use nexus_store::{IdentityStore, MongoOptions, MongoStore, Store, StoreError};
 use tokio::time::{sleep, timeout};
 
-use super::server::Standalone;
 use crate::samples::{at, key};
+use nexus_test_support::mongo::Standalone;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn over_tls_it_talks_to_a_server_that_its_authority_vouches_for() {

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use nexus_test_support::provider::Provider;
 use serde_json::{Map, Value};
 
 use crate::program::{Home, Server, finish, repository};
-use crate::scripted::{self, Scripted};
+use crate::scripted;
 
 /// A program that plays scenes.
 #[derive(Clone, Copy)]
@@ -101,20 +102,18 @@ pub(super) struct Place {
     pub(super) model: &'static str,
 }
 
-impl Scripted {
-    /// The provider alone.
-    pub(super) fn place(&self) -> Place {
-        Place {
-            base_url: self.base_url.clone(),
-            key: scripted::KEY.to_owned(),
-            model: scripted::MODEL,
-        }
+/// A provider alone.
+pub(super) fn alone(provider: &Provider) -> Place {
+    Place {
+        base_url: provider.base_url.clone(),
+        key: scripted::KEY.to_owned(),
+        model: scripted::MODEL,
     }
 }
 
 /// Nexus before a provider, and somebody with an API key.
 pub(super) struct World {
-    pub(super) provider: Scripted,
+    pub(super) provider: Provider,
     pub(super) place: Place,
     _server: Server,
     pub(super) home: Home,
@@ -135,10 +134,10 @@ impl World {
 
     /// `more` is a line of the template.
     pub(super) fn with(more: &str) -> Self {
-        let provider = Scripted::start();
+        let provider = scripted::start();
         let home = Home::new();
         home.write("lab.yml", &template(&provider.base_url, more));
-        let site = provider.base_url.replace("http://", "").replace("/v1", "");
+        let site = provider.address();
         home.write("nexus.yml", &format!("secrets:\n  LAB_KEY: [\"{site}\"]\n"));
         home.ok(&["init", "--config", "lab.yml"]);
         let server = home.serve_in(&[], &[("LAB_KEY", scripted::KEY)]);
@@ -166,9 +165,9 @@ impl World {
     /// What the provider was asked in these scenes.
     #[track_caller]
     pub(super) fn asked<const N: usize>(&self, client: Client, scenes: &[&str]) -> [Value; N] {
-        self.provider.asked();
+        _ = self.provider.new_requests();
         client.play(&self.place, scenes);
-        self.provider.asked().try_into().unwrap()
+        self.provider.new_requests().try_into().unwrap()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Connections to servers that the tests start.
+//! Connections to tool servers that the tests start: a real one, and one that misbehaves.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -20,8 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const EVERYTHING: &str =
     ".tools/mcp-server/node_modules/@modelcontextprotocol/server-everything/dist/index.js";
 
-pub(crate) struct World {
-    pub(crate) client: McpClient,
+/// A client that knows both.
+pub struct World {
+    /// The client.
+    pub client: McpClient,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -29,7 +31,8 @@ pub(crate) struct World {
 impl World {
     /// With the real server as the command `everything`, and the odd one, told to behave in some
     /// way, as `odd`.
-    pub(crate) fn new(behaviour: &str) -> Self {
+    #[must_use]
+    pub fn new(behaviour: &str) -> Self {
         let rules = AddressRules {
             loopback: true,
             ..AddressRules::default()
@@ -38,8 +41,9 @@ impl World {
     }
 
     /// One that reaches no other addresses than these.
-    pub(crate) fn with_rules(behaviour: &str, rules: AddressRules) -> Self {
-        let odd = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/odd_server.py");
+    #[must_use]
+    pub fn with_rules(behaviour: &str, rules: AddressRules) -> Self {
+        let odd = odd_server();
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let commands = Commands {
             programs: [
@@ -65,12 +69,13 @@ impl World {
         }
     }
 
-    pub(crate) async fn session(&self, server: &Arc<ToolServer>) -> Arc<Session> {
+    /// A connection to this server, which must succeed.
+    pub async fn session(&self, server: &Arc<ToolServer>) -> Arc<Session> {
         self.client.session(server).await.unwrap()
     }
 
     /// Waits until the server can be reached, and it is another connection than `before`.
-    pub(crate) async fn another_session(
+    pub async fn another_session(
         &self,
         server: &Arc<ToolServer>,
         before: &Arc<Session>,
@@ -87,7 +92,7 @@ impl World {
     }
 
     /// Closes everything, and waits until it is.
-    pub(crate) async fn close(self) {
+    pub async fn close(self) {
         self.stop.cancel();
         self.tasks.close();
         tokio::time::timeout(PATIENCE, self.tasks.wait())
@@ -96,7 +101,9 @@ impl World {
     }
 }
 
-pub(crate) fn stdio(command: &str) -> Arc<ToolServer> {
+/// The server that is a command of the client.
+#[must_use]
+pub fn stdio(command: &str) -> Arc<ToolServer> {
     Arc::new(ToolServer {
         name: command.into(),
         reach: Reach::Stdio {
@@ -106,11 +113,15 @@ pub(crate) fn stdio(command: &str) -> Arc<ToolServer> {
     })
 }
 
-pub(crate) fn http(address: &str) -> Arc<ToolServer> {
+/// The server at this address.
+#[must_use]
+pub fn http(address: &str) -> Arc<ToolServer> {
     http_with_key(address, Credential::NotNeeded, None)
 }
 
-pub(crate) fn http_with_key(
+/// The server at this address, asked with a key.
+#[must_use]
+pub fn http_with_key(
     address: &str,
     credential: Credential,
     header: Option<&str>,
@@ -126,6 +137,12 @@ pub(crate) fn http_with_key(
     })
 }
 
+/// The script of the odd server, which takes its behaviour as an argument.
+#[must_use]
+pub fn odd_server() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/mcp/odd_server.py")
+}
+
 fn everything() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let file: PathBuf = root.join(EVERYTHING);
@@ -137,13 +154,15 @@ fn everything() -> String {
 }
 
 /// The real server at an address of its own. It ends with the value.
-pub(crate) struct AtAnAddress {
-    pub(crate) address: String,
+pub struct AtAnAddress {
+    /// Its URL.
+    pub address: String,
     _process: Child,
 }
 
 impl AtAnAddress {
-    pub(crate) async fn start() -> Self {
+    /// At a free port.
+    pub async fn start() -> Self {
         // Bound and freed again: the server takes no listener and does not tell its port.
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
@@ -151,7 +170,8 @@ impl AtAnAddress {
         Self::start_at(port).await
     }
 
-    pub(crate) async fn start_at(port: u16) -> Self {
+    /// At this port.
+    pub async fn start_at(port: u16) -> Self {
         let mut process = Command::new("node")
             .args([&everything(), "streamableHttp"])
             .env("PORT", port.to_string())

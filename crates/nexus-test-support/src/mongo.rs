@@ -1,7 +1,7 @@
-//! Real servers, each in a folder and on a port of its own.
+//! Real MongoDB servers, each in a folder and on a port of its own.
 //!
-//! A small shell stands beside each `mongod` and kills it when nobody needs it any more, however
-//! the tests end.
+//! A small shell stands beside each `mongod` and kills it when it is no longer needed, however the
+//! tests end.
 
 use std::fs::{self, File, OpenOptions};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -21,13 +21,14 @@ const SET: &str = "rs0";
 /// Ends when its standard input is closed, which happens also when the test is killed.
 const UNTIL_CLOSED: &str = r#""$@" & read -r _; kill -9 $!; wait"#;
 
-/// Ends when nobody holds the lock on the file `users`. Whoever comes now waits until all is gone.
+/// Ends when the lock on the file `users` is held no longer. The next process waits until all is
+/// gone.
 const UNTIL_UNUSED: &str = r#"
     "$@" & exec 9>>users; flock -x 9; rm -f address; kill -9 $!; wait; rm -rf "$data""#;
 
 /// The address of the one-member replica set that all tests share, also those of other processes.
 /// The first one that asks starts it.
-pub(crate) async fn shared() -> String {
+pub async fn shared() -> String {
     static ADDRESS: OnceCell<String> = OnceCell::const_new();
     ADDRESS.get_or_init(find_or_start).await.clone()
 }
@@ -35,7 +36,9 @@ pub(crate) async fn shared() -> String {
 async fn find_or_start() -> String {
     static USERS: OnceLock<File> = OnceLock::new();
     static SERVER: OnceLock<Child> = OnceLock::new();
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mongod");
+    let program = std::env::current_exe().unwrap();
+    // It stands in `target/debug/deps`.
+    let folder = program.ancestors().nth(3).unwrap().join("tmp/mongod");
     fs::create_dir_all(&folder).unwrap();
     // Held until this process ends, however it does.
     let users = USERS.get_or_init(|| open(&folder.join("users")));
@@ -68,20 +71,22 @@ async fn find_or_start() -> String {
 }
 
 /// A replica set of one test, killed when dropped.
-pub(crate) struct ReplicaSet {
+pub struct ReplicaSet {
     members: Vec<Member>,
 }
 
 /// A server of one test that belongs to no replica set.
-pub(crate) struct Standalone(Member);
+pub struct Standalone(Member);
 
 impl Standalone {
-    pub(crate) fn start() -> Self {
+    /// With the usual command line.
+    #[must_use]
+    pub fn start() -> Self {
         Self::start_with(|_| Vec::new())
     }
 
     /// With more on its command line, which may name files in its folder.
-    pub(crate) fn start_with(more: impl FnOnce(&Path) -> Vec<String>) -> Self {
+    pub fn start_with(more: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let mut member = Member::new(None);
         member.more = more(member.folder.path());
         member.start();
@@ -89,21 +94,27 @@ impl Standalone {
     }
 
     /// The same data with more on the command line.
-    pub(crate) fn restart_with(&mut self, more: &[&str]) {
+    pub fn restart_with(&mut self, more: &[&str]) {
         self.0.kill();
         self.0.more = more.iter().map(|&word| word.to_owned()).collect();
         self.0.start();
     }
 
-    pub(crate) fn folder(&self) -> &Path {
+    /// Its data.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
         self.0.folder.path()
     }
 
-    pub(crate) fn address(&self) -> String {
+    /// Host and port.
+    #[must_use]
+    pub fn address(&self) -> String {
         address(self.0.port)
     }
 
-    pub(crate) fn uri(&self) -> String {
+    /// The address as a connection string.
+    #[must_use]
+    pub fn uri(&self) -> String {
         format!("mongodb://{}", address(self.0.port))
     }
 }
@@ -119,7 +130,8 @@ struct Member {
 
 impl ReplicaSet {
     /// A set whose members are not started yet.
-    pub(crate) fn new(size: usize) -> Self {
+    #[must_use]
+    pub fn new(size: usize) -> Self {
         let members = std::iter::repeat_with(|| Member::new(Some(SET)));
         Self {
             members: members.take(size).collect(),
@@ -127,22 +139,24 @@ impl ReplicaSet {
     }
 
     /// Starts all members and makes them a set.
-    pub(crate) async fn start(&mut self) {
+    pub async fn start(&mut self) {
         self.members.iter_mut().for_each(Member::start);
         initiate(&self.addresses(), self.members[0].folder.path()).await;
     }
 
-    pub(crate) fn uri(&self) -> String {
+    /// The connection string that names all members.
+    #[must_use]
+    pub fn uri(&self) -> String {
         uri(self.addresses())
     }
 
     /// How to reach one member, whatever it is at the moment.
-    pub(crate) async fn member(&self, index: usize) -> Database {
+    pub async fn member(&self, index: usize) -> Database {
         direct(&address(self.members[index].port)).await
     }
 
     /// Which member is the primary.
-    pub(crate) async fn primary(&self) -> usize {
+    pub async fn primary(&self) -> usize {
         let client = Client::with_uri_str(self.uri()).await.unwrap();
         let hello = doc! {"hello": 1};
         let hello = client.database("admin").run_command(hello).await.unwrap();
@@ -152,28 +166,29 @@ impl ReplicaSet {
     }
 
     /// How to reach one member and no other.
-    pub(crate) fn uri_of(&self, index: usize) -> String {
+    #[must_use]
+    pub fn uri_of(&self, index: usize) -> String {
         let address = address(self.members[index].port);
         format!("mongodb://{address}/?directConnection=true")
     }
 
     /// Stops a member in whatever it does.
-    pub(crate) fn freeze(&self, index: usize) {
+    pub fn freeze(&self, index: usize) {
         self.members[index].signal("STOP");
     }
 
     /// Lets it go on.
-    pub(crate) fn thaw(&self, index: usize) {
+    pub fn thaw(&self, index: usize) {
         self.members[index].signal("CONT");
     }
 
     /// `kill -9`
-    pub(crate) fn kill(&mut self, index: usize) {
+    pub fn kill(&mut self, index: usize) {
         self.members[index].kill();
     }
 
     /// Starts a member that was killed, with its data.
-    pub(crate) fn restart(&mut self, index: usize) {
+    pub fn restart(&mut self, index: usize) {
         self.members[index].start();
     }
 

@@ -1,5 +1,4 @@
-//! A real store that asks before every call whether it may be made. For the tests of several
-//! crates, which name this file as a module.
+//! A real store that asks before every call whether it may be made.
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
@@ -19,19 +18,20 @@ use nexus_store::{
 use tokio::sync::watch;
 
 /// Sees every call, and may refuse it.
-pub(crate) trait Observer: Send + Sync + 'static {
+pub trait Observer: Send + Sync + 'static {
     /// Is told the name of the method.
     fn before(&self, call: &'static str) -> Result<(), StoreError>;
 }
 
-/// A store and who observes it.
-pub(crate) struct Observed<O> {
+/// A store and its observer, which it derefs to.
+pub struct Observed<O> {
     store: EmbeddedStore,
     observer: O,
 }
 
 impl<O> Observed<O> {
-    pub(crate) const fn new(store: EmbeddedStore, observer: O) -> Self {
+    /// A store whose calls this observer sees.
+    pub const fn new(store: EmbeddedStore, observer: O) -> Self {
         Self { store, observer }
     }
 }
