@@ -5,13 +5,15 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::future::OptionFuture;
 use nexus_core::event::{AnsweredBy, Channel, Fallback, NoticeText, RunEvent, Usage};
-use nexus_core::{ConfigField, Field, Message, MessageId, Metadata, Model, Role, Timestamp};
+use nexus_core::{ConfigField, Field, Message, MessageId, Model, Role, Timestamp};
 use nexus_llm::{ChatRequest, Delta, Finish, LanguageModel, LlmError, ToolCall, tokens};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep_until};
 
 use crate::context::{ContextWindows, Prompt, RunContext, StopCause};
+use crate::spent::TurnUsage;
 use crate::stream::Emitter;
+use crate::unanswered;
 
 /// What a model said in one turn.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct Reply {
     pub tool_calls: Vec<ToolCall>,
     /// How the turn ended.
     pub ending: Ending,
+    /// What it used. `None`: the model was not reached, or that is not known yet.
+    pub used: Option<TurnUsage>,
 }
 
 /// How a turn ended.
@@ -134,6 +138,7 @@ pub async fn generate(asked: Asked<'_>, request: &Arc<ChatRequest>, events: &mut
         reasoning: String::new(),
         tool_calls: Vec::new(),
         ending: Ending::Stopped(StopCause::Cancelled),
+        used: None,
     };
     let mut deltas = model.stream(Arc::clone(request));
     let mut stopped = std::pin::pin!(run.stopped());
@@ -293,11 +298,13 @@ impl Reply {
             role: Role::Ai,
             content: self.text.clone(),
             timestamp: at,
-            metadata: self.metadata(run),
+            metadata: self.facts(run).into(),
         }
     }
 
-    fn metadata(&self, run: &RunContext) -> Metadata {
+    /// What is known of it beside its text, in the words of the events of a run.
+    #[must_use]
+    pub fn facts(&self, run: &RunContext) -> Map<String, Value> {
         let mut facts = Map::new();
         facts.insert("model".into(), json!(self.answered_by()));
         let asked = &run.profile.model.value.name;
@@ -318,12 +325,13 @@ impl Reply {
             Ending::OutOfTime => {
                 facts.insert("interrupted".into(), "tool_limit".into());
             }
-            Ending::Broken(error) => {
-                facts.insert("interrupted".into(), error.code().into());
-            }
+            Ending::Broken(error) => facts.extend(unanswered::facts(&error.clone().into())),
         }
-        if let Some(usage) = self.usage() {
-            facts.insert("usage".into(), json!(usage));
+        if let Some(used) = &self.used {
+            facts.insert("usage".into(), json!(used.usage));
+            if used.is_estimate {
+                facts.insert("usage_estimated".into(), true.into());
+            }
         }
         if !self.reasoning.is_empty() {
             facts.insert("reasoning".into(), self.reasoning.as_str().into());
@@ -334,7 +342,7 @@ impl Reply {
                 self.tool_calls.iter().map(stored_call).collect(),
             );
         }
-        facts.into()
+        facts
     }
 }
 

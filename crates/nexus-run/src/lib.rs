@@ -18,6 +18,7 @@
 //! | [`runs`] | [`Runs`]: the runs in progress on this node |
 //! | [`saving`] | stores what a run says, however long the store takes |
 //! | [`spent`] | what a run used of its model |
+//! | `unanswered` | what a question keeps of a run that gave no answer |
 //! | [`live`] | [`LiveTemplate`]: the template in force |
 //! | [`purge`] | removes what has no further use |
 //! | [`proposal`] | [`Proposal`]: a new template, checked and compared before it is stored |
@@ -47,6 +48,7 @@ pub mod sign_in;
 pub mod spent;
 pub mod stream;
 pub mod tools;
+mod unanswered;
 
 pub use client::{ClientRefusal, ClientTurn};
 pub use commands::{

@@ -207,7 +207,7 @@ impl Orchestrator {
             message_id: None,
             started_at: self.clock.now(),
         };
-        let in_progress = self.runs.begin(begun, new.cancel.clone())?;
+        let in_progress = self.runs.begin(begun, events.canceller())?;
         let asked = self.asked_again(&new.ask, &identity, &in_progress).await?;
         let run = RunContext::new(run_id, new, identity, genesis, self.clock.now())?
             .stopped_by(self.stopping.clone())
@@ -256,11 +256,11 @@ impl Orchestrator {
                 conclude(&run, reply, events).await
             }
             Ok(Err(error)) => {
-                settle.await;
+                join!(settle, self.note_error(&run, &error));
                 Err(error)
             }
             Err(panic) => {
-                settle.await;
+                join!(settle, self.note_error(&run, &RunError::Internal));
                 resume_unwind(panic)
             }
         }
@@ -288,8 +288,9 @@ impl Orchestrator {
                 run,
                 deadline: tools.deadline(),
             };
-            let reply = ask(asked, &mut prompt, events).instrument(span).await;
-            if let Some(turn) = spent::of_turn(prompt.request(), &reply) {
+            let mut reply = ask(asked, &mut prompt, events).instrument(span).await;
+            reply.used = spent::of_turn(prompt.request(), &reply);
+            if let Some(turn) = reply.used {
                 spent.add(&reply.model, turn);
                 events.used(turn);
             }
@@ -372,7 +373,7 @@ impl Orchestrator {
         }
     }
 
-    /// Stores what the model said. Nothing is stored of a model that said nothing.
+    /// Stores what the model said. Of a model that said nothing, the question keeps how that came.
     async fn append_reply(
         &self,
         run: &RunContext,
@@ -383,6 +384,7 @@ impl Orchestrator {
             events.stopped(&finish.reason);
         }
         if reply.is_empty() {
+            self.note(run, reply.facts(run)).await;
             return Ok(());
         }
         if run.stores {
@@ -395,6 +397,7 @@ impl Orchestrator {
 
     /// Removes what an earlier attempt left of the answer that is stored now.
     async fn remove_replaced(&self, run: &RunContext) {
+        self.forget_failure(run).await;
         if run.replaces.is_empty() {
             return;
         }

@@ -16,6 +16,7 @@ use crate::error::RunError;
 use crate::limiter::Sharing;
 use crate::orchestrator::Orchestrator;
 use crate::saving::Patience;
+use crate::stream::Canceller;
 
 /// How often nodes hear of each other's runs.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -40,7 +41,7 @@ pub struct Runs {
 
 struct Entry {
     run: ActiveRun,
-    cancel: CancellationToken,
+    cancel: Canceller,
     /// Cancelled when the run has ended, and what came of its answer is stored.
     ended: CancellationToken,
     /// Whether the other nodes know.
@@ -99,7 +100,7 @@ impl Runs {
     pub(crate) fn begin(
         &self,
         run: ActiveRun,
-        cancel: CancellationToken,
+        cancel: Canceller,
     ) -> Result<InProgress<'_>, RunError> {
         let name = (run.owner, run.run_id.clone());
         let mut here = lock(&self.here);
@@ -125,10 +126,14 @@ impl Runs {
 
     /// Cancels a run here, and gives what tells its end.
     fn cancel(&self, name: &Name) -> Option<CancellationToken> {
-        let here = lock(&self.here);
-        let entry = here.get(name)?;
-        entry.cancel.cancel();
-        Some(entry.ended.clone())
+        let (cancel, ended) = {
+            let here = lock(&self.here);
+            let entry = here.get(name)?;
+            (entry.cancel.clone(), entry.ended.clone())
+        };
+        // It waits until the run can be taken over, and the run looks into the same table.
+        cancel.cancel();
+        Some(ended)
     }
 
     /// Tells the other nodes of a run, and whether one of them has it in progress.

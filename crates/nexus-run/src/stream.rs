@@ -2,10 +2,12 @@
 //!
 //! A [`RunStream`] drives its run itself: whoever reads the events also does the work, in one task,
 //! with one wake-up for each piece that a provider sends. When the reader goes away, the rest of
-//! the run moves to a task of its own, so that an answer that was paid for is stored all the same.
+//! the run moves to a task of its own, so that an answer that was paid for is stored all the same. So it
+//! does when the run is cancelled: a reader who takes nothing would not move it to its end.
 
 mod bell;
 mod queue;
+mod work;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -14,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, Stream};
+use futures_util::{FutureExt as _, Stream};
 use nexus_core::event::{AnsweredBy, Channel, RunEvent, RunFinished, RunStatus, Usage};
 use nexus_core::{MessageId, RunId};
 use nexus_llm::FinishReason;
@@ -24,10 +26,13 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use self::bell::Bell;
 use self::queue::Queue;
+use self::work::Work;
 use crate::context::StopCause;
 use crate::error::RunError;
 use crate::record::Record;
 use crate::spent::TurnUsage;
+
+pub(crate) use self::work::Canceller;
 
 /// What becomes of a run when its reader goes away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,14 +45,12 @@ pub enum OnDisconnect {
 
 /// The events of one run, in order. The last one is `run_finished`, whatever happens.
 pub struct RunStream {
-    run: Option<BoxFuture<'static, ()>>,
+    work: Arc<Work>,
     events: Arc<Queue>,
     bell: Arc<Bell>,
-    /// Rings the bell.
-    waker: Waker,
     on_disconnect: OnDisconnect,
     cancel: CancellationToken,
-    tasks: TaskTracker,
+    is_over: bool,
     /// Shutdown waits as long as this is held.
     _counted: TaskTrackerToken,
 }
@@ -65,14 +68,21 @@ impl RunStream {
     {
         let events = Arc::<Queue>::default();
         let bell = Bell::new();
+        let work = Arc::new_cyclic(|work| {
+            let run = run(Outlet {
+                events: Arc::clone(&events),
+                canceller: Canceller::new(cancel.clone(), work.clone()),
+            });
+            let reader = Waker::from(Arc::clone(&bell));
+            Work::new(run, Arc::clone(&events), reader, tasks.clone())
+        });
         Self {
-            run: Some(run(Outlet(Arc::clone(&events)))),
+            work,
             events,
-            waker: Waker::from(Arc::clone(&bell)),
             bell,
             on_disconnect,
             cancel,
-            tasks: tasks.clone(),
+            is_over: false,
             _counted: tasks.token(),
         }
     }
@@ -86,20 +96,15 @@ impl Stream for RunStream {
         if let Some(event) = this.events.take() {
             return Poll::Ready(Some(event));
         }
-        let Some(run) = &mut this.run else {
+        if this.is_over {
             return Poll::Ready(None);
-        };
+        }
         if !this.bell.has_rung(cx) {
             return Poll::Pending;
         }
-        if run
-            .poll_unpin(&mut Context::from_waker(&this.waker))
-            .is_ready()
-        {
-            this.run = None;
-        }
+        this.is_over = this.work.advance();
         match this.events.take() {
-            None if this.run.is_some() => Poll::Pending,
+            None if !this.is_over => Poll::Pending,
             event => Poll::Ready(event),
         }
     }
@@ -107,20 +112,22 @@ impl Stream for RunStream {
 
 impl Drop for RunStream {
     fn drop(&mut self) {
-        let Some(run) = self.run.take() else { return };
+        if self.is_over {
+            return;
+        }
         self.events.close();
         if self.on_disconnect == OnDisconnect::Cancel {
             self.cancel.cancel();
         }
-        // Outside a runtime there is nobody left to finish for.
-        if tokio::runtime::Handle::try_current().is_ok() {
-            self.tasks.spawn(run);
-        }
+        self.work.take_over();
     }
 }
 
 /// Where a run puts its events.
-pub(crate) struct Outlet(Arc<Queue>);
+pub(crate) struct Outlet {
+    events: Arc<Queue>,
+    canceller: Canceller,
+}
 
 /// The run's end of the stream, and what its last event will say.
 pub struct Emitter {
@@ -150,10 +157,15 @@ impl Emitter {
         }
     }
 
+    /// Cancels the run.
+    pub(crate) fn canceller(&self) -> Canceller {
+        self.outlet.canceller.clone()
+    }
+
     /// Tells the client. Nobody listening is no reason to stop.
     pub async fn emit(&mut self, event: RunEvent) {
         self.record.saw(&event);
-        self.outlet.0.put(event).await;
+        self.outlet.events.put(event).await;
     }
 
     /// Tells the client a piece of the answer.

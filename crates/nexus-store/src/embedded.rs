@@ -28,8 +28,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nexus_core::{
-    Environment, Identity, IdentityWrite, Message, MessageId, OverrideWrite, PublicKey, RunId,
-    Session, SessionId, Standing, Timestamp, TokenDigest,
+    Environment, Identity, IdentityWrite, Message, MessageId, Metadata, OverrideWrite, PublicKey,
+    RunId, Session, SessionId, Standing, Timestamp, TokenDigest,
 };
 use tokio::sync::watch;
 
@@ -299,6 +299,18 @@ impl MessageStore for EmbeddedStore {
         let (owner, id) = (owner.public_key, id.clone());
         self.readers
             .read(move |file| read::has_message(file, owner, &id))
+            .await
+    }
+
+    async fn set_metadata(
+        &self,
+        owner: &Identity,
+        id: &MessageId,
+        metadata: Metadata,
+    ) -> Result<bool, StoreError> {
+        let (owner, id) = (owner.public_key, id.clone());
+        self.writer
+            .write(move |file| write::set_message_metadata(file, owner, &id, &metadata))
             .await
     }
 

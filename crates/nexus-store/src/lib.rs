@@ -28,8 +28,8 @@ pub mod types;
 
 use async_trait::async_trait;
 use nexus_core::{
-    Environment, Identity, IdentityWrite, Message, MessageId, OverrideWrite, PublicKey, RunId,
-    Session, SessionId, Standing, Timestamp, TokenDigest,
+    Environment, Identity, IdentityWrite, Message, MessageId, Metadata, OverrideWrite, PublicKey,
+    RunId, Session, SessionId, Standing, Timestamp, TokenDigest,
 };
 use tokio::sync::watch;
 
@@ -190,6 +190,15 @@ pub trait MessageStore: Send + Sync {
 
     /// Whether a message of `owner` is stored.
     async fn has_message(&self, owner: &Identity, id: &MessageId) -> Result<bool, StoreError>;
+
+    /// Replaces the metadata of a message of `owner`, and nothing else of it. `false`: there is no such
+    /// message.
+    async fn set_metadata(
+        &self,
+        owner: &Identity,
+        id: &MessageId,
+        metadata: Metadata,
+    ) -> Result<bool, StoreError>;
 
     /// Removes messages of `owner`, and says how many that were.
     async fn remove_messages(&self, owner: &Identity, ids: &[MessageId])

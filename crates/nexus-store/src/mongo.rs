@@ -28,8 +28,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nexus_core::{
-    Environment, Identity, IdentityWrite, Message, MessageId, OverrideWrite, PublicKey, RunId,
-    Session, SessionId, Standing, Timestamp, TokenDigest,
+    Environment, Identity, IdentityWrite, Message, MessageId, Metadata, OverrideWrite, PublicKey,
+    RunId, Session, SessionId, Standing, Timestamp, TokenDigest,
 };
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -262,6 +262,17 @@ impl MessageStore for MongoStore {
     async fn has_message(&self, owner: &Identity, id: &MessageId) -> Result<bool, StoreError> {
         let (owner, id) = (owner.public_key, id.clone());
         self.call(async move |data, _| data.has_message(owner, &id).await)
+            .await
+    }
+
+    async fn set_metadata(
+        &self,
+        owner: &Identity,
+        id: &MessageId,
+        metadata: Metadata,
+    ) -> Result<bool, StoreError> {
+        let (owner, id) = (owner.public_key, id.clone());
+        self.call(async move |data, _| data.set_message_metadata(owner, &id, &metadata).await)
             .await
     }
 

@@ -5,8 +5,8 @@ use chrono::NaiveDate;
 use nexus_core::auth::InstallationSecret;
 use nexus_core::{
     ApiKey, ApiKeyId, AuditEntry, AuditHead, Environment, Identity, IdentityWrite, Message,
-    MessageId, NewAudit, NonceId, OverrideWrite, PublicKey, RunId, Session, SessionId, Standing,
-    Timestamp, TokenDigest, Usage, UsageCount, UsageKey,
+    MessageId, Metadata, NewAudit, NonceId, OverrideWrite, PublicKey, RunId, Session, SessionId,
+    Standing, Timestamp, TokenDigest, Usage, UsageCount, UsageKey,
 };
 use nexus_store::{
     ApiKeyStore, AuditPage, AuditStore, Collection, ConfigStore, Counter, CounterStore, Created,
@@ -82,6 +82,7 @@ observe! {
         append(owner: &Identity, message: Message) -> ();
         history(owner: &Identity, limit: u32, except: &RunId) -> Vec<Message>;
         has_message(owner: &Identity, id: &MessageId) -> bool;
+        set_metadata(owner: &Identity, id: &MessageId, metadata: Metadata) -> bool;
         remove_messages(owner: &Identity, ids: &[MessageId]) -> u64;
         messages(owner: &Identity, limit: u32, before: Option<Cursor>) -> MessagePage;
     }

@@ -1,7 +1,7 @@
 //! The events that wait for their reader.
 //!
-//! Run and reader are parts of one task as long as there is a reader, so this is a plain queue: who
-//! takes from it moves the run itself when it is empty.
+//! Run and reader are parts of one task as long as the reader moves the run, so this is a plain queue:
+//! who takes from it moves the run itself when it is empty.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -24,6 +24,8 @@ struct Waiting {
     writer: Option<Waker>,
     /// The reader is gone.
     is_closed: bool,
+    /// Every event finds room: few are left to come.
+    is_unbounded: bool,
 }
 
 impl Queue {
@@ -38,7 +40,7 @@ impl Queue {
         if waiting.is_closed {
             return Poll::Ready(());
         }
-        if waiting.events.len() >= CAPACITY {
+        if waiting.events.len() >= CAPACITY && !waiting.is_unbounded {
             waiting.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
@@ -53,6 +55,15 @@ impl Queue {
         drop(waiting);
         writer.into_iter().for_each(Waker::wake);
         Some(event)
+    }
+
+    /// The run ends now, and must not wait until its reader takes something.
+    pub(super) fn wait_for_no_reader(&self) {
+        let mut waiting = self.lock();
+        waiting.is_unbounded = true;
+        let writer = waiting.writer.take();
+        drop(waiting);
+        writer.into_iter().for_each(Waker::wake);
     }
 
     /// Nobody takes anything any more.

@@ -84,6 +84,9 @@ pub(super) const MESSAGES: &str = "
 
 pub(super) const HAS_MESSAGE: &str = "SELECT 1 FROM messages WHERE id = ?1 AND owner_key = ?2";
 
+pub(super) const SET_MESSAGE_METADATA: &str =
+    "UPDATE messages SET metadata = ?3 WHERE id = ?1 AND owner_key = ?2";
+
 pub(super) const REMOVE_MESSAGE: &str = "DELETE FROM messages WHERE id = ?1 AND owner_key = ?2";
 
 pub(super) const ADD_SESSION: &str = "
@@ -118,7 +121,7 @@ pub(super) const COUNTS: &str =
 mod tests {
     use super::*;
 
-    const REQUEST_PATH: [&str; 25] = [
+    const REQUEST_PATH: [&str; 26] = [
         GENERATION,
         TEMPLATE,
         TEMPLATE_VERSION,
@@ -143,6 +146,7 @@ mod tests {
         KEEP_DISABLED,
         ERASE_IDENTITY,
         HAS_MESSAGE,
+        SET_MESSAGE_METADATA,
         REMOVE_MESSAGE,
     ];
 

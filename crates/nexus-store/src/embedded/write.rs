@@ -4,8 +4,8 @@
 use nexus_core::identity::TIME_ZONE;
 use nexus_core::overrides::Section;
 use nexus_core::{
-    ApiKeyId, Field, Identity, Message, MessageId, OverrideTarget, OverrideWrite, PublicKey,
-    Session, Standing, Timestamp, TokenDigest,
+    ApiKeyId, Field, Identity, Message, MessageId, Metadata, OverrideTarget, OverrideWrite,
+    PublicKey, Session, Standing, Timestamp, TokenDigest,
 };
 use rusqlite::{Connection, Params};
 use serde_json::Value;
@@ -185,6 +185,16 @@ pub(super) fn append(
         0 => Err(gone(key)),
         _ => Ok(()),
     }
+}
+
+pub(super) fn set_message_metadata(
+    connection: &Connection,
+    owner: PublicKey,
+    id: &MessageId,
+    metadata: &Metadata,
+) -> Result<bool, StoreError> {
+    let parameters = (id.as_str(), owner.to_string(), metadata.as_json());
+    Ok(execute(connection, sql::SET_MESSAGE_METADATA, parameters)? > 0)
 }
 
 pub(super) fn remove_messages(

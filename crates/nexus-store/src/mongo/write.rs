@@ -6,8 +6,8 @@ use mongodb::options::UpdateModifications;
 use nexus_core::identity::TIME_ZONE;
 use nexus_core::overrides::{Section, UnknownKey};
 use nexus_core::{
-    Field, Identity, Message, MessageId, OverrideTarget, OverrideWrite, PublicKey, Session,
-    Standing, Timestamp as Moment,
+    Field, Identity, Message, MessageId, Metadata, OverrideTarget, OverrideWrite, PublicKey,
+    Session, Standing, Timestamp as Moment,
 };
 
 use super::changes::Changes;
@@ -185,6 +185,17 @@ impl Data {
         let deleted = self.messages.delete_one(mine).session(&mut session);
         deleted.await?;
         Err(gone(owner.public_key))
+    }
+
+    pub(super) async fn set_message_metadata(
+        &self,
+        owner: PublicKey,
+        id: &MessageId,
+        metadata: &Metadata,
+    ) -> Result<bool, StoreError> {
+        let mine = doc! {"_id": id.as_str(), "owner_key": owner.to_string()};
+        let change = doc! {"$set": {"metadata": to_document(&metadata.to_map())}};
+        Ok(self.messages.update_one(mine, change).await?.matched_count > 0)
     }
 
     pub(super) async fn remove_messages(

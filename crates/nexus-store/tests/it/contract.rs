@@ -110,6 +110,7 @@ macro_rules! contract {
             messages: nobody_sees_the_messages_of_another;
             messages: a_message_of_an_erased_identity_is_refused;
             messages: an_id_is_stored_once;
+            messages: the_metadata_of_a_message_is_replaced_and_nothing_else;
             messages: a_message_of_somebody_else_is_refused;
             messages: messages_that_arrive_at_once_are_all_stored;
             nonces: of_a_hundred_uses_at_once_one_is_the_first;

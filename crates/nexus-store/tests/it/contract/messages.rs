@@ -301,3 +301,38 @@ pub(crate) async fn walk(store: &Arc<dyn Store>, owner: &Identity, limit: u32) -
         }
     }
 }
+
+pub(crate) async fn the_metadata_of_a_message_is_replaced_and_nothing_else(place: &impl Place) {
+    let store = place.open().await;
+    let owner = member(&store, 1).await;
+    let stranger = member(&store, 2).await;
+    let noted = |json: &str| Metadata::from_json(json.into()).unwrap();
+    let mut said = [
+        message(&owner, Role::Human, "a"),
+        message(&owner, Role::Ai, "b"),
+    ];
+    said[0].metadata = noted(r#"{"old":1,"error":"x"}"#);
+    for message in &said {
+        store.append(&owner, message.clone()).await.unwrap();
+    }
+    let error = r#"{"error":{"code":"a.b","message":"$no \"1\""},"usage":{"input_tokens":7}}"#;
+    for json in [error, "{}", error] {
+        let set = store.set_metadata(&owner, &said[0].id, noted(json));
+        assert!(set.await.unwrap());
+        said[0].metadata = noted(json);
+        let mut stored = store.messages(&owner, 9, None).await.unwrap().messages;
+        stored.reverse();
+        assert_eq!(contents(&stored), ["a", "b"]);
+        for (stored, said) in stored.iter().zip(&said) {
+            assert_eq!(stored.metadata.to_map(), said.metadata.to_map());
+            assert_eq!((stored.role, &stored.id), (said.role, &said.id));
+        }
+    }
+    let unknown = message(&owner, Role::Human, "never stored").id;
+    for (who, id) in [(&stranger, &said[0].id), (&owner, &unknown)] {
+        let set = store.set_metadata(who, id, noted("{}"));
+        assert!(!set.await.unwrap());
+    }
+    let stored = store.messages(&owner, 9, None).await.unwrap().messages;
+    assert_eq!(stored[1].metadata.to_map(), said[0].metadata.to_map());
+}

@@ -9,7 +9,7 @@ use mongodb::Database;
 use mongodb::bson::{DateTime, Document, Timestamp, doc};
 use mongodb::options::{Acknowledgment, WriteConcern};
 use nexus_core::{
-    Environment, Identity, IdentityWrite, NodeId, NonceId, Role, Standing, UsageCount,
+    Environment, Identity, IdentityWrite, Metadata, NodeId, NonceId, Role, Standing, UsageCount,
 };
 use nexus_store::{ActiveRun, IdentityStore, MessageStore, Running, SessionStore, Store};
 
@@ -244,6 +244,9 @@ async fn every_request_about_runs(store: &dyn Store, owner: &Identity) {
     let said = message(owner, Role::Ai, "hello");
     store.append(owner, said.clone()).await.unwrap();
     assert!(store.has_message(owner, &said.id).await.unwrap());
+    let noted = Metadata::from_json("{}".into()).unwrap();
+    let set = store.set_metadata(owner, &said.id, noted);
+    assert!(set.await.unwrap());
     let ids = [said.id];
     assert_eq!(store.remove_messages(owner, &ids).await.unwrap(), 1);
     assert!(!store.has_message(owner, &ids[0]).await.unwrap());
