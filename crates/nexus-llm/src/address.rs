@@ -16,12 +16,35 @@ pub(crate) fn below(base_url: &Url, folder: &str, path: &str) -> Url {
     url
 }
 
+/// A path of a server whose protocol lives in the folder `/v1` of `base_url`, beside that folder.
+pub(crate) fn beside(base_url: &Url, path: &str) -> Url {
+    let mut url = below(base_url, "", "");
+    let base = url.path().trim_end_matches('/');
+    let root = base.strip_suffix("/v1").unwrap_or(base);
+    let path = format!("{root}{path}");
+    url.set_path(&path);
+    url
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn messages(base_url: &str) -> String {
         below(&Url::parse(base_url).expect("a URL"), "/v1", "/messages").into()
+    }
+
+    #[test]
+    fn a_servers_own_paths_stand_beside_the_folder() {
+        for (base_url, expected) in [
+            ("http://x.test:1/v1", "http://x.test:1/props"),
+            ("http://x.test", "http://x.test/props"),
+            ("http://me:secret@x.test/llm/v1/", "http://x.test/llm/props"),
+            ("http://x.test/v1?a=b", "http://x.test/props?a=b"),
+        ] {
+            let base_url = Url::parse(base_url).expect("a URL");
+            assert_eq!(beside(&base_url, "/props").as_str(), expected);
+        }
     }
 
     #[test]

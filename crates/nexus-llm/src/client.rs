@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
-use futures_util::{StreamExt, TryStreamExt};
-use nexus_core::Provider;
+use futures_util::{FutureExt as _, StreamExt, TryStreamExt};
+use nexus_core::{Model, Provider};
 use nexus_egress::{AddressRules, SetupError};
 
 use crate::remote::{Diagnosis, Reachability, Remote, Wire};
 use crate::transport::Transport;
-use crate::{ChatRequest, Delta, LanguageModel, LlmError, Timers, builtin};
+use crate::{ChatRequest, ContextLength, Delta, LanguageModel, LlmError, Timers, builtin};
 
 /// Asks models over pooled connections. Clones share the pool.
 #[derive(Clone, Debug)]
@@ -63,5 +64,13 @@ impl LanguageModel for LlmClient {
             }
         };
         stream::once(open).try_flatten().boxed()
+    }
+
+    fn context_length<'a>(&'a self, model: &'a Model) -> BoxFuture<'a, Option<ContextLength>> {
+        async move {
+            let remote = Remote::of(&model.provider)?;
+            self.wire.context_length(&remote, model).await
+        }
+        .boxed()
     }
 }

@@ -1,17 +1,20 @@
 //! One turn with a provider over HTTP: which model, which request, what kind of answer.
 
+mod context_length;
 mod reachability;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{Response, StatusCode, header};
+use nexus_core::Model;
 use nexus_core::catalog::{Credential, Endpoint, Protocol, Provider};
 use nexus_core::egress::PinnedKey;
 use nexus_egress::{AnswerBody, Broken, RequestError};
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
+use self::context_length::Lengths;
 pub(crate) use self::reachability::is_near;
 pub use self::reachability::{Diagnosis, Obstacle, Reachability};
 use crate::answer::{ANSWER_LIMIT, Answer, Clock};
@@ -33,6 +36,7 @@ pub(crate) struct Wire {
     timers: Timers,
     /// What `auto` stands for, by `base_url`.
     automatic: Mutex<HashMap<Url, Arc<str>>>,
+    lengths: Lengths,
 }
 
 /// A provider that is reached over HTTP.
@@ -111,6 +115,7 @@ impl Wire {
             transport,
             timers,
             automatic: Mutex::default(),
+            lengths: Lengths::default(),
         }
     }
 
@@ -142,11 +147,7 @@ impl Wire {
     ) -> Result<Answer<AnswerBody>, LlmError> {
         let key = remote.key()?;
         let is_automatic = &*request.model.id == AUTOMATIC;
-        let model_id = if is_automatic {
-            self.first_listed(remote).await?
-        } else {
-            Arc::clone(&request.model.id)
-        };
+        let model_id = self.model_id(remote, &request.model).await?;
         let Outgoing { url, body } =
             Outgoing::turn(remote.protocol, remote.base_url, request, &model_id);
         let call =
@@ -157,6 +158,15 @@ impl Wire {
             self.automatic().remove(remote.base_url);
         }
         answer(remote, request, clock, sent?)
+    }
+
+    /// What the provider calls a model.
+    async fn model_id(&self, remote: &Remote<'_>, model: &Model) -> Result<Arc<str>, LlmError> {
+        if &*model.id == AUTOMATIC {
+            self.first_listed(remote).await
+        } else {
+            Ok(Arc::clone(&model.id))
+        }
     }
 
     /// What the provider lists first. It is asked once, until it refuses a request.

@@ -13,13 +13,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use nexus_core::Model;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use self::routes::{Route, Routes};
-use crate::{ChatRequest, Delta, LanguageModel, LlmError, Requester, Timers};
+use crate::{ChatRequest, ContextLength, Delta, LanguageModel, LlmError, Requester, Timers};
 
 pub use self::breaker::Trouble;
 
@@ -76,6 +77,10 @@ impl<M: LanguageModel + 'static> LanguageModel for Resilient<M> {
         let shared = Arc::clone(&self.shared);
         let begin = async move { Turn::new(shared, &request).begin(request).await };
         stream::once(begin).try_flatten().boxed()
+    }
+
+    fn context_length<'a>(&'a self, model: &'a Model) -> BoxFuture<'a, Option<ContextLength>> {
+        self.shared.inner.context_length(model)
     }
 
     fn trouble(&self, model: &Model) -> Option<Trouble> {
