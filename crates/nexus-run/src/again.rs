@@ -2,14 +2,14 @@
 //! The orchestrator calls it.
 
 use nexus_core::{Member, Message, MessageId, Role, RunId};
-use nexus_store::{Cursor, Store};
+use nexus_store::Store;
 use serde_json::Value;
 
 use crate::error::RunError;
 
 /// How many messages are read at once.
 const PAGE: u32 = 100;
-/// How many pages are looked through: what was asked before them is not asked again.
+/// How many pages are read of a run, and of what came before it.
 const PAGES: usize = 10;
 
 /// A run whose question is stored.
@@ -18,13 +18,9 @@ pub(crate) struct StoredQuestion {
     pub(crate) question: Message,
     /// What else is stored of the run, newest first.
     pub(crate) rest: Vec<Message>,
-    /// What came before the question, newest first, as far as it was read.
-    before: Vec<Message>,
-    /// Where what is older begins.
-    older: Option<Cursor>,
 }
 
-/// Looks for a run among the newest messages of its owner.
+/// Finds a run of its owner.
 ///
 /// # Errors
 /// When it is not there.
@@ -35,19 +31,11 @@ pub(crate) async fn find(
 ) -> Result<StoredQuestion, RunError> {
     let (mut rest, mut cursor) = (Vec::new(), None);
     for _ in 0..PAGES {
-        let page = store.messages(owner, PAGE, cursor).await?;
-        let mut messages = page.messages.into_iter();
-        while let Some(message) = messages.next() {
-            if message.run_id != *run {
-                continue;
-            }
+        let page = store.run_messages(owner, run, PAGE, cursor).await?;
+        for message in page.messages {
             if message.role == Role::Human {
-                return Ok(StoredQuestion {
-                    question: message,
-                    rest,
-                    before: messages.collect(),
-                    older: page.next,
-                });
+                let question = message;
+                return Ok(StoredQuestion { question, rest });
             }
             rest.push(message);
         }
@@ -88,13 +76,14 @@ impl StoredQuestion {
         limit: u32,
     ) -> Result<Vec<Message>, RunError> {
         let limit = limit as usize;
-        let (run, mut older) = (self.question.run_id, self.older);
+        let mut older = store.place(owner, &self.question).await?;
+        let run = self.question.run_id;
         let is_shown = |message: &Message| {
             matches!(message.role, Role::Human | Role::Ai)
                 && !message.content.is_empty()
                 && message.run_id != run
         };
-        let mut history: Vec<_> = self.before.into_iter().filter(is_shown).collect();
+        let mut history = Vec::new();
         for _ in 0..PAGES {
             let Some(cursor) = older.filter(|_| history.len() < limit) else {
                 break;

@@ -43,7 +43,7 @@ pub enum RunError {
     #[error("this was changed by somebody else at the same time: try again")]
     Busy,
     /// The owner has no such run.
-    #[error("there is no such run, or it is too long ago to be asked again")]
+    #[error("there is no such run")]
     RunNotFound,
     /// The owner has no such run to cancel.
     #[error(

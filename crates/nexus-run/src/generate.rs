@@ -6,7 +6,10 @@ use futures_util::StreamExt;
 use futures_util::future::OptionFuture;
 use nexus_core::event::{AnsweredBy, Channel, Fallback, NoticeText, RunEvent, Usage};
 use nexus_core::{ConfigField, Field, Message, MessageId, Model, Role, Timestamp};
-use nexus_llm::{ChatRequest, Delta, Finish, LanguageModel, LlmError, ToolCall, tokens};
+use nexus_llm::{
+    ChatRequest, ContextLength, Delta, Finish, LanguageModel, LengthSource, LlmError, ToolCall,
+    tokens,
+};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep_until};
 
@@ -14,6 +17,10 @@ use crate::context::{ContextWindows, Prompt, RunContext, StopCause};
 use crate::spent::TurnUsage;
 use crate::stream::Emitter;
 use crate::unanswered;
+
+/// What fits into the shortest context that servers give their models, in tokens, with room for an
+/// answer.
+const SHORT: u64 = 1_024;
 
 /// What a model said in one turn.
 #[derive(Debug)]
@@ -62,10 +69,11 @@ pub struct Asked<'a> {
 /// is still too much is asked once more with half of it. Never fails, like [`generate`].
 pub async fn ask(asked: Asked<'_>, prompt: &mut Prompt, events: &mut Emitter) -> Reply {
     let Asked { run, windows, .. } = asked;
-    if let Some(room) = windows.room(prompt.request()) {
+    let told = told_length(asked, prompt).await;
+    if let Some(room) = windows.room(prompt.request(), told.map(|told| told.tokens)) {
         let left_out = prompt.fit(room);
         if left_out > 0 {
-            events.emit(shortened(run, left_out)).await;
+            events.emit(shortened(run, left_out, told)).await;
         }
     }
     let mut reply = generate(asked, prompt.request(), events).await;
@@ -75,7 +83,7 @@ pub async fn ask(asked: Asked<'_>, prompt: &mut Prompt, events: &mut Emitter) ->
     if reply.is_too_long() {
         let is_explained = windows.refused(prompt.request(), reply.named_limit());
         if prompt.has_history() {
-            reply = ask_shorter(asked, prompt, is_explained, events).await;
+            reply = ask_shorter(asked, prompt, (is_explained, told), events).await;
         }
     }
     if !reply.is_empty() {
@@ -89,15 +97,15 @@ pub async fn ask(asked: Asked<'_>, prompt: &mut Prompt, events: &mut Emitter) ->
 async fn ask_shorter(
     asked: Asked<'_>,
     prompt: &mut Prompt,
-    is_explained: bool,
+    (is_explained, told): (bool, Option<ContextLength>),
     events: &mut Emitter,
 ) -> Reply {
     let Asked { run, windows, .. } = asked;
     let mut left_out = prompt.halve();
-    if let Some(room) = windows.room(prompt.request()) {
+    if let Some(room) = windows.room(prompt.request(), told.map(|told| told.tokens)) {
         left_out += prompt.fit(room);
     }
-    events.emit(shortened(run, left_out)).await;
+    events.emit(shortened(run, left_out, None)).await;
     let reply = generate(asked, prompt.request(), events).await;
     let request = prompt.request();
     let model = &request.model;
@@ -112,13 +120,40 @@ async fn ask_shorter(
     reply
 }
 
-fn shortened(run: &RunContext, messages: usize) -> RunEvent {
+/// How much the model reads, as its server says. That is asked only where it may matter: where there
+/// is a history, longer than the shortest context holds, and the catalog does not say it.
+async fn told_length(asked: Asked<'_>, prompt: &Prompt) -> Option<ContextLength> {
+    let request = prompt.request();
+    let matters = request.model.context_length.is_none()
+        && prompt.has_history()
+        && tokens::of_request(request) > SHORT;
+    if !matters {
+        return None;
+    }
+    tokio::select! {
+        biased;
+        _ = asked.run.stopped() => None,
+        told = asked.model.context_length(&request.model) => told,
+    }
+}
+
+fn shortened(run: &RunContext, messages: usize, told: Option<ContextLength>) -> RunEvent {
     let model = &run.profile.model.value.name;
+    let reads = match told {
+        Some(ContextLength {
+            tokens,
+            source: LengthSource::Assumed,
+        }) => format!(
+            "{model} is taken to read at once ({tokens} tokens, as its server does not say; \
+             context_length in the catalog sets it)"
+        ),
+        _ => format!("{model} can read at once"),
+    };
     RunEvent::Notice(NoticeText {
         code: "history_shortened",
         field: Field::from(ConfigField::HistoryContextSize).to_string(),
         message: format!(
-            "this conversation is longer than {model} can read at once: the oldest {messages} of the \
+            "this conversation is longer than {reads}: the oldest {messages} of the \
              messages before your question were left out"
         ),
     })

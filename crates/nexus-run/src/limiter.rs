@@ -17,13 +17,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{NaiveDate, TimeDelta};
 use nexus_core::limits::{AddressBlock, Ledger, Period, Spending, Windows};
 use nexus_core::{
-    Clock, Limit, LimitReached, Limits, NodeId, PublicKey, Timestamp, UsageCount, UsageKey,
+    Clock, Limit, LimitReached, Limits, NodeId, PublicKey, RunId, Timestamp, UsageCount, UsageKey,
 };
 use nexus_store::{Store, StoreError};
 
 use self::exports::Exports;
 use self::running::Told;
-use self::unsettled::Unsettled;
+use self::unsettled::{Unsettled, Used};
 
 pub use exports::{ExportPlace, ExportRefused};
 pub use memory::{Holder, MemoryFull, RequestMemory, Reserved};
@@ -254,7 +254,14 @@ impl Limiter {
 
     /// Stores what a run used, now or as soon as the store can, and counts it. A person who was
     /// erased meanwhile leaves no count.
-    async fn settle(&self, permit: &Permit, life: Timestamp, model: &str, count: UsageCount) {
+    async fn settle(
+        &self,
+        permit: &Permit,
+        run: (&RunId, Timestamp),
+        model: &str,
+        count: UsageCount,
+    ) {
+        let (run, life) = run;
         let spent = Spending::from(count);
         self.with_ledger(permit, |person| person.ledger.begin_settling());
         let key = UsageKey {
@@ -262,9 +269,15 @@ impl Limiter {
             day: permit.day,
             model: model.to_owned(),
         };
-        match self.store.add_usage(life, key.clone(), count).await {
+        let used = Used {
+            life,
+            run: run.clone(),
+            key,
+            count,
+        };
+        match used.store(&*self.store).await {
             Ok(()) | Err(StoreError::Conflict { .. }) => {}
-            Err(error) => self.keep(life, key, count, &error),
+            Err(error) => self.keep(used, &error),
         }
         self.with_ledger(permit, |person| person.ledger.settle(spent));
         let now = self.clock.now();

@@ -236,13 +236,14 @@ impl Orchestrator {
         let talk = self.converse(&run, history, &mut spent, events);
         let outcome = AssertUnwindSafe(talk).catch_unwind().await;
         // What was used is on record however the run ended.
+        // One that is asked again is counted again.
+        let attempt = RunId::new(self.clock.now());
         let costs = spent.by_model().map(|(_, count)| count.cost_micros);
         events.record.cost(costs.fold(0, u64::saturating_add));
         let settle = async {
             for (model, count) in spent.by_model() {
-                permit
-                    .settle(run.identity.created_at, &model.name, count)
-                    .await;
+                let run = (&attempt, run.identity.created_at);
+                permit.settle(run, &model.name, count).await;
             }
         };
         match outcome {

@@ -1,18 +1,13 @@
 //! What a question keeps of a run that gave no answer: why there is none, and what was used. The
 //! orchestrator calls it.
 
-use std::time::Duration;
-
 use nexus_core::{Message, Metadata};
 use serde_json::{Map, Value, json};
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use crate::context::RunContext;
 use crate::error::RunError;
 use crate::orchestrator::Orchestrator;
-
-/// How long the store is waited for: what a question keeps is worth no longer delay.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Everything that a question may keep.
 const KEPT: [&str; 8] = [
@@ -75,14 +70,17 @@ impl Orchestrator {
         let set = self
             .store
             .set_metadata(&run.identity, &question.id, metadata);
-        match timeout(PATIENCE, set).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => {
+        let stopping = async {
+            run.stopping.cancelled().await;
+            sleep(self.runs.patience.stopping).await;
+        };
+        // Once only: a store waits no longer than its own deadline.
+        tokio::select! {
+            biased;
+            set = set => if let Err(error) = set {
                 tracing::warn!(%error, "how a run ended is not stored with its question");
-            }
-            Err(_) => tracing::warn!(
-                "how a run ended is not stored with its question: the store takes too long"
-            ),
+            },
+            () = stopping => tracing::warn!("how a run ended is not stored with its question"),
         }
     }
 }

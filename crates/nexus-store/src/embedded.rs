@@ -336,6 +336,30 @@ impl MessageStore for EmbeddedStore {
             .read(move |file| read::messages(file, owner, limit, before))
             .await
     }
+
+    async fn run_messages(
+        &self,
+        owner: &Identity,
+        run: &RunId,
+        limit: u32,
+        before: Option<Cursor>,
+    ) -> Result<MessagePage, StoreError> {
+        let (owner, run) = (owner.public_key, run.clone());
+        self.readers
+            .read(move |file| read::run_messages(file, owner, &run, limit, before))
+            .await
+    }
+
+    async fn place(
+        &self,
+        owner: &Identity,
+        message: &Message,
+    ) -> Result<Option<Cursor>, StoreError> {
+        let (owner, id) = (owner.public_key, message.id.clone());
+        self.readers
+            .read(move |file| read::place(file, owner, &id))
+            .await
+    }
 }
 
 /// Whose message this is: the key, and when it was registered.

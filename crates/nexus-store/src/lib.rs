@@ -45,7 +45,7 @@ pub use quarantine::{Collection, QuarantineStore, Unreadable, UnreadablePage};
 pub use runs::{ActiveRun, RunStore};
 pub use trust::{
     API_KEY_KEPT, ApiKeyStore, AuditStore, CounterStore, InstallationStore, MAX_API_KEYS,
-    NonceStore, UsageStore,
+    NonceStore, RECENT_RUNS, UsageStore,
 };
 pub use types::{
     AuditPage, Counter, Created, Cursor, Erased, IdentityPage, MAX_PAGE_BYTES, MessagePage,
@@ -213,6 +213,23 @@ pub trait MessageStore: Send + Sync {
         limit: u32,
         before: Option<Cursor>,
     ) -> Result<MessagePage, StoreError>;
+
+    /// The same of the messages of one run only. Its places mean nothing among all messages.
+    async fn run_messages(
+        &self,
+        owner: &Identity,
+        run: &RunId,
+        limit: u32,
+        before: Option<Cursor>,
+    ) -> Result<MessagePage, StoreError>;
+
+    /// Where [all messages](Self::messages) begin that are older than this stored one. `None`: it is
+    /// not there.
+    async fn place(
+        &self,
+        owner: &Identity,
+        message: &Message,
+    ) -> Result<Option<Cursor>, StoreError>;
 }
 
 /// Who may speak for which key.

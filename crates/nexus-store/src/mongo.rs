@@ -296,6 +296,28 @@ impl MessageStore for MongoStore {
         self.call(async move |data, _| data.messages(owner, limit, before).await)
             .await
     }
+
+    async fn run_messages(
+        &self,
+        owner: &Identity,
+        run: &RunId,
+        limit: u32,
+        before: Option<Cursor>,
+    ) -> Result<MessagePage, StoreError> {
+        let (owner, run) = (owner.public_key, run.clone());
+        self.call(async move |data, _| data.run_messages(owner, &run, limit, before).await)
+            .await
+    }
+
+    async fn place(
+        &self,
+        owner: &Identity,
+        message: &Message,
+    ) -> Result<Option<Cursor>, StoreError> {
+        let (owner, run, id) = (owner.public_key, message.run_id.clone(), message.id.clone());
+        self.call(async move |data, _| data.place(owner, &run, &id).await)
+            .await
+    }
 }
 
 #[async_trait]

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use chrono::{NaiveDate, TimeDelta};
 use nexus_core::auth::InstallationSecret;
 use nexus_core::{
-    ApiKey, ApiKeyId, AuditEntry, AuditHead, Identity, NewAudit, NonceId, PublicKey, Timestamp,
-    Usage, UsageCount, UsageKey,
+    ApiKey, ApiKeyId, AuditEntry, AuditHead, Identity, NewAudit, NonceId, PublicKey, RunId,
+    Timestamp, Usage, UsageCount, UsageKey,
 };
 
 use crate::{AuditPage, Counter, Running, StoreError};
@@ -16,6 +16,9 @@ pub const MAX_API_KEYS: u32 = 50;
 /// How long an API key is kept that was revoked or has expired, so that its owner sees what became
 /// of it.
 pub const API_KEY_KEPT: TimeDelta = TimeDelta::days(30);
+
+/// How many runs of a person, a day and a model are known by name, the newest.
+pub const RECENT_RUNS: u32 = 32;
 
 /// Keys for programs.
 #[async_trait]
@@ -103,7 +106,9 @@ pub trait AuditStore: Send + Sync {
 /// How much was used.
 #[async_trait]
 pub trait UsageStore: Send + Sync {
-    /// Adds to what was counted. A number stays at 2^63 - 1 rather than start over.
+    /// Adds to what was counted. A number stays at 2^63 - 1 rather than start over. `run` makes it
+    /// idempotent: what is added again under the same name, as after a write whose outcome is not known,
+    /// counts once, unless [`RECENT_RUNS`] others were added to the same numbers meanwhile.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when the owner is not registered any more, or was erased and
@@ -112,6 +117,7 @@ pub trait UsageStore: Send + Sync {
     async fn add_usage(
         &self,
         registered_at: Timestamp,
+        run: &RunId,
         key: UsageKey,
         count: UsageCount,
     ) -> Result<(), StoreError>;

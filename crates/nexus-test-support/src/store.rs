@@ -85,6 +85,9 @@ observe! {
         set_metadata(owner: &Identity, id: &MessageId, metadata: Metadata) -> bool;
         remove_messages(owner: &Identity, ids: &[MessageId]) -> u64;
         messages(owner: &Identity, limit: u32, before: Option<Cursor>) -> MessagePage;
+        run_messages(owner: &Identity, run: &RunId, limit: u32, before: Option<Cursor>)
+            -> MessagePage;
+        place(owner: &Identity, message: &Message) -> Option<Cursor>;
     }
     SessionStore {
         create_session(session: Session) -> ();
@@ -114,7 +117,7 @@ observe! {
         audit_head() -> Option<AuditHead>;
     }
     UsageStore {
-        add_usage(registered_at: Timestamp, key: UsageKey, count: UsageCount) -> ();
+        add_usage(registered_at: Timestamp, run: &RunId, key: UsageKey, count: UsageCount) -> ();
         usage(owner: PublicKey, from: NaiveDate, to: NaiveDate) -> Vec<Usage>;
     }
     QuarantineStore {

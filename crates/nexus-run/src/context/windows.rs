@@ -37,11 +37,12 @@ struct Learned {
 }
 
 impl ContextWindows {
-    /// How many estimated tokens may be sent, room for the answer kept. `None`: that is not known.
-    pub(crate) fn room(&self, request: &ChatRequest) -> Option<u64> {
+    /// How many estimated tokens may be sent, room for the answer kept. `told`: how much the model
+    /// reads and writes, as its server says. `None`: that is not known.
+    pub(crate) fn room(&self, request: &ChatRequest, told: Option<u64>) -> Option<u64> {
         let learned = self.learned(request);
         let holds = |(bound, since): (u64, Instant)| (since.elapsed() < HOLDS).then_some(bound);
-        let declared = request.model.context_length.map(u64::from);
+        let declared = request.model.context_length.map(u64::from).or(told);
         let limits = [declared, learned.limit.and_then(holds)]
             .into_iter()
             .flatten();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use nexus_core::limits::Spending;
-use nexus_core::{PublicKey, Timestamp, UsageCount};
+use nexus_core::{PublicKey, RunId, Timestamp, UsageCount};
 
 use super::Limiter;
 
@@ -48,9 +48,9 @@ impl Permit {
 
     /// Stores what the run used of a model of the catalog, and counts it against the limits. The
     /// run counts for the day on which it began.
-    /// `life`: when the owner was registered.
-    pub async fn settle(&self, life: Timestamp, model: &str, count: UsageCount) {
-        self.place.limiter.settle(self, life, model, count).await;
+    /// `run`: a name that no other attempt has, and when its owner was registered.
+    pub async fn settle(&self, run: (&RunId, Timestamp), model: &str, count: UsageCount) {
+        self.place.limiter.settle(self, run, model, count).await;
     }
 }
 

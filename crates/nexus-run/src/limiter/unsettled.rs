@@ -2,14 +2,14 @@
 //! does.
 //!
 //! Whether a write that failed was made all the same cannot always be known. In doubt it is made
-//! again: rather twice than not at all.
+//! again: the store counts a run once.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use nexus_core::{PublicKey, Timestamp, UsageCount, UsageKey};
-use nexus_store::StoreError;
+use nexus_core::{PublicKey, RunId, Timestamp, UsageCount, UsageKey};
+use nexus_store::{Store, StoreError};
 use tokio::time::{sleep, timeout};
 
 use super::{Limiter, lock};
@@ -24,35 +24,46 @@ const AGAIN: Duration = Duration::from_millis(250);
 /// What waits, the oldest first.
 #[derive(Default)]
 pub(super) struct Unsettled {
-    waiting: Mutex<VecDeque<(Timestamp, UsageKey, UsageCount)>>,
+    waiting: Mutex<VecDeque<Used>>,
     /// Held by whoever offers the first one, so that nobody else does.
     turn: tokio::sync::Mutex<()>,
+}
+
+/// What one run used of one model.
+#[derive(Clone)]
+pub(super) struct Used {
+    /// When the owner was registered.
+    pub(super) life: Timestamp,
+    pub(super) run: RunId,
+    pub(super) key: UsageKey,
+    pub(super) count: UsageCount,
+}
+
+impl Used {
+    pub(super) async fn store(&self, store: &dyn Store) -> Result<(), StoreError> {
+        store
+            .add_usage(self.life, &self.run, self.key.clone(), self.count)
+            .await
+    }
 }
 
 impl Unsettled {
     pub(super) fn is_of(&self, owner: PublicKey) -> bool {
         lock(&self.waiting)
             .iter()
-            .any(|(_, key, _)| key.owner == owner)
+            .any(|used| used.key.owner == owner)
     }
 }
 
 impl Limiter {
-    /// `life`: when the owner was registered.
-    pub(super) fn keep(
-        &self,
-        life: Timestamp,
-        key: UsageKey,
-        count: UsageCount,
-        error: &StoreError,
-    ) {
+    pub(super) fn keep(&self, used: Used, error: &StoreError) {
         let mut waiting = lock(&self.unsettled.waiting);
         if waiting.len() >= MOST {
             drop(waiting);
-            return lost(&key, count, error);
+            return lost(&used, error);
         }
-        tracing::warn!(%error, owner = %key.owner, "what a run used is not stored yet: it is tried again");
-        waiting.push_back((life, key, count));
+        tracing::warn!(%error, owner = %used.key.owner, "what a run used is not stored yet: it is tried again");
+        waiting.push_back(used);
     }
 
     /// Stores what could not be stored before, until the store fails again. Usage of somebody who
@@ -64,10 +75,10 @@ impl Limiter {
         let _turn = self.unsettled.turn.lock().await;
         loop {
             // It stays the first until it is stored: nothing is lost when nobody waits for this.
-            let Some((life, key, count)) = lock(&self.unsettled.waiting).front().cloned() else {
+            let Some(used) = lock(&self.unsettled.waiting).front().cloned() else {
                 return Ok(());
             };
-            match self.store.add_usage(life, key, count).await {
+            match used.store(&*self.store).await {
                 Ok(()) | Err(StoreError::Conflict { .. }) => {
                     lock(&self.unsettled.waiting).pop_front();
                 }
@@ -90,13 +101,14 @@ impl Limiter {
         };
         // What is not stored by then is still waiting.
         _ = timeout(LAST_WAIT, storing).await;
-        for (_, key, count) in lock(&self.unsettled.waiting).drain(..) {
-            lost(&key, count, &last);
+        for used in lock(&self.unsettled.waiting).drain(..) {
+            lost(&used, &last);
         }
     }
 }
 
-fn lost(key: &UsageKey, count: UsageCount, error: &StoreError) {
+fn lost(used: &Used, error: &StoreError) {
+    let Used { key, count, .. } = used;
     tracing::error!(
         %error,
         owner = %key.owner,

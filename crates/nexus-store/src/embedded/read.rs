@@ -123,11 +123,48 @@ pub(super) fn messages(
     limit: u32,
     before: Option<Cursor>,
 ) -> Result<MessagePage, StoreError> {
-    let before = before.map_or(i64::MAX, |cursor| cursor.0);
-    let parameters = (owner.to_string(), before, one_more(limit));
+    let parameters = (owner.to_string(), place_before(before), one_more(limit));
+    message_page(connection, sql::MESSAGES, parameters, owner, limit)
+}
+
+pub(super) fn run_messages(
+    connection: &Connection,
+    owner: PublicKey,
+    run: &RunId,
+    limit: u32,
+    before: Option<Cursor>,
+) -> Result<MessagePage, StoreError> {
+    let (name, before) = (owner.to_string(), place_before(before));
+    let parameters = (name, run.as_str(), before, one_more(limit));
+    message_page(connection, sql::RUN_MESSAGES, parameters, owner, limit)
+}
+
+pub(super) fn place(
+    connection: &Connection,
+    owner: PublicKey,
+    id: &MessageId,
+) -> Result<Option<Cursor>, StoreError> {
+    let parameters = (id.as_str(), owner.to_string());
+    one(connection, sql::PLACE, parameters, |row| {
+        Ok(Cursor(row.get(0)?))
+    })
+}
+
+fn place_before(before: Option<Cursor>) -> i64 {
+    before.map_or(i64::MAX, |cursor| cursor.0)
+}
+
+/// A page of what a statement gives that names the columns as [`sql::MESSAGES`] does.
+fn message_page(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    owner: PublicKey,
+    limit: u32,
+) -> Result<MessagePage, StoreError> {
     let mut size = 0;
     let mut is_full = false;
-    let rows = all_until(connection, sql::MESSAGES, parameters, |row| {
+    let rows = all_until(connection, sql, parameters, |row| {
         let before = size;
         size += length(row, 3)? + length(row, 5)?;
         is_full = before > 0 && size > MAX_PAGE_BYTES;

@@ -82,6 +82,12 @@ pub(super) const MESSAGES: &str = "
     SELECT id, run_id, role, content, timestamp, metadata, seq FROM messages
     WHERE owner_key = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3";
 
+pub(super) const RUN_MESSAGES: &str = "
+    SELECT id, run_id, role, content, timestamp, metadata, seq FROM messages
+    WHERE owner_key = ?1 AND run_id = ?2 AND seq < ?3 ORDER BY seq DESC LIMIT ?4";
+
+pub(super) const PLACE: &str = "SELECT seq FROM messages WHERE id = ?1 AND owner_key = ?2";
+
 pub(super) const HAS_MESSAGE: &str = "SELECT 1 FROM messages WHERE id = ?1 AND owner_key = ?2";
 
 pub(super) const SET_MESSAGE_METADATA: &str =
@@ -121,7 +127,7 @@ pub(super) const COUNTS: &str =
 mod tests {
     use super::*;
 
-    const REQUEST_PATH: [&str; 26] = [
+    const REQUEST_PATH: [&str; 28] = [
         GENERATION,
         TEMPLATE,
         TEMPLATE_VERSION,
@@ -146,6 +152,8 @@ mod tests {
         KEEP_DISABLED,
         ERASE_IDENTITY,
         HAS_MESSAGE,
+        RUN_MESSAGES,
+        PLACE,
         SET_MESSAGE_METADATA,
         REMOVE_MESSAGE,
     ];
@@ -186,5 +194,7 @@ mod tests {
     fn t33_history_and_pages_follow_the_owners_index() {
         assert!(plan(HISTORY).contains("USING INDEX messages_by_owner (owner_key=?)"));
         assert!(plan(MESSAGES).contains("USING INDEX messages_by_owner (owner_key=? AND seq<?)"));
+        let by_run = "USING INDEX messages_by_run (owner_key=? AND run_id=? AND seq<?)";
+        assert!(plan(RUN_MESSAGES).contains(by_run));
     }
 }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use chrono::NaiveDate;
 use nexus_core::auth::InstallationSecret;
 use nexus_core::{
-    ApiKey, ApiKeyId, AuditEntry, AuditHead, Identity, NewAudit, NonceId, PublicKey, Timestamp,
-    Usage, UsageCount, UsageKey,
+    ApiKey, ApiKeyId, AuditEntry, AuditHead, Identity, NewAudit, NonceId, PublicKey, RunId,
+    Timestamp, Usage, UsageCount, UsageKey,
 };
 
 use super::EmbeddedStore;
@@ -125,11 +125,13 @@ impl UsageStore for EmbeddedStore {
     async fn add_usage(
         &self,
         registered_at: Timestamp,
+        run: &RunId,
         key: UsageKey,
         count: UsageCount,
     ) -> Result<(), StoreError> {
+        let run = run.clone();
         self.writer
-            .write(move |file| work::add_usage(file, registered_at, &key, count))
+            .write(move |file| work::add_usage(file, registered_at, &run, &key, count))
             .await
     }
 

@@ -148,7 +148,10 @@ impl Data {
             ),
             (
                 &self.messages,
-                vec![plain(newest_first(doc! {"owner_key": 1}))],
+                vec![
+                    plain(newest_first(doc! {"owner_key": 1})),
+                    plain(newest_first(doc! {"owner_key": 1, "run_id": 1})),
+                ],
             ),
             (
                 &self.api_keys,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use mongodb::Collection as Documents;
 use mongodb::bson::raw::{RawBsonRef, RawDocument};
-use mongodb::bson::{Document, RawDocumentBuf, Timestamp, doc};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, Timestamp, doc};
 use mongodb::options::ReadConcern;
 use nexus_core::{
     Environment, Identity, Message, MessageId, PublicKey, RunId, Session, TokenDigest,
@@ -233,7 +233,57 @@ impl Data {
         limit: u32,
         before: Option<Cursor>,
     ) -> Result<MessagePage, StoreError> {
-        let mut filter = doc! {"owner_key": owner.to_string()};
+        let filter = doc! {"owner_key": owner.to_string()};
+        self.message_page(filter, owner, limit, before).await
+    }
+
+    pub(super) async fn run_messages(
+        &self,
+        owner: PublicKey,
+        run: &RunId,
+        limit: u32,
+        before: Option<Cursor>,
+    ) -> Result<MessagePage, StoreError> {
+        let filter = doc! {"owner_key": owner.to_string(), "run_id": run.as_str()};
+        self.message_page(filter, owner, limit, before).await
+    }
+
+    /// Looks by the run: an id is the name of a document only where Nexus wrote it.
+    pub(super) async fn place(
+        &self,
+        owner: PublicKey,
+        run: &RunId,
+        id: &MessageId,
+    ) -> Result<Option<Cursor>, StoreError> {
+        let owner = owner.to_string();
+        let filter = doc! {"owner_key": &owner, "run_id": run.as_str(), "id": id.as_str()};
+        let Some(found) = self.messages.find_one(filter).await? else {
+            return Ok(None);
+        };
+        let name = found.get("_id").map_err(mongodb::error::Error::from)?;
+        let name: Option<Bson> = name.and_then(|name| name.try_into().ok());
+        let place = match (end(std::slice::from_ref(&found), None), name) {
+            (Some(Place::Older { timestamp, .. }), Some(name)) => {
+                let at = mongodb::bson::DateTime::from_millis(timestamp.cast_signed());
+                let same = doc! {
+                    "owner_key": owner, "seq": null, "timestamp": at, "_id": {"$gte": name},
+                };
+                let taken = self.messages.count_documents(same).await?;
+                let taken = u32::try_from(taken).unwrap_or(u32::MAX);
+                Some(Place::Older { timestamp, taken })
+            }
+            (place, _) => place,
+        };
+        Ok(place.map(Cursor::from))
+    }
+
+    async fn message_page(
+        &self,
+        mut filter: Document,
+        owner: PublicKey,
+        limit: u32,
+        before: Option<Cursor>,
+    ) -> Result<MessagePage, StoreError> {
         let mut skip = 0;
         let before = before.map(Place::from);
         match before {

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use chrono::NaiveDate;
 use nexus_core::auth::InstallationSecret;
 use nexus_core::{
-    ApiKey, ApiKeyId, AuditEntry, AuditHead, Identity, NewAudit, NonceId, PublicKey, Timestamp,
-    Usage, UsageCount, UsageKey,
+    ApiKey, ApiKeyId, AuditEntry, AuditHead, Identity, NewAudit, NonceId, PublicKey, RunId,
+    Timestamp, Usage, UsageCount, UsageKey,
 };
 
 use super::MongoStore;
@@ -113,10 +113,12 @@ impl UsageStore for MongoStore {
     async fn add_usage(
         &self,
         registered_at: Timestamp,
+        run: &RunId,
         key: UsageKey,
         count: UsageCount,
     ) -> Result<(), StoreError> {
-        self.call(async move |data, _| data.add_usage(registered_at, &key, count).await)
+        let run = run.clone();
+        self.call(async move |data, _| data.add_usage(registered_at, &run, &key, count).await)
             .await
     }
 

@@ -113,6 +113,7 @@ macro_rules! contract {
             messages: the_metadata_of_a_message_is_replaced_and_nothing_else;
             messages: a_message_of_somebody_else_is_refused;
             messages: messages_that_arrive_at_once_are_all_stored;
+            messages: the_messages_of_one_run_and_their_places_are_found_among_all;
             nonces: of_a_hundred_uses_at_once_one_is_the_first;
             nonces: a_used_nonce_is_used_for_another_process_too;
             quarantine: an_unreadable_identity_hides_only_itself;
@@ -144,6 +145,7 @@ macro_rules! contract {
             templates: versions_are_listed_in_pages_newest_first;
             usage: what_was_used_adds_up_by_day_and_model;
             usage: parallel_adds_are_exact;
+            usage: what_is_added_again_counts_once;
             usage: nothing_is_counted_for_who_is_not_registered;
             usage: nothing_of_a_former_life_is_counted_for_the_new_one;
         }

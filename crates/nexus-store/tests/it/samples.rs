@@ -103,6 +103,11 @@ pub(crate) fn used(owner: PublicKey, day: &str, model: &str) -> UsageKey {
     }
 }
 
+/// A name like no other's, for what a run used.
+pub(crate) fn new_run() -> RunId {
+    RunId::new(at(0))
+}
+
 pub(crate) fn counter(number: u8, owner: Option<PublicKey>) -> Counter {
     Counter {
         id: CounterId::from_bytes([number; 32]),

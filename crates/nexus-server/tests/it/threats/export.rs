@@ -72,7 +72,12 @@ async fn talkative() -> (World, Person, Person) {
         };
         let identity = world.store.identity(person.address()).await;
         let life = identity.unwrap().unwrap().created_at;
-        world.store.add_usage(life, usage, count).await.unwrap();
+        let run = RunId::new(world.clock.now());
+        world
+            .store
+            .add_usage(life, &run, usage, count)
+            .await
+            .unwrap();
     }
     (world, alice, bob)
 }

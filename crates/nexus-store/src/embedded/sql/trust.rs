@@ -108,8 +108,9 @@ pub(in crate::embedded) const AUDIT_HEAD: &str =
 
 pub(in crate::embedded) const ADD_USAGE: &str = "
     INSERT INTO usage (owner_key, day, model, runs, input_tokens, output_tokens,
-                       cached_input_tokens, reasoning_tokens, cost_micros, estimated_runs)
-    SELECT public_key, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM identities
+                       cached_input_tokens, reasoning_tokens, cost_micros, estimated_runs,
+                       recent_runs)
+    SELECT public_key, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?12 FROM identities
     WHERE public_key = ?1 AND created_at = ?11
     ON CONFLICT (owner_key, day, model) DO UPDATE SET
         runs = runs + min(excluded.runs, 9223372036854775807 - runs),
@@ -122,7 +123,9 @@ pub(in crate::embedded) const ADD_USAGE: &str = "
             + min(excluded.reasoning_tokens, 9223372036854775807 - reasoning_tokens),
         cost_micros = cost_micros + min(excluded.cost_micros, 9223372036854775807 - cost_micros),
         estimated_runs =
-            estimated_runs + min(excluded.estimated_runs, 9223372036854775807 - estimated_runs)";
+            estimated_runs + min(excluded.estimated_runs, 9223372036854775807 - estimated_runs),
+        recent_runs = substr(excluded.recent_runs || recent_runs, 1, ?13)
+    WHERE instr(recent_runs, excluded.recent_runs) = 0";
 
 pub(in crate::embedded) const USAGE: &str = "
     SELECT day, model, runs, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens,

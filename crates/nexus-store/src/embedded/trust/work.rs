@@ -5,7 +5,7 @@ use chrono::{NaiveDate, TimeDelta};
 use nexus_core::auth::InstallationSecret;
 use nexus_core::{
     ApiKey, ApiKeyId, AuditEntry, AuditHead, Identity, IdentityWrite, NewAudit, NonceId, PublicKey,
-    Session, SessionId, Standing, Timestamp, TokenDigest, Usage, UsageCount, UsageKey,
+    RunId, Session, SessionId, Standing, Timestamp, TokenDigest, Usage, UsageCount, UsageKey,
 };
 use rusqlite::{Connection, Params, Row};
 use serde::Serialize;
@@ -19,7 +19,8 @@ use crate::embedded::write::{execute, gone, insert};
 use crate::quarantine;
 use crate::types::ENDED_KEYS;
 use crate::{
-    AuditPage, Collection, Counter, IdentityPage, MAX_API_KEYS, Running, StandingCounts, StoreError,
+    AuditPage, Collection, Counter, IdentityPage, MAX_API_KEYS, RECENT_RUNS, Running,
+    StandingCounts, StoreError,
 };
 
 /// How long what has expired is kept: clocks are set back, and other computers have their own.
@@ -314,9 +315,11 @@ pub(super) fn audit_head(connection: &Connection) -> Result<Option<AuditHead>, S
 pub(super) fn add_usage(
     connection: &Connection,
     registered_at: Timestamp,
+    run: &RunId,
     key: &UsageKey,
     count: UsageCount,
 ) -> Result<(), StoreError> {
+    let entry = format!("{run} ");
     let parameters = (
         key.owner.to_string(),
         key.day.to_string(),
@@ -329,10 +332,18 @@ pub(super) fn add_usage(
         number(count.cost_micros),
         number(count.estimated_runs),
         registered_at.timestamp_millis(),
+        &entry,
+        i64::from(RECENT_RUNS) * i64::try_from(entry.len()).unwrap_or(i64::MAX),
     );
-    match execute(connection, sql::ADD_USAGE, parameters)? {
-        0 => Err(gone(key.owner)),
-        _ => Ok(()),
+    if execute(connection, sql::ADD_USAGE, parameters)? > 0 {
+        return Ok(());
+    }
+    // It was counted before, or there is no owner.
+    let owner = read::identity(connection, key.owner)?;
+    let at = registered_at.timestamp_millis();
+    match owner.filter(|owner| owner.created_at.timestamp_millis() == at) {
+        Some(_) => Ok(()),
+        None => Err(gone(key.owner)),
     }
 }
 

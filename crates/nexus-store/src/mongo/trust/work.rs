@@ -7,8 +7,8 @@ use mongodb::bson::{Bson, Document, doc};
 use mongodb::{ClientSession, Collection as Documents, bson::RawDocumentBuf};
 use nexus_core::auth::InstallationSecret;
 use nexus_core::{
-    ApiKey, ApiKeyId, Identity, IdentityWrite, NonceId, PublicKey, Session, SessionId, Standing,
-    Timestamp, TokenDigest, Usage, UsageCount, UsageKey,
+    ApiKey, ApiKeyId, Identity, IdentityWrite, NonceId, PublicKey, RunId, Session, SessionId,
+    Standing, Timestamp, TokenDigest, Usage, UsageCount, UsageKey,
 };
 
 use super::documents as trusted;
@@ -20,7 +20,10 @@ use crate::mongo::fault::{conflict, is_duplicate};
 use crate::mongo::read::readable;
 use crate::mongo::write::{added_once, gone, number, raw, this_life};
 use crate::types::ENDED_KEYS;
-use crate::{Collection, Counter, IdentityPage, MAX_API_KEYS, Running, StandingCounts, StoreError};
+use crate::{
+    Collection, Counter, IdentityPage, MAX_API_KEYS, RECENT_RUNS, Running, StandingCounts,
+    StoreError,
+};
 
 impl Data {
     pub(in crate::mongo) async fn sessions(
@@ -300,14 +303,26 @@ impl Data {
     pub(super) async fn add_usage(
         &self,
         registered_at: Timestamp,
+        run: &RunId,
         key: &UsageKey,
         count: UsageCount,
     ) -> Result<(), StoreError> {
         let place = doc! {
             "owner_key": key.owner.to_string(), "day": key.day.to_string(), "model": &key.model,
         };
-        let sums = trusted::counts(&count).map(|(name, by)| (name.to_owned(), sum(name, by)));
-        let change = doc! {"$set": Document::from_iter(sums)};
+        let recent = doc! {"$ifNull": ["$recent_runs", []]};
+        let is_counted = doc! {"$in": [run.as_str(), recent.clone()]};
+        let unless_counted = |name: &str, sum: Bson| {
+            let now = format!("${name}");
+            let change = doc! {"$cond": [is_counted.clone(), now, sum]};
+            (name.to_owned(), Bson::from(change))
+        };
+        let newest = doc! {"$concatArrays": [[run.as_str()], recent]};
+        let newest = doc! {"$slice": [newest, RECENT_RUNS]};
+        let sums = trusted::counts(&count).map(|(name, by)| unless_counted(name, sum(name, by)));
+        let runs = [unless_counted("recent_runs", newest.into())];
+        let sums: Document = sums.into_iter().chain(runs).collect();
+        let change = doc! {"$set": sums};
         let mut session = self.client.start_session().await?;
         let life = doc! {"public_key": key.owner.to_string(), "created_at": moment(registered_at)};
         let owners = self.identities.find_one(life.clone());

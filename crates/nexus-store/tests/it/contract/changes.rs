@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{Place, member};
 use crate::samples::{
-    api_key, at, audit, counter, far, key, message, session, set, template, used,
+    api_key, at, audit, counter, far, key, message, new_run, session, set, template, used,
 };
 
 pub(crate) async fn own_changes_are_known_when_the_write_returns(place: &impl Place) {
@@ -139,7 +139,7 @@ pub(crate) async fn that_something_was_used_is_no_change(place: &impl Place) {
                 store.append_audit(audit(key(1))).await.unwrap();
                 let used = used(key(1), "2026-01-31", "calm");
                 store
-                    .add_usage(owner.created_at, used, UsageCount::default())
+                    .add_usage(owner.created_at, &new_run(), used, UsageCount::default())
                     .await
                     .unwrap();
                 let counter = counter(1, Some(key(1)));

@@ -8,7 +8,9 @@ use nexus_core::{
 use nexus_store::{Erased, Store, StoreError};
 
 use super::{Place, holding, member};
-use crate::samples::{api_key, audit, counter, far, key, message, session, set, token, used};
+use crate::samples::{
+    api_key, audit, counter, far, key, message, new_run, session, set, token, used,
+};
 
 /// Stores something of every kind for an owner.
 async fn furnish(store: &Arc<dyn Store>, owner: &Identity, number: u8) {
@@ -24,7 +26,7 @@ async fn furnish(store: &Arc<dyn Store>, owner: &Identity, number: u8) {
     let used = used(key, "2026-01-31", "calm");
     let count = UsageCount::default();
     store
-        .add_usage(owner.created_at, used, count)
+        .add_usage(owner.created_at, &new_run(), used, count)
         .await
         .unwrap();
     let counted = counter(number, Some(key));
@@ -140,6 +142,7 @@ pub(crate) async fn what_comes_late_for_an_erased_identity_is_refused(place: &im
         store
             .add_usage(
                 owner.created_at,
+                &new_run(),
                 used(key(1), "2026-01-31", "calm"),
                 UsageCount::default(),
             )

@@ -336,3 +336,46 @@ pub(crate) async fn the_metadata_of_a_message_is_replaced_and_nothing_else(place
     let stored = store.messages(&owner, 9, None).await.unwrap().messages;
     assert_eq!(stored[1].metadata.to_map(), said[0].metadata.to_map());
 }
+
+pub(crate) async fn the_messages_of_one_run_and_their_places_are_found_among_all(
+    place: &impl Place,
+) {
+    let store = place.open().await;
+    let owner = member(&store, 1).await;
+    let stranger = member(&store, 2).await;
+    let mut said = Vec::new();
+    for number in 0..12 {
+        let name = ["x", "y", "z"][number % 3];
+        let new = Message {
+            run_id: run(name),
+            ..message(&owner, Role::Ai, &number.to_string())
+        };
+        store.append(&owner, new.clone()).await.unwrap();
+        said.push(new);
+    }
+    for limit in [1, 3, 100] {
+        let (mut found, mut before) = (Vec::new(), None);
+        loop {
+            let page = store.run_messages(&owner, &run("y"), limit, before).await;
+            let page = page.unwrap();
+            found.extend(page.messages);
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(contents(&found), ["10", "7", "4", "1"], "{limit}");
+    }
+    for (number, message) in said.iter().enumerate() {
+        let cursor = store.place(&owner, message).await.unwrap();
+        let older = store.messages(&owner, 2, cursor).await.unwrap().messages;
+        let expected: Vec<_> = said[..number].iter().rev().take(2).cloned().collect();
+        assert_eq!(contents(&older), contents(&expected), "{number}");
+    }
+    let theirs = store.run_messages(&stranger, &run("y"), 9, None).await;
+    assert!(theirs.unwrap().messages.is_empty());
+    let unknown = message(&owner, Role::Ai, "never stored");
+    for (who, message) in [(&stranger, &said[0]), (&owner, &unknown)] {
+        assert!(store.place(who, message).await.unwrap().is_none());
+    }
+}

@@ -7,7 +7,7 @@ use nexus_core::{Environment, Identity, Role, UsageCount};
 use nexus_store::{Collection, Store, StoreError};
 
 use super::{Place, member};
-use crate::samples::{api_key, at, audit, key, message, run, session, template, used};
+use crate::samples::{api_key, at, audit, key, message, new_run, run, session, template, used};
 
 /// In how many ways each document is spoilt.
 const WAYS: u8 = 3;
@@ -174,7 +174,10 @@ pub(crate) async fn an_unreadable_count_hides_only_itself(place: &impl Place) {
         let owner = member(&store, way.into()).await.public_key;
         for day in ["2026-01-01", "2026-01-02", "2026-01-03"] {
             let used = used(owner, day, "calm");
-            store.add_usage(at(0), used, count).await.unwrap();
+            store
+                .add_usage(at(0), &new_run(), used, count)
+                .await
+                .unwrap();
         }
         let name = format!("{owner} 2026-01-02");
         place.spoil(Collection::Usage, &name, way).await;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use nexus_core::{Identity, PublicKey, Standing, UsageCount};
-use nexus_store::{Store, StoreError};
+use nexus_core::{Identity, PublicKey, RunId, Standing, UsageCount};
+use nexus_store::{RECENT_RUNS, Store, StoreError};
 use tokio::task::JoinSet;
 
 use super::{Place, member};
-use crate::samples::{at, key, used};
+use crate::samples::{at, key, new_run, used};
 
 fn count(number: u64) -> UsageCount {
     UsageCount {
@@ -52,7 +52,10 @@ pub(crate) async fn what_was_used_adds_up_by_day_and_model(place: &impl Place) {
         (2, "2026-01-31", "wild", 5),
     ] {
         let used = used(key(owner), day, model);
-        store.add_usage(at(0), used, count(number)).await.unwrap();
+        store
+            .add_usage(at(0), &new_run(), used, count(number))
+            .await
+            .unwrap();
     }
     let row = |day: &str, model: &str, count| (day.to_owned(), model.to_owned(), count);
     let both = count(1).saturating_add(count(1000));
@@ -80,7 +83,12 @@ pub(crate) async fn parallel_adds_are_exact(place: &impl Place) {
     for number in 0..50 {
         let store = Arc::clone(&stores[number % 2]);
         let used = used(key(1), "2026-01-31", "calm");
-        adds.spawn(async move { store.add_usage(at(0), used, count(7)).await.unwrap() });
+        adds.spawn(async move {
+            store
+                .add_usage(at(0), &new_run(), used, count(7))
+                .await
+                .unwrap();
+        });
     }
     adds.join_all().await;
     let found = read(&stores[1], key(1), "2026-01-31", "2026-01-31").await;
@@ -96,7 +104,10 @@ pub(crate) async fn parallel_adds_are_exact(place: &impl Place) {
     };
     for _ in 0..2 {
         let used = used(key(1), "2026-01-31", "calm");
-        stores[0].add_usage(at(0), used, most).await.unwrap();
+        stores[0]
+            .add_usage(at(0), &new_run(), used, most)
+            .await
+            .unwrap();
     }
     let found = read(&stores[1], key(1), "2026-01-31", "2026-01-31").await;
     let expected = UsageCount {
@@ -114,7 +125,9 @@ pub(crate) async fn nothing_of_a_former_life_is_counted_for_the_new_one(place: &
     let now = created.await.unwrap().identity;
     let add = async |life: &Identity, number| {
         let used = used(key(1), "2026-01-31", "calm");
-        store.add_usage(life.created_at, used, count(number)).await
+        store
+            .add_usage(life.created_at, &new_run(), used, count(number))
+            .await
     };
     add(&now, 1).await.unwrap();
     let refused = add(&former, 1000).await.unwrap_err();
@@ -127,8 +140,37 @@ pub(crate) async fn nothing_of_a_former_life_is_counted_for_the_new_one(place: &
 pub(crate) async fn nothing_is_counted_for_who_is_not_registered(place: &impl Place) {
     let store = place.open().await;
     let used = used(key(1), "2026-01-31", "calm");
-    let refused = store.add_usage(at(0), used, count(1)).await.unwrap_err();
+    let refused = store
+        .add_usage(at(0), &new_run(), used, count(1))
+        .await
+        .unwrap_err();
     assert!(matches!(refused, StoreError::Conflict { .. }), "{refused}");
     let found = read(&store, key(1), "2026-01-01", "2026-12-31").await;
     assert!(found.is_empty());
+}
+
+pub(crate) async fn what_is_added_again_counts_once(place: &impl Place) {
+    let stores = [place.open().await, place.open().await];
+    member(&stores[0], 1).await;
+    let add = async |node: usize, run: &RunId, model: &str, number| {
+        let used = used(key(1), "2026-01-31", model);
+        let added = stores[node].add_usage(at(0), run, used, count(number));
+        added.await.unwrap();
+    };
+    let runs: Vec<_> = (0..RECENT_RUNS).map(|_| new_run()).collect();
+    for run in &runs {
+        add(0, run, "calm", 1).await;
+    }
+    // Each again, on either node, and in another place too.
+    for (number, run) in runs.iter().enumerate() {
+        add(number % 2, run, "calm", 1).await;
+        add(0, run, "wild", 1).await;
+        add(1, run, "wild", 1).await;
+    }
+    let found = read(&stores[1], key(1), "2026-01-31", "2026-01-31").await;
+    let once = runs
+        .iter()
+        .fold(UsageCount::default(), |sum, _| sum.saturating_add(count(1)));
+    let counts: Vec<_> = found.iter().map(|it| it.2).collect();
+    assert_eq!(counts, [once, once]);
 }

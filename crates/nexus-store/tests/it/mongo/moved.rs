@@ -28,7 +28,9 @@ use tempfile::TempDir;
 use super::Mongo;
 use crate::contract::Place;
 use crate::contract::messages::walk;
-use crate::samples::{api_key, at, audit, far, key, message, run, session, set, template, used};
+use crate::samples::{
+    api_key, at, audit, far, key, message, new_run, run, session, set, template, used,
+};
 
 async fn installation(place: &Mongo) -> MongoInstallation {
     let options = MongoOptions::default();
@@ -129,7 +131,12 @@ async fn fill_trust(store: &dyn Store, owner: &Identity, number: u8) {
         ..UsageCount::default()
     };
     store
-        .add_usage(owner.created_at, used(key, "2026-01-31", "calm"), count)
+        .add_usage(
+            owner.created_at,
+            &new_run(),
+            used(key, "2026-01-31", "calm"),
+            count,
+        )
         .await
         .unwrap();
     store.append_audit(audit(key)).await.unwrap();

@@ -15,7 +15,8 @@ use nexus_store::{ActiveRun, IdentityStore, MessageStore, Running, SessionStore,
 
 use super::Mongo;
 use crate::samples::{
-    api_key, at, audit, counter, far, key, message, run, session, set, template, unset, used,
+    api_key, at, audit, counter, far, key, message, new_run, run, session, set, template, unset,
+    used,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,6 +91,7 @@ async fn no_request_walks_through_a_collection_or_sorts() {
         "remove usage",
         "update api_keys",
         "update identities",
+        "update messages",
         "update runs",
         "update sessions",
     ];
@@ -244,6 +246,9 @@ async fn every_request_about_runs(store: &dyn Store, owner: &Identity) {
     let said = message(owner, Role::Ai, "hello");
     store.append(owner, said.clone()).await.unwrap();
     assert!(store.has_message(owner, &said.id).await.unwrap());
+    let page = store.run_messages(owner, &said.run_id, 1, None).await;
+    assert_eq!(page.unwrap().messages[0].id, said.id);
+    assert!(store.place(owner, &said).await.unwrap().is_some());
     let noted = Metadata::from_json("{}".into()).unwrap();
     let set = store.set_metadata(owner, &said.id, noted);
     assert!(set.await.unwrap());
@@ -304,7 +309,7 @@ async fn every_request_about_trust(store: &dyn Store, owner: &mut Identity) {
         let used = used(me, &day(number), "calm");
         let count = UsageCount::default();
         store
-            .add_usage(owner.created_at, used, count)
+            .add_usage(owner.created_at, &new_run(), used, count)
             .await
             .unwrap();
         let counted = counter(1, Some(me));

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::Mongo;
 use crate::samples::{
-    api_key, at, audit, document, key, message, run, session, set, template, unset, used,
+    api_key, at, audit, document, key, message, new_run, run, session, set, template, unset, used,
 };
 
 /// Operators, paths and scripts, as text.
@@ -124,7 +124,7 @@ async fn write(store: &dyn Store, number: u64, text: &str) {
     let day = "2026-01-01".parse().unwrap();
     let used = used(me, "2026-01-01", text);
     store
-        .add_usage(owner.created_at, used, UsageCount::default())
+        .add_usage(owner.created_at, &new_run(), used, UsageCount::default())
         .await
         .unwrap();
     assert_eq!(store.usage(me, day, day).await.unwrap()[0].key.model, text);

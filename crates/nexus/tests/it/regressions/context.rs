@@ -1,5 +1,7 @@
 //! What models are shown of a conversation.
 
+mod length;
+
 use std::io;
 
 use serde_json::{Value, json};

@@ -1,5 +1,8 @@
 //! Runs and their answers: stops, slow stores, contexts, retries.
 
+mod again;
+mod ends;
+
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
