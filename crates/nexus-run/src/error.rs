@@ -46,10 +46,7 @@ pub enum RunError {
     #[error("there is no such run")]
     RunNotFound,
     /// The owner has no such run to cancel.
-    #[error(
-        "you have no such run, or it ended too long ago to be found: GET /api/v1/runs lists those in \
-         progress"
-    )]
+    #[error("you have no such run: GET /api/v1/runs lists those in progress")]
     NothingToCancel,
     /// Its question is being answered.
     #[error("this question is being answered at the moment: wait for the answer, or stop it first")]
