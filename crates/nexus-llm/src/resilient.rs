@@ -3,7 +3,6 @@
 //! handed out. After it there is nothing to save: a second answer is never joined to a first.
 
 mod breaker;
-mod budget;
 mod circuit;
 mod plan;
 mod routes;
@@ -18,6 +17,7 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use nexus_core::Model;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tower::retry::budget::Budget as _;
 
 use self::routes::{Route, Routes};
 use crate::{ChatRequest, ContextLength, Delta, LanguageModel, LlmError, Requester, Timers};
@@ -138,7 +138,7 @@ impl<M: LanguageModel> Turn<M> {
     /// Asks one model, again where that may help.
     async fn ask(&mut self, request: &Arc<ChatRequest>) -> Result<Found, LlmError> {
         let route = self.shared.routes.of(&request.model);
-        route.budget.count_request();
+        route.budget.deposit();
         let mut was_asked = false;
         let mut tries = 0;
         loop {
@@ -225,7 +225,7 @@ impl<M: LanguageModel> Turn<M> {
         let now = Instant::now();
         let fits = asked_for <= self.patience && now + pause < self.deadline.at;
         // A wait before the first request to a provider is no retry.
-        if !fits || (was_asked && !route.budget.withdraw(now)) {
+        if !fits || (was_asked && !route.budget.withdraw()) {
             return None;
         }
         self.patience -= asked_for;

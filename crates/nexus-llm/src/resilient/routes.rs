@@ -8,14 +8,20 @@ use std::time::Duration;
 
 use nexus_core::Model;
 use tokio::time::Instant;
+use tower::retry::budget::TpsBudget;
 
 use super::breaker::{Admission, Change, Sample, Trouble};
-use super::budget::Budget;
 use super::circuit::{Circuit, Probes};
 use crate::{LlmError, Requester, RetryHint};
 
 /// How many models are remembered. Templates come and go, so old ones are forgotten.
 const MOST: usize = 1024;
+/// For how long a request pays for retries, and a retry counts as spent.
+const BUDGET_WINDOW: Duration = Duration::from_secs(10);
+/// The retries that each second pays for, so that a quiet provider gets some.
+const FLOOR_PER_SECOND: u32 = 1;
+/// The retries that one request pays for.
+const SHARE: f32 = 0.2;
 
 /// By provider, then by what the provider calls the model.
 #[derive(Debug, Default)]
@@ -23,7 +29,7 @@ pub(super) struct Routes(RwLock<HashMap<Arc<str>, Provider>>);
 
 #[derive(Debug)]
 struct Provider {
-    budget: Arc<Budget>,
+    budget: Arc<TpsBudget>,
     models: HashMap<Arc<str>, Arc<Route>>,
 }
 
@@ -32,7 +38,7 @@ struct Provider {
 pub(super) struct Route {
     provider: Arc<str>,
     model: Arc<str>,
-    pub(super) budget: Arc<Budget>,
+    pub(super) budget: Arc<TpsBudget>,
     circuit: Mutex<Circuit>,
     /// The circuit lets everybody pass, so that nobody needs to lock it for that.
     is_calm: AtomicBool,
@@ -51,6 +57,12 @@ pub(super) struct Permit {
 pub(super) enum Refusal {
     Cooling(Duration),
     Resting(Duration),
+}
+
+/// How many retries a provider may get: one that fails for everybody must not be asked three times
+/// as often for it.
+fn retry_budget() -> TpsBudget {
+    TpsBudget::new(BUDGET_WINDOW, FLOOR_PER_SECOND, SHARE)
 }
 
 impl Routes {
@@ -74,7 +86,7 @@ impl Routes {
         let provider = providers
             .entry(Arc::clone(name))
             .or_insert_with(|| Provider {
-                budget: Arc::new(Budget::new(now)),
+                budget: Arc::new(retry_budget()),
                 models: HashMap::new(),
             });
         let budget = Arc::clone(&provider.budget);

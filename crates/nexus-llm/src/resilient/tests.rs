@@ -330,10 +330,9 @@ async fn whoever_leaves_takes_the_request_with_them() {
     assert_eq!(inner.requests().len(), 1);
 }
 
-#[tokio::test(start_paused = true)]
-async fn retries_for_everybody_stay_within_the_budget() {
+/// A model that fails every third time, which opens no breaker, and how often it was asked.
+fn fails_every_third() -> (impl LanguageModel + 'static, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
-    // 400 is told apart from a failure that opens the breaker: only every third one fails.
     let turns = AtomicUsize::new(0);
     let inner = ByName(
         move |_: &str| match turns.fetch_add(1, Ordering::SeqCst) % 3 {
@@ -342,6 +341,12 @@ async fn retries_for_everybody_stay_within_the_budget() {
         },
         Arc::clone(&count),
     );
+    (inner, count)
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_for_everybody_stay_within_the_budget() {
+    let (inner, count) = fails_every_third();
     let resilient = wrap(inner);
     let requests = 300;
     for _ in 0..requests {
@@ -351,6 +356,24 @@ async fn retries_for_everybody_stay_within_the_budget() {
     assert!(retries > 0);
     // 10 are saved up, and a request is over in no time, so the seconds add little.
     assert!(retries <= 10 + requests / 5 + 60, "{retries}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_gets_retries_again_after_a_while() {
+    let (inner, count) = fails_every_third();
+    let resilient = wrap(inner);
+    for round in 0..3 {
+        let before = count.load(Ordering::SeqCst);
+        let mut requests = 0;
+        while text(&asked(&resilient, request(&[])).await) == "Hi." {
+            requests += 1;
+            assert!(requests < 1000, "its retries never end");
+        }
+        let retries = count.load(Ordering::SeqCst) - before - requests - 1;
+        // The floor of ten seconds, and what the requests pay for.
+        assert!(retries >= 10, "round {round}: {retries}");
+        tokio::time::advance(Duration::from_secs(11)).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
