@@ -2,12 +2,11 @@
 //! that lets people finish.
 
 mod connections;
-mod stall;
 
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,10 +20,10 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 
 use self::connections::{Activity, BusyBody, Connections, Slot};
-use self::stall::StallGuard;
 use crate::TrustedProxies;
 use crate::peer::Peer;
 
@@ -174,7 +173,7 @@ async fn converse<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let stream = TokioIo::new(StallGuard::new(stream, limits.stall));
+    let stream = TokioIo::new(with_write_timeout(stream, limits.stall));
     let router = TowerToHyperService::new(router);
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
@@ -206,6 +205,15 @@ async fn converse<S>(
     }
 }
 
+/// Fails a write that waits for longer than this. A run moves only while its events are read: a
+/// client that keeps its connection open and takes nothing would hold a run, and the provider
+/// behind it, for ever.
+fn with_write_timeout<S: AsyncWrite>(stream: S, limit: Duration) -> Pin<Box<TimeoutWriter<S>>> {
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(limit));
+    Box::pin(stream)
+}
+
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
@@ -224,6 +232,7 @@ mod tests {
     }
 
     const NOBODY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const STALL: Duration = Duration::from_secs(30);
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 
     fn hello() -> Router {
@@ -274,6 +283,43 @@ mod tests {
             began.elapsed().as_secs(),
             ConnectionLimits::default().stall.as_secs()
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_nothing_is_dropped_in_time() {
+        let (server, _client) = duplex(4);
+        let mut server = with_write_timeout(server, STALL);
+        let began = Instant::now();
+        let error = server.write_all(b"more than four").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(began.elapsed().as_secs(), STALL.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_reader_is_waited_for() {
+        let (server, mut client) = duplex(1);
+        let mut server = with_write_timeout(server, STALL);
+        let reading = async {
+            let mut text = Vec::new();
+            for _ in 0..5 {
+                tokio::time::advance(STALL.mul_f64(0.9)).await;
+                text.push(client.read_u8().await.unwrap());
+            }
+            text
+        };
+        let (written, text) = tokio::join!(server.write_all(b"hello"), reading);
+        written.unwrap();
+        assert_eq!(text, b"hello");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_of_the_server_is_no_stall() {
+        let (server, mut client) = duplex(64);
+        let mut server = with_write_timeout(server, STALL);
+        server.write_all(b"a").await.unwrap();
+        tokio::time::advance(STALL * 10).await;
+        server.write_all(b"b").await.unwrap();
+        assert_eq!(client.read_u16().await.unwrap(), u16::from_be_bytes(*b"ab"));
     }
 
     #[tokio::test(start_paused = true)]
