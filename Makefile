@@ -105,6 +105,7 @@ test-page: web/dist/index.html
 	@scripts/install-test-tools cargo-tools mcp browser
 	cd web && npm test
 	cargo nextest run $(everything) --no-run
+	cargo build $(everything) --bin scripted-provider
 	cd web && npm run test:browser
 endif
 

@@ -367,7 +367,7 @@ test.each([["mouse", DESKTOP], ["finger", PHONE]] as const)("P6: a double click 
   const { visit } = await member(options);
   const { page } = visit;
   await page.getByLabel("Model for the next message").selectOption("local");
-  provider.says({ answer: "One two three four five", holdAfter: 2 });
+  await provider.says({ answer: "One two three four five", holdAfter: 2 });
   await area(page).fill("Count");
   const send = page.getByRole("button", { name: "Send" });
   const box = (await send.boundingBox())!;
@@ -380,7 +380,7 @@ test.each([["mouse", DESKTOP], ["finger", PHONE]] as const)("P6: a double click 
   await page.mouse.click(x, y);
   await visit.expectNoSidewaysScrolling();
   await visit.picture(`stop-${how}`);
-  provider.goOn();
+  await provider.goOn();
   await page.getByText("One two three four five").first().waitFor();
   expect(await page.getByText("You stopped").count()).toBe(0);
   expect(await page.getByRole("article").count()).toBe(1);

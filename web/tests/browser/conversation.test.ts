@@ -52,20 +52,20 @@ function turns(page: Page): Promise<string[][]> {
 test("P1: runs that overlap show every message once, in this tab, another tab and after a reload", async () => {
   const person = await nexus.member();
   const [first, second] = [await enter(person), await enter(person)];
-  provider.says({ answer: "alpha one", holdAfter: 1 });
+  await provider.says({ answer: "alpha one", holdAfter: 1 });
   await first.ask("Question alpha");
   await first.page.getByText("alpha", { exact: true }).waitFor();
   // The second tab and an API client ask while the first answer is being written.
   const goOnAlpha = provider.later();
-  provider.says({ answer: "beta two", holdAfter: 1 });
+  await provider.says({ answer: "beta two", holdAfter: 1 });
   await second.ask("Question beta");
   await second.page.getByText("beta", { exact: true }).waitFor();
   const goOnBeta = provider.later();
-  provider.says({ answer: "gamma three" });
+  await provider.says({ answer: "gamma three" });
   expect(await askOutside(person, "Question gamma")).toContain("run_finished");
-  goOnBeta();
+  await goOnBeta();
   await second.page.getByText("beta two").first().waitFor();
-  goOnAlpha();
+  await goOnAlpha();
   await first.page.getByText("alpha one").first().waitFor();
 
   const all = [
@@ -85,25 +85,25 @@ test("P1: to reload and ask, or to stop and ask again, in the middle of an answe
   const person = await nexus.member();
   const visit = await enter(person);
   const { page } = visit;
-  provider.says({ answer: "alpha one", holdAfter: 1 });
+  await provider.says({ answer: "alpha one", holdAfter: 1 });
   await visit.ask("Question alpha");
   await page.getByText("alpha", { exact: true }).waitFor();
   const goOnAlpha = provider.later();
   await page.reload();
   await page.getByLabel("Model for the next message").selectOption("local");
 
-  provider.says({ answer: "beta two", holdAfter: 1 });
+  await provider.says({ answer: "beta two", holdAfter: 1 });
   await visit.ask("Question beta");
   await page.getByText("beta", { exact: true }).waitFor();
   const goOnBeta = provider.later();
   await page.getByRole("button", { name: "Stop" }).last().click();
   await page.getByRole("button", { name: "Send" }).waitFor();
-  goOnAlpha();
+  await goOnAlpha();
 
-  provider.says({ answer: "gamma three" });
+  await provider.says({ answer: "gamma three" });
   await visit.ask("Question gamma");
   await page.getByText("gamma three").first().waitFor();
-  goOnBeta();
+  await goOnBeta();
   await expect
     .poll(async () => {
       await page.reload();
@@ -152,7 +152,7 @@ test("P2: however long a conversation is, the document is as tall as the window,
   const table = `| a | b |\n|---|---|\n${"| one | two |\n".repeat(60)}`;
   const tools = [{ name: "current_time", arguments: "{}" }];
   for (const answer of [code, table, "- [ ] a task\n".repeat(50), "Word ".repeat(900)]) {
-    provider.says({ answer, reasoning: "I think.\n".repeat(40), tools });
+    await provider.says({ answer, reasoning: "I think.\n".repeat(40), tools });
     expect(await askOutside(person, `Show me ${"very ".repeat(60)}much`)).toContain("run_finished");
   }
   for (const { name, ...options } of SIZES) {

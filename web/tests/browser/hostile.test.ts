@@ -101,7 +101,7 @@ test("t27: a hundred texts in answers, thoughts, questions, names and tools run 
   const person = await nexus.member();
   for (const payload of PAYLOADS) {
     const tools = [{ name: visible(payload), arguments: JSON.stringify({ [payload]: payload }) }];
-    provider.says({ reasoning: payload, answer: payload, tools });
+    await provider.says({ reasoning: payload, answer: payload, tools });
     await ask(person, visible(payload));
   }
   await nexus.cli("prompt", "set", person.key, "persona", PAYLOADS.map(visible).join("\n\n"));
@@ -120,7 +120,7 @@ test("t27: a hundred texts in answers, thoughts, questions, names and tools run 
   for (let at = 0; at < PAYLOADS.length; at += 10) {
     const some = PAYLOADS.slice(at, at + 10);
     const tools = some.map((payload) => ({ name: visible(payload), arguments: payload }));
-    provider.says({ reasoning: some.join("\n\n"), answer: some.join("\n\n"), tools });
+    await provider.says({ reasoning: some.join("\n\n"), answer: some.join("\n\n"), tools });
     await visit.askAndWait(some.map(visible).join("\n\n"));
     await openAll(page);
   }
@@ -161,7 +161,7 @@ test("t28: what an answer shows asks nobody else, and an image is a link", async
   await visit.signIn(person.token);
   await page.getByLabel("Model for the next message").selectOption("local");
   for (const leak of LEAKS) {
-    provider.says({ answer: `${leak}\n\nafter`, reasoning: leak });
+    await provider.says({ answer: `${leak}\n\nafter`, reasoning: leak });
     await visit.askAndWait(leak);
   }
   await openAll(page);

@@ -78,10 +78,10 @@ test("P4: an answer looks the same while it streams, when it has ended and after
     const { page } = visit;
     await visit.signIn(token);
     await page.getByLabel("Model for the next message").selectOption("local");
-    provider.says({ answer: ANSWER, holdAfter: 60 });
+    await provider.says({ answer: ANSWER, holdAfter: 60 });
     await visit.ask("Show me everything.");
     await page.getByText("my_package_name").last().waitFor();
-    provider.goOn();
+    await provider.goOn();
     await page.getByText("1,204 tokens in, 187 out").last().waitFor();
     await page.locator("math").nth(2).waitFor();
     const first = await shown(page);
@@ -106,7 +106,7 @@ test("P4: a thought between tags is folded, and is no part of what is copied", a
   const { page } = visit;
   await visit.signIn(token);
   await page.getByLabel("Model for the next message").selectOption("local");
-  provider.says({ answer: "<think>\nplan x_1\n</think>\n\nThe answer." });
+  await provider.says({ answer: "<think>\nplan x_1\n</think>\n\nThe answer." });
   await visit.askAndWait("Think");
   await page.getByText("What it thought first").waitFor();
   expect(await page.getByText("plan x_1").isVisible()).toBe(false);
@@ -128,7 +128,7 @@ test("P9: code is copied where browsers give a page no clipboard, as on plain ht
   const { page } = visit;
   await visit.signIn(token);
   await page.getByLabel("Model for the next message").selectOption("local");
-  provider.says({ answer: "```sh\nls -l  my_file\n```" });
+  await provider.says({ answer: "```sh\nls -l  my_file\n```" });
   await visit.askAndWait("Code");
   const button = page.getByRole("button", { name: "Copy this code" });
   await button.click();

@@ -86,7 +86,7 @@ test("P9: whoever sends something while they read above sees what comes of it", 
   const { page } = visit;
   await visit.signIn(token);
   await pickScripted(visit);
-  provider.says({ answer: Array.from({ length: 60 }, (_, index) => `Paragraph ${index}.\n\n`).join("") });
+  await provider.says({ answer: Array.from({ length: 60 }, (_, index) => `Paragraph ${index}.\n\n`).join("") });
   await visit.askAndWait("A long one");
   const log = page.getByRole("log");
   const toTop = async (): Promise<void> => {
@@ -96,7 +96,7 @@ test("P9: whoever sends something while they read above sees what comes of it", 
   };
   for (const [said, seen] of [["/help", page.getByRole("table")], ["Short", page.getByText("A short answer.").first()]] as const) {
     await toTop();
-    provider.says({ answer: "A short answer." });
+    await provider.says({ answer: "A short answer." });
     await visit.ask(said);
     await seen.waitFor();
     await expect.poll(() => log.evaluate((node) => node.scrollHeight - node.scrollTop - node.clientHeight)).toBeLessThan(2);
@@ -110,7 +110,7 @@ test("P9: a screen reader is told the words of an answer, without their marks", 
   const visit = await Visit.begin(browser, nexus.url, DESKTOP);
   await visit.signIn(token);
   await pickScripted(visit);
-  provider.says({ answer: "## A plan\n\n- **First**, read [the book](https://example.org/b)\n- Then `rest_well`" });
+  await provider.says({ answer: "## A plan\n\n- **First**, read [the book](https://example.org/b)\n- Then `rest_well`" });
   await visit.askAndWait("Plan");
   const spoken = visit.page.locator("[aria-live=polite]", { hasText: "Answer:" });
   expect(await spoken.textContent()).toBe("Answer: A plan\nFirst, read the book\nThen rest_well");
@@ -170,14 +170,14 @@ test("words appear while the model still speaks, and what it thought is folded",
   const { page } = visit;
   await visit.signIn(token);
   await pickScripted(visit);
-  provider.says({ reasoning: "A secret thought.", answer: "One two three four five", holdAfter: 3 });
+  await provider.says({ reasoning: "A secret thought.", answer: "One two three four five", holdAfter: 3 });
   await visit.ask("Count");
   await page.getByText(/One two/).waitFor();
   await page.getByRole("button", { name: "Stop" }).waitFor();
   expect(await page.getByText("A secret thought.").isVisible()).toBe(false);
   expect(await page.getByText("five").count()).toBe(0);
 
-  provider.goOn();
+  await provider.goOn();
   await page.getByText("One two three four five").first().waitFor();
   await page.getByText("1,204 tokens in, 187 out").waitFor();
   await page.getByText("What it thought first").click();
@@ -190,12 +190,12 @@ test("an answer that breaks off says so, and the reader can ask again", async ()
   const visit = await Visit.begin(browser, nexus.url);
   await visit.signIn(token);
   await pickScripted(visit);
-  provider.says({ answer: "This will not end well", holdAfter: 3, breakOff: true });
+  await provider.says({ answer: "This will not end well", holdAfter: 3, breakOff: true });
   await visit.ask("Try");
   await visit.page.getByText(/This will/).waitFor();
-  provider.goOn();
+  await provider.goOn();
   await visit.page.getByRole("article").getByText("The answer broke off").waitFor();
-  provider.says({ answer: "A second try." });
+  await provider.says({ answer: "A second try." });
   await visit.page.getByRole("button", { name: "Ask again" }).click();
   await visit.page.getByRole("article").getByText("A second try.").waitFor();
   expect(await visit.page.getByRole("article").count()).toBe(1);
@@ -211,7 +211,7 @@ test("P9: new words do not pull a reader back who has scrolled up, and the way b
   await pickScripted(visit);
   // Three pieces each.
   const long = Array.from({ length: 60 }, (_, index) => `Paragraph ${index}.\n\n`).join("");
-  provider.says({ answer: `${long}${long}`, holdAfter: 180 });
+  await provider.says({ answer: `${long}${long}`, holdAfter: 180 });
   await visit.ask("A long one");
   const log = page.getByRole("log");
   const fromEnd = (): Promise<number> =>
@@ -226,7 +226,7 @@ test("P9: new words do not pull a reader back who has scrolled up, and the way b
   const bottom = await log.evaluate((node) => node.getBoundingClientRect().bottom);
   expect((await page.getByRole("button", { name: "Newest" }).boundingBox())!.y).toBeGreaterThanOrEqual(bottom);
   const place = await log.evaluate((node) => node.scrollTop);
-  provider.goOn();
+  await provider.goOn();
   await page.getByText("Paragraph 59.").nth(1).waitFor();
   expect(await log.evaluate((node) => node.scrollTop)).toBe(place);
 
@@ -321,14 +321,14 @@ test.each([[390, 844], [320, 568]])("P9: on a phone of %i × %i nothing covers a
   await visit.expectAccessible();
   await visit.picture(`welcome-${width}`);
 
-  provider.says({ answer: "One two three four", holdAfter: 2 });
+  await provider.says({ answer: "One two three four", holdAfter: 2 });
   await visit.ask("Count");
   await page.getByText(/One two/).first().waitFor();
   for (const rows of ["header", "header .actions", "form .row"]) await expectApart(page, rows);
   expect(await page.getByLabel("Model for the next message").evaluate((node) => node.clientWidth)).toBeGreaterThan(90);
   await visit.expectAccessible();
   await visit.picture(`stop-${width}`);
-  provider.goOn();
+  await provider.goOn();
   await page.getByText("1,204 tokens in, 187 out").waitFor();
   await expectApart(page, "article footer");
   await visit.ask("/help");
@@ -353,7 +353,7 @@ test("P9: formulas are as large as the text that they stand in", async () => {
   const { page } = visit;
   await visit.signIn(token);
   await pickScripted(visit);
-  provider.says({ answer: "# Title \\(a\\)\n\nText \\(b\\)\n\n| cell |\n|---|\n| \\(c\\) |\n\n$$d$$" });
+  await provider.says({ answer: "# Title \\(a\\)\n\nText \\(b\\)\n\n| cell |\n|---|\n| \\(c\\) |\n\n$$d$$" });
   await visit.askAndWait("Formulas");
   await expect.poll(() => page.locator("math").count()).toBe(4);
   const sizes = await page.locator("math").evaluateAll((nodes) =>
@@ -393,7 +393,7 @@ test("nothing that a question, a persona or a model says is ever run", async () 
   await visit.signIn(token);
   await visit.askAndWait(payload);
   await pickScripted(visit);
-  provider.says({ answer: payload, reasoning: payload });
+  await provider.says({ answer: payload, reasoning: payload });
   await visit.askAndWait(payload);
   await page.getByText("What it thought first").click();
   await page.getByRole("button", { name: /My settings/ }).click();

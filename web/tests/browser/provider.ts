@@ -1,7 +1,11 @@
-// A model server that says what a test wants, in the protocol of OpenAI, when the test wants it.
+// A model server that says what a test wants, when the test wants it: the scripted provider that the
+// Rust tests use too, in a process of its own.
 
-import { createServer, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { spawn, type ChildProcess } from "node:child_process";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+const program = join(import.meta.dirname, "../../../target/debug/scripted-provider");
 
 export interface Script {
   reasoning?: string;
@@ -19,98 +23,62 @@ export interface Script {
 }
 
 export class Provider {
-  /** The questions that each request showed. */
-  readonly asked: string[][] = [];
-  /** How many requests were given up by the one who asked. */
-  left = 0;
-  private hasCalled = false;
-  private script: Script = { answer: "Nothing was scripted." };
-  private release: () => void = () => undefined;
-  private released: Promise<void> = Promise.resolve();
+  private script = 0;
 
-  private constructor(private readonly server: Server) {}
+  private constructor(
+    readonly url: string,
+    private readonly control: string,
+    private readonly process: ChildProcess,
+  ) {}
 
   static async start(): Promise<Provider> {
-    const server = createServer();
-    const provider = new Provider(server);
-    server.on("request", (request, response) => {
-      if (request.url?.endsWith("/models")) {
-        response.setHeader("Content-Type", "application/json");
-        response.end(JSON.stringify({ object: "list", data: [{ id: "scripted-1", object: "model" }] }));
-        return;
-      }
-      let body = "";
-      request.on("data", (data) => (body += String(data)));
-      request.on("end", () => {
-        const { messages } = JSON.parse(body) as { messages: { role: string; content: string }[] };
-        provider.asked.push(messages.filter(({ role }) => role === "user").map(({ content }) => content));
-        response.once("close", () => {
-          if (!response.writableFinished) provider.left += 1;
-        });
-        void provider.speak(response);
-      });
+    const child = spawn(program, { stdio: ["pipe", "pipe", "inherit"] });
+    const line = await new Promise<string>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("exit", () => reject(new Error("the scripted provider ended")));
+      createInterface({ input: child.stdout }).once("line", resolve);
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    return provider;
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/v1`;
+    const { base_url, control } = JSON.parse(line) as { base_url: string; control: string };
+    return new Provider(base_url, `http://${control}`, child);
   }
 
   /** What the next answers are. */
-  says(script: Script): void {
-    this.script = script;
-    this.hasCalled = false;
-    this.released = new Promise((resolve) => (this.release = resolve));
+  async says(script: Script): Promise<void> {
+    this.script = (await this.tell("script", script)) as number;
   }
 
   /** Lets go on what was scripted last, also when something else has been scripted since. */
-  later(): () => void {
-    return this.release;
+  later(): () => Promise<void> {
+    const { script } = this;
+    return async () => void (await this.tell("go_on", script));
   }
 
-  goOn(): void {
-    this.release();
+  goOn(): Promise<void> {
+    return this.later()();
+  }
+
+  /** The questions that each request showed. */
+  async asked(): Promise<string[][]> {
+    return (await this.seen()).asked;
+  }
+
+  /** How many requests were given up by the one who asked. */
+  async left(): Promise<number> {
+    return (await this.seen()).left;
   }
 
   stop(): void {
-    this.server.closeAllConnections();
-    this.server.close();
+    this.process.kill();
   }
 
-  private async speak(response: ServerResponse): Promise<void> {
-    const { script, released } = this;
-    if (script.refuse) {
-      response.writeHead(script.refuse, { "Content-Type": "application/json" });
-      response.end(JSON.stringify({ error: { message: "not today", type: "invalid_request_error" } }));
-      return;
-    }
-    response.setHeader("Content-Type", "text/event-stream");
-    const send = (delta: unknown, rest: object = {}): void => {
-      const chunk = { id: "c", object: "chat.completion.chunk", model: "scripted-1", ...rest };
-      const choices = [{ index: 0, delta, finish_reason: null, ...rest }];
-      response.write(`data: ${JSON.stringify({ ...chunk, choices })}\n\n`);
-    };
-    if (script.tools && !this.hasCalled) {
-      this.hasCalled = true;
-      for (const [index, { name, arguments: given }] of script.tools.entries()) {
-        send({ tool_calls: [{ index, id: `call_${index}`, type: "function", function: { name, arguments: given } }] });
-      }
-      send({}, { finish_reason: "tool_calls" });
-      response.end("data: [DONE]\n\n");
-      return;
-    }
-    if (script.reasoning) send({ reasoning_content: script.reasoning });
-    for (const [index, piece] of script.answer.split(/(?<=\s)/).entries()) {
-      if (index === script.holdAfter) await released;
-      send({ content: piece });
-    }
-    if (script.breakOff) {
-      response.destroy();
-      return;
-    }
-    send({}, { finish_reason: script.finish ?? "stop", usage: { prompt_tokens: 1204, completion_tokens: 187, total_tokens: 1391 } });
-    response.end("data: [DONE]\n\n");
+  private seen(): Promise<{ asked: string[][]; left: number }> {
+    return this.tell("seen") as Promise<{ asked: string[][]; left: number }>;
+  }
+
+  private async tell(what: string, body?: unknown): Promise<unknown> {
+    const method = body === undefined ? "GET" : "POST";
+    const answer = await fetch(`${this.control}/${what}`, { method, body: JSON.stringify(body) });
+    if (!answer.ok) throw new Error(`the scripted provider refuses ${what}`);
+    return answer.json();
   }
 }

@@ -33,7 +33,7 @@ test("pictures for the README", async () => {
     await nexus.cli("prompt", "set", KEY, "persona", persona);
     const visit = await Visit.begin(browser, nexus.url, { viewport: { width: 1280, height: 800 } });
     await visit.signIn(/nxd_\w+/.exec(said)![0]);
-    provider.says({ reasoning: "Bread without kneading: time replaces work.", answer: ANSWER });
+    await provider.says({ reasoning: "Bread without kneading: time replaces work.", answer: ANSWER });
     await visit.askAndWait("I would like to bake bread this weekend, but I hate kneading. Ideas?");
     await visit.picture("readme-chat");
     await visit.page.getByRole("button", { name: /My settings/ }).click();

@@ -53,15 +53,15 @@ test("P3: Stop ends the run at the server, its part is stored, and asking again 
   const person = await member();
   const visit = await enter(person);
   const { page } = visit;
-  const { left } = provider;
-  provider.says({ answer: "Alpha beta gamma delta omega", holdAfter: 2 });
+  const left = await provider.left();
+  await provider.says({ answer: "Alpha beta gamma delta omega", holdAfter: 2 });
   await visit.ask("Go");
   await shown(page, /Alpha beta/).waitFor();
   await page.getByRole("button", { name: "Stop" }).click();
   await shown(page, "Stopped. This is what came until then.").waitFor();
   await page.getByRole("button", { name: "Send" }).waitFor();
   // The model was told, too.
-  await expect.poll(() => provider.left).toBe(left + 1);
+  await expect.poll(() => provider.left()).toBe(left + 1);
   expect(await stored(person)).toEqual([
     { role: "human", content: "Go" },
     { role: "ai", content: "Alpha beta " },
@@ -72,13 +72,13 @@ test("P3: Stop ends the run at the server, its part is stored, and asking again 
   await page.reload();
   await shown(page, "Stopped. This is what came until then.").waitFor();
   await shown(page, "Alpha beta").waitFor();
-  provider.says({ answer: "The whole answer." });
+  await provider.says({ answer: "The whole answer." });
   await page.getByRole("button", { name: "Ask again" }).click();
   await shown(page, "The whole answer.").waitFor();
   // Finished means stored.
   await page.getByRole("button", { name: "Send" }).waitFor();
   expect(await page.getByRole("article").count()).toBe(1);
-  expect(provider.asked.at(-1)).toEqual(["Go"]);
+  expect((await provider.asked()).at(-1)).toEqual(["Go"]);
   expect(await stored(person)).toEqual([
     { role: "human", content: "Go" },
     { role: "ai", content: "The whole answer." },
@@ -94,20 +94,20 @@ test("P3: a reload in the middle of an answer says that it is being written, and
   const person = await member();
   const visit = await enter(person);
   const { page } = visit;
-  provider.says({ answer: "Alpha beta gamma delta omega", holdAfter: 2 });
+  await provider.says({ answer: "Alpha beta gamma delta omega", holdAfter: 2 });
   await visit.ask("Go");
   await shown(page, /Alpha beta/).waitFor();
   await page.reload();
   await shown(page, "An answer is being written…").waitFor();
   await visit.expectAccessible();
   await visit.picture("being-written");
-  provider.goOn();
+  await provider.goOn();
   await shown(page, "Alpha beta gamma delta omega").waitFor();
   expect(await page.getByText("An answer is being written…").count()).toBe(0);
   expect(await page.getByRole("article").count()).toBe(1);
 
   // It can be stopped there as well.
-  provider.says({ answer: "One two three four five", holdAfter: 2 });
+  await provider.says({ answer: "One two three four five", holdAfter: 2 });
   await visit.ask("Again");
   await shown(page, /One two/).waitFor();
   await page.reload();
@@ -122,13 +122,13 @@ test("P3: a reload in the middle of an answer says that it is being written, and
 test("P3: another tab shows what was said here, while it is written and afterwards", async () => {
   const person = await member();
   const [here, there] = [await enter(person), await enter(person)];
-  provider.says({ answer: "Alpha beta gamma", holdAfter: 1 });
+  await provider.says({ answer: "Alpha beta gamma", holdAfter: 1 });
   await here.ask("Go");
   await shown(here.page, "Alpha").waitFor();
   await there.page.evaluate(() => window.dispatchEvent(new Event("focus")));
   await shown(there.page, "An answer is being written…").waitFor();
   await shown(there.page, "Go").waitFor();
-  provider.goOn();
+  await provider.goOn();
   await shown(there.page, "Alpha beta gamma").waitFor();
   await shown(here.page, "Alpha beta gamma").waitFor();
   for (const visit of [here, there]) {
@@ -151,11 +151,11 @@ test("P3: a tab shows at once what was asked in another tab of the same browser"
     }
   });
   for (const [question, answer] of [["First", "Alpha beta gamma"], ["Second", "One two three"]] as const) {
-    provider.says({ answer, holdAfter: 1 });
+    await provider.says({ answer, holdAfter: 1 });
     await visit.ask(question);
     await shown(there, question).waitFor();
     await shown(there, "An answer is being written…").waitFor();
-    provider.goOn();
+    await provider.goOn();
     await shown(there, answer).waitFor();
     await shown(here, answer).waitFor();
   }
@@ -168,7 +168,7 @@ test("P3: a tab shows at once what was asked in another tab of the same browser"
   await there.getByText("answers you").waitFor();
   const asked: string[] = [];
   there.on("request", (request) => asked.push(request.url()));
-  provider.says({ answer: "Not for them." });
+  await provider.says({ answer: "Not for them." });
   await visit.ask("Third");
   await shown(here, "Not for them.").waitFor();
   await there.getByLabel("Your message").fill("x");
@@ -181,7 +181,7 @@ test("P3: an answer that the server was stopped in says so at once and after a r
   const visit = await enter(person);
   const { page } = visit;
   const said = "The server was stopped while it wrote this answer. This is what came until then.";
-  provider.says({ answer: "Alpha beta gamma", holdAfter: 1 });
+  await provider.says({ answer: "Alpha beta gamma", holdAfter: 1 });
   await visit.ask("Go");
   await shown(page, "Alpha").waitFor();
   await nexus.terminate();
@@ -191,7 +191,7 @@ test("P3: an answer that the server was stopped in says so at once and after a r
   await page.reload();
   await shown(page, said).waitFor();
   expect(await page.getByText("broke off").count()).toBe(0);
-  provider.says({ answer: "A whole answer." });
+  await provider.says({ answer: "A whole answer." });
   await page.getByRole("button", { name: "Ask again" }).click();
   await shown(page, "A whole answer.").waitFor();
   expect(await page.getByRole("article").count()).toBe(1);
@@ -202,7 +202,7 @@ test("P3: a question that failed can be asked again, also after a reload, and is
   const person = await member();
   const visit = await enter(person);
   const { page } = visit;
-  provider.says({ answer: "", refuse: 400 });
+  await provider.says({ answer: "", refuse: 400 });
   await visit.ask("Why?");
   await shown(page, "The provider refused this request").waitFor();
   await page.reload();
@@ -214,11 +214,11 @@ test("P3: a question that failed can be asked again, also after a reload, and is
   await page.reload();
   // With the reason, where the server keeps it.
   await shown(page, /^(The provider refused this request|There is no answer to this\.)/).waitFor();
-  provider.says({ answer: "Because." });
+  await provider.says({ answer: "Because." });
   await page.getByRole("button", { name: "Ask again" }).click();
   await shown(page, "Because.").waitFor();
   await page.getByRole("button", { name: "Send" }).waitFor();
-  expect(provider.asked.at(-1)).toEqual(["Why?"]);
+  expect((await provider.asked()).at(-1)).toEqual(["Why?"]);
   expect(await stored(person)).toEqual([
     { role: "human", content: "Why?" },
     { role: "ai", content: "Because." },
@@ -231,11 +231,11 @@ test("P7: an answer that was cut by the limit of tokens or a filter says so, als
   const person = await member();
   const visit = await enter(person);
   const { page } = visit;
-  provider.says({ answer: "A long story that", finish: "length" });
+  await provider.says({ answer: "A long story that", finish: "length" });
   await visit.askAndWait("Tell me a story");
-  provider.says({ answer: "Here is how", finish: "content_filter" });
+  await provider.says({ answer: "Here is how", finish: "content_filter" });
   await visit.askAndWait("And another");
-  provider.says({ answer: "A whole one." });
+  await provider.says({ answer: "A whole one." });
   await visit.askAndWait("A third");
   for (const turn of ["at once", "after a reload"]) {
     const articles = page.getByRole("article");
@@ -253,7 +253,7 @@ test("P9: after a server was killed, the page promises nothing, and shows what i
   const person = await member();
   const visit = await enter(person);
   const { page } = visit;
-  provider.says({ answer: "Alpha beta gamma", holdAfter: 1 });
+  await provider.says({ answer: "Alpha beta gamma", holdAfter: 1 });
   await visit.ask("Go");
   await shown(page, "Alpha").waitFor();
   await nexus.kill();
@@ -261,11 +261,11 @@ test("P9: after a server was killed, the page promises nothing, and shows what i
   await shown(page, "looks for the rest of the answer").waitFor();
   expect(await page.getByText("finishes the answer").count()).toBe(0);
   await visit.picture("connection-lost");
-  provider.goOn();
+  await provider.goOn();
   await nexus.restart();
   await shown(page, "There is no answer to this.").waitFor();
   expect(await page.getByRole("article").getByText("The connection broke off").count()).toBe(0);
-  provider.says({ answer: "A new answer." });
+  await provider.says({ answer: "A new answer." });
   await page.getByRole("button", { name: "Ask again" }).click();
   await shown(page, "A new answer.").waitFor();
   await page.getByRole("button", { name: "Send" }).waitFor();
