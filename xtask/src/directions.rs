@@ -37,7 +37,13 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ),
     (
         FOR_TESTS,
-        &["nexus-core", "nexus-store", "nexus-llm", "nexus-mcp"],
+        &[
+            "nexus-core",
+            "nexus-store",
+            "nexus-llm",
+            "nexus-mcp",
+            "nexus-run",
+        ],
     ),
     ("nexus-bench", &[]),
     ("xtask", &[]),

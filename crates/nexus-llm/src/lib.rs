@@ -20,7 +20,6 @@
 //! | [`tokens`] | estimates of tokens, where no provider counted |
 //! | `failures` | words errors, blots out keys |
 //! | `builtin` | the `echo` model, in this process |
-//! | `scripted` | a model that replays a script (feature `scripted`) |
 //!
 //! [`LanguageModel`] is the only seam between Nexus and models: a run is tested with a scripted one.
 
@@ -44,8 +43,6 @@ mod remote;
 mod report;
 pub mod request;
 mod resilient;
-#[cfg(any(test, feature = "scripted"))]
-pub mod scripted;
 mod sse;
 mod timers;
 pub mod tokens;

@@ -338,6 +338,3 @@ impl Jitter {
         plan::longest_backoff(tries).mul_f64(random.f64())
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -11,7 +11,7 @@ mod passing;
 mod pool;
 mod posing;
 mod reach;
-#[cfg(feature = "scripted")]
+mod resilient;
 mod scripted;
 mod support;
 mod vendors;

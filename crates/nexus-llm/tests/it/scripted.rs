@@ -1,14 +1,17 @@
-//! The model for other crates' tests.
+//! The model and the provider that the tests of all crates use.
 
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use nexus_core::catalog::{Endpoint, Provider, Timeouts};
+use nexus_core::Model;
+use nexus_core::catalog::{Credential, Endpoint, Protocol, Provider, Timeouts};
 use nexus_core::event::Usage;
-use nexus_llm::scripted::{Gate, ScriptedModel, Turn};
 use nexus_llm::{ChatRequest, Delta, Finish, FinishReason, LanguageModel, LlmError};
+use nexus_test_support::model::{Gate, ScriptedModel, Turn};
+use nexus_test_support::provider::{self, Answer};
+use serde_json::json;
 
-use crate::support::{ask, asking, model, only_error, text};
+use crate::support::{Pieces, ask, asking, client, model, only_error, speaking, text};
 
 fn request() -> ChatRequest {
     let provider = Arc::new(Provider {
@@ -93,4 +96,48 @@ async fn a_dropped_answer_is_counted() {
     assert_eq!(model.abandoned(), 0);
     drop(pieces);
     assert_eq!(model.abandoned(), 1);
+}
+
+fn says(pieces: &Pieces) -> String {
+    let thoughts = pieces.iter().filter_map(|piece| match piece {
+        Ok(Delta::Reasoning(text)) => Some(text.as_str()),
+        _ => None,
+    });
+    format!("{} {}", thoughts.collect::<String>(), text(pieces))
+}
+
+#[tokio::test]
+async fn the_provider_gives_an_answer_in_every_protocol() {
+    let double = provider::Provider::start(|request| {
+        let mut answer = Answer::in_words("It is noon.").usage(3, 1);
+        answer.reasoning = "Hm.".to_owned();
+        if request.number % 2 == 1 {
+            answer = Answer::calls([("call_1", "clock", json!({"zone": "UTC"}))]);
+        }
+        request.answer(&answer)
+    });
+    for protocol in [Protocol::OpenAi, Protocol::Anthropic, Protocol::Gemini] {
+        for streams in [true, false] {
+            let there = speaking(protocol, &double.base_url, Credential::NotNeeded);
+            let request = asking(Model {
+                streams,
+                reasons: true,
+                ..model(there, "m")
+            });
+            let pieces = ask(&client(), request.clone()).await;
+            assert_eq!(says(&pieces), "Hm. It is noon.", "{protocol:?} {pieces:?}");
+            let Some(Ok(Delta::Finished(Finish { usage, .. }))) = pieces.last() else {
+                panic!("{pieces:?}")
+            };
+            let usage = usage.unwrap();
+            assert_eq!((usage.input_tokens, usage.output_tokens), (3, 1));
+            let pieces = ask(&client(), request).await;
+            assert_eq!(reason(pieces.last()), Some(FinishReason::ToolCalls));
+            let call = pieces.iter().find_map(|piece| match piece {
+                Ok(Delta::ToolCall(call)) => Some((&*call.name, &*call.arguments)),
+                _ => None,
+            });
+            assert_eq!(call, Some(("clock", r#"{"zone":"UTC"}"#)), "{pieces:?}");
+        }
+    }
 }

@@ -7,12 +7,12 @@ use nexus_core::token::TokenKind;
 use nexus_core::{
     AuditEntry, Clock as _, Environment, IdentityWrite, Label, Scope, Session, Standing, Token,
 };
-use nexus_llm::scripted::ScriptedModel;
 use nexus_run::{Administration, CommandFailure};
 use nexus_store::{
     AuditStore as _, ConfigStore as _, IdentityStore as _, NewTemplate, SessionStore as _,
     StoreError,
 };
+use nexus_test_support::model::ScriptedModel;
 use serde_json::json;
 
 use crate::world::{ALICE, VISITOR, World, template};

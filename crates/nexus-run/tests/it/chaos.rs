@@ -191,7 +191,7 @@ async fn world(primary: &str, spare: &str, tools: Vec<Arc<dyn Tool>>, silence: D
         .pin("PRIMARY_KEY", [site(primary)])
         .pin("SECOND_KEY", [site(spare)]);
     let template = template(primary, spare);
-    World::over(template, Arc::new(model), tools, Arc::new(secrets)).await
+    World::over(template, Arc::new(model), tools, secrets).await
 }
 
 fn site(base_url: &str) -> Site {

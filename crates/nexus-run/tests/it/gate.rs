@@ -9,9 +9,9 @@ use nexus_core::{
     Admission, ApiKey, ApiScope, Clock, Field, IdentityWrite, Label, Member, Overrides, PublicKey,
     Scope, Session, Standing, Token,
 };
-use nexus_llm::scripted::ScriptedModel;
 use nexus_run::{Credential, Gate};
 use nexus_store::{ApiKeyStore, EmbeddedStore, IdentityStore, SessionStore, Store};
+use nexus_test_support::model::ScriptedModel;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};

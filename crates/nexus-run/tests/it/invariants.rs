@@ -3,10 +3,10 @@
 use futures_util::StreamExt;
 use nexus_core::event::{Channel, RunEvent, RunStatus};
 use nexus_core::{Clock, IdentityWrite, Overrides, Role, Standing};
-use nexus_llm::scripted::{Gate, ScriptedModel, Turn};
 use nexus_llm::{ChatMessage, LlmError, RetryHint};
 use nexus_run::{NewRun, OnDisconnect};
 use nexus_store::{IdentityStore, MessageStore};
+use nexus_test_support::model::{Gate, ScriptedModel, Turn};
 use serde_json::json;
 
 use crate::tools::Counter;

@@ -8,10 +8,10 @@ use nexus_core::event::{RunEvent, RunStatus, Usage};
 use nexus_core::limits::{AddressBlock, Spending};
 use nexus_core::{Clock, Limit, LimitReached, Limits, PublicKey, UsageCount};
 use nexus_llm::LlmError;
-use nexus_llm::scripted::{Gate, ScriptedModel, Turn};
 use nexus_run::{Limiter, NewRun, OnDisconnect, Permit, Sharing};
 use nexus_store::{EmbeddedStore, IdentityStore as _, UsageStore as _};
 use nexus_test_support::clock::ManualClock;
+use nexus_test_support::model::{Gate, ScriptedModel, Turn};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -3,9 +3,9 @@
 use chrono::TimeDelta;
 use nexus_core::token::TokenKind;
 use nexus_core::{Admission, Clock, Command, IdentityWrite, Scope, Session, Standing, Token};
-use nexus_llm::scripted::ScriptedModel;
 use nexus_run::{CommandFailure, Credential, personal};
 use nexus_store::{IdentityStore, SessionStore};
+use nexus_test_support::model::ScriptedModel;
 use serde_json::json;
 
 use crate::world::{ALICE, BOB, VISITOR, World};

@@ -4,9 +4,9 @@ use nexus_core::audit::Actor;
 use nexus_core::egress::Secrets;
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::{Clock, Environment, Standing};
-use nexus_llm::scripted::ScriptedModel;
 use nexus_run::{Administration, Destination, Proposal, ProposalError};
 use nexus_store::{ConfigStore, IdentityStore};
+use nexus_test_support::model::ScriptedModel;
 use serde_json::{Value, json};
 
 use crate::world::{World, put_template, template};

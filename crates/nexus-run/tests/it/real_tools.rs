@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use nexus_core::event::{RunEvent, RunStatus, ToolStatus};
 use nexus_llm::ChatMessage;
-use nexus_llm::scripted::{ScriptedModel, Turn};
 use nexus_run::McpTools;
 use nexus_test_support::mcp::{AtAnAddress, World as Servers};
+use nexus_test_support::model::{ScriptedModel, Turn};
 use serde_json::{Value, json};
 
 use crate::world::{ALICE, World, answer, finished, template};

@@ -1,39 +1,29 @@
 //! A small world for runs: a real store in a temporary folder, a scripted model, a clock.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use chrono::DateTime;
 use futures_util::StreamExt;
 use nexus_core::egress::Secrets;
 use nexus_core::event::{Channel, RunEvent, RunFinished};
-use nexus_core::genesis::GenesisDoc;
-use nexus_core::tools::ToolServer;
-use nexus_core::{Clock, Command, Environment, Field, Label, Overrides, PublicKey, Standing};
+use nexus_core::{Command, Field, Label, Overrides, PublicKey};
 use nexus_llm::LanguageModel;
-use nexus_llm::scripted::ScriptedModel;
 use nexus_run::saving::Patience;
-use nexus_run::tools::{Away, Offered, ToolServers};
+use nexus_run::tools::ToolServers;
 use nexus_run::{
-    Authority, CommandFailure, Commands, CurrentTime, Gate, Limiter, LiveTemplate, NewRun,
-    OnDisconnect, Orchestrator, Order, Outcome, Question, Registration, RunStream, Runs, Sharing,
-    Tool, ToolBox,
+    Authority, CommandFailure, NewRun, OnDisconnect, Order, Outcome, Question, Registration,
+    RunStream, Runs, Tool,
 };
-use nexus_store::{
-    EmbeddedStore, IdentityStore as _, MessageStore as _, NewTemplate, Store, StoreError,
-};
-use nexus_test_support::clock::ManualClock;
-use nexus_test_support::store::{Observed, Observer};
+use nexus_store::StoreError;
+use nexus_test_support::app::{App, OneServer, Parts};
+use nexus_test_support::model::ScriptedModel;
+use nexus_test_support::store::Observer;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-pub(crate) const ALICE: PublicKey = PublicKey::from_bytes([0xa1; 20]);
-pub(crate) const BOB: PublicKey = PublicKey::from_bytes([0xb0; 20]);
-pub(crate) const VISITOR: PublicKey = PublicKey::from_bytes([0xff; 20]);
+pub(crate) use nexus_test_support::app::{ALICE, BOB, VISITOR, put_template};
 
 /// How long a run waits for a store that is told to fail.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -61,11 +51,16 @@ pub(crate) fn template() -> Value {
 }
 
 pub(crate) struct World {
-    pub(crate) orchestrator: Arc<Orchestrator>,
-    pub(crate) store: Arc<WatchedStore>,
+    app: App<Watch>,
     pub(crate) model: ScriptedModel,
-    pub(crate) clock: Arc<ManualClock>,
-    pub(crate) folder: TempDir,
+}
+
+impl Deref for World {
+    type Target = App<Watch>;
+
+    fn deref(&self) -> &App<Watch> {
+        &self.app
+    }
 }
 
 impl World {
@@ -83,7 +78,7 @@ impl World {
         tools: Vec<Arc<dyn Tool>>,
         template: Value,
     ) -> Self {
-        let secrets = Arc::default();
+        let secrets = Secrets::default();
         let mut world = Self::over(template, Arc::new(model.clone()), tools, secrets).await;
         world.model = model;
         world
@@ -95,7 +90,7 @@ impl World {
         servers: Arc<dyn ToolServers>,
         template: Value,
     ) -> Self {
-        let secrets = Arc::default();
+        let secrets = Secrets::default();
         let mut world = Self::build(template, Arc::new(model.clone()), servers, secrets).await;
         world.model = model;
         world
@@ -106,7 +101,7 @@ impl World {
         template: Value,
         model: Arc<dyn LanguageModel>,
         tools: Vec<Arc<dyn Tool>>,
-        secrets: Arc<Secrets>,
+        secrets: Secrets,
     ) -> Self {
         Self::build(template, model, Arc::new(OneServer(tools)), secrets).await
     }
@@ -114,45 +109,24 @@ impl World {
     async fn build(
         template: Value,
         model: Arc<dyn LanguageModel>,
-        servers: Arc<dyn ToolServers>,
-        secrets: Arc<Secrets>,
+        tools: Arc<dyn ToolServers>,
+        secrets: Secrets,
     ) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::<ManualClock>::default();
-        let store = EmbeddedStore::open(folder.path()).unwrap();
-        let store = Arc::new(Observed::new(store, Watch::default()));
-        put_template(&*store, template, None).await;
-        for key in [ALICE, BOB] {
-            store
-                .create_identity(key, Standing::Active, clock.now())
-                .await
-                .unwrap();
-        }
-        let template = LiveTemplate::load(store.clone(), Environment::Development, secrets).await;
-        let orchestrator = Arc::new(Orchestrator {
-            store: store.clone(),
-            gate: Arc::new(Gate::new(store.clone(), clock.clone())),
-            template: Arc::new(template),
-            model,
-            windows: nexus_run::context::ContextWindows::default(),
-            tools: ToolBox::new(Arc::new(CurrentTime::new(clock.clone())), servers),
-            limiter: Arc::new(Limiter::new(store.clone(), clock.clone(), Sharing::Alone)),
-            clock: clock.clone(),
-            tasks: TaskTracker::new(),
-            stopping: CancellationToken::new(),
+        let app: App<Watch> = App::start(Parts {
+            secrets,
+            tools,
             runs: Runs::default().with_patience(Patience {
                 question: PATIENCE,
                 answer: PATIENCE,
                 stopping: PATIENCE,
             }),
-        });
-        store.forget();
+            ..Parts::new(model, template)
+        })
+        .await;
+        app.store.forget();
         Self {
-            orchestrator,
-            store,
+            app,
             model: ScriptedModel::default(),
-            clock,
-            folder,
         }
     }
 
@@ -182,30 +156,13 @@ impl World {
         subject: PublicKey,
         command: Command,
     ) -> Result<Outcome, CommandFailure> {
-        let commands = Commands {
-            store: self.store.clone(),
-            gate: self.orchestrator.gate.clone(),
-            template: self.orchestrator.template.clone(),
-            clock: self.clock.clone(),
-            registration: Registration::Closed,
-        };
+        let commands = self.commands(Registration::Closed);
         let order = Order {
             subject,
             authority: Authority::Operator(Label::cut("test")),
             command,
         };
         commands.execute(order).await
-    }
-
-    /// What is stored of somebody, oldest first: role and text.
-    pub(crate) async fn stored(&self, owner: PublicKey) -> Vec<(&'static str, String)> {
-        let identity = self.store.identity(owner).await.unwrap().unwrap();
-        let page = self.store.messages(&identity, 100, None).await.unwrap();
-        page.messages
-            .into_iter()
-            .rev()
-            .map(|message| (message.role.as_str(), message.content))
-            .collect()
     }
 
     /// The texts of the messages that the model was shown in request `number`.
@@ -215,12 +172,6 @@ impl World {
             .iter()
             .map(|message| format!("{message:?}"))
             .collect()
-    }
-
-    /// Waits until every run whose reader went away has ended.
-    pub(crate) async fn settle(&self) {
-        self.orchestrator.tasks.close();
-        self.orchestrator.tasks.wait().await;
     }
 }
 
@@ -234,16 +185,6 @@ pub(crate) fn new_run(owner: PublicKey, question: &str) -> NewRun {
         on_disconnect: OnDisconnect::Finish,
         cancel: CancellationToken::new(),
     }
-}
-
-pub(crate) async fn put_template(store: &dyn Store, document: Value, expected: Option<u64>) {
-    let new = NewTemplate {
-        environment: Environment::Development,
-        doc: GenesisDoc::from_value(document).unwrap(),
-        author: "test".into(),
-        created_at: DateTime::from_timestamp_millis(0).unwrap(),
-    };
-    store.put_template(new, expected).await.unwrap();
 }
 
 pub(crate) fn answer(events: &[RunEvent]) -> String {
@@ -278,29 +219,7 @@ pub(crate) fn error_code(events: &[RunEvent]) -> Option<&'static str> {
     })
 }
 
-/// A server named `lab` with some tools; every other one is away.
-struct OneServer(Vec<Arc<dyn Tool>>);
-
-#[async_trait]
-impl ToolServers for OneServer {
-    async fn offered(&self, server: &Arc<ToolServer>) -> Result<Vec<Offered>, Away> {
-        if &*server.name != "lab" {
-            return Err(Away {
-                reason: "nothing listens at its address".to_owned(),
-                advice: None,
-            });
-        }
-        let offered = |tool: &Arc<dyn Tool>| Offered {
-            name: tool.spec().name.into(),
-            tool: Arc::clone(tool),
-        };
-        Ok(self.0.iter().map(offered).collect())
-    }
-}
-
-/// A real store that counts writes and can be told to fail.
-pub(crate) type WatchedStore = Observed<Watch>;
-
+/// Counts what is asked of the store, and can be told to fail.
 #[derive(Default)]
 pub(crate) struct Watch {
     writes: AtomicUsize,

@@ -2,9 +2,9 @@
 
 use http::Method;
 use nexus_core::{Clock as _, audit};
-use nexus_llm::scripted::{ScriptedModel, Turn};
 use nexus_server::{Access, routes};
 use nexus_store::{AuditStore as _, IdentityStore as _};
+use nexus_test_support::model::{ScriptedModel, Turn};
 use serde_json::json;
 
 use crate::client::Call;

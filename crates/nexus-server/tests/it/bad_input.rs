@@ -1,7 +1,7 @@
 //! What a client can get wrong, and what it is told.
 
 use insta::assert_snapshot;
-use nexus_llm::scripted::{ScriptedModel, Turn};
+use nexus_test_support::model::{ScriptedModel, Turn};
 use serde_json::json;
 
 use crate::client::Call;

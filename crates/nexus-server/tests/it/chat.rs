@@ -3,8 +3,8 @@
 use http_body_util::BodyExt as _;
 use insta::assert_snapshot;
 use nexus_core::event::Usage;
-use nexus_llm::scripted::{Gate, ScriptedModel, Turn};
 use nexus_llm::{LlmError, RetryHint};
+use nexus_test_support::model::{Gate, ScriptedModel, Turn};
 use serde_json::json;
 
 use crate::client::{Call, redacted};

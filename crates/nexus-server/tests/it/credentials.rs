@@ -2,9 +2,9 @@
 
 use insta::assert_snapshot;
 use nexus_core::{IdentityWrite, Standing, Token, TokenKind};
-use nexus_llm::scripted::ScriptedModel;
 use nexus_server::{Access, routes};
 use nexus_store::IdentityStore as _;
+use nexus_test_support::model::ScriptedModel;
 use serde_json::json;
 
 use crate::client::Call;

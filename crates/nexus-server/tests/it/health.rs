@@ -5,7 +5,7 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use insta::assert_snapshot;
 use nexus_core::Environment::{Development, Production};
-use nexus_llm::scripted::ScriptedModel;
+use nexus_test_support::model::ScriptedModel;
 use serde_json::json;
 
 use crate::client::Call;

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use insta::assert_snapshot;
-use nexus_llm::scripted::{ScriptedModel, Turn};
 use nexus_server::routes;
+use nexus_test_support::model::{ScriptedModel, Turn};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

@@ -1,7 +1,7 @@
 //! What the log says of a request, and what it keeps to itself.
 
-use nexus_llm::scripted::{ScriptedModel, Turn};
 use nexus_test_support::log::Log;
+use nexus_test_support::model::{ScriptedModel, Turn};
 use serde_json::json;
 
 use crate::client::Call;

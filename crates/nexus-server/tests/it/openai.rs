@@ -3,8 +3,8 @@
 use http::Method;
 use insta::assert_snapshot;
 use nexus_core::event::Usage;
-use nexus_llm::scripted::{Gate, ScriptedModel, Turn};
 use nexus_llm::{ChatMessage, ChatRequest, Delta, LlmError};
+use nexus_test_support::model::{Gate, ScriptedModel, Turn};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Call, redacted};

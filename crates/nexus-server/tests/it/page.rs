@@ -1,7 +1,7 @@
 //! The page, whichever was built in.
 
 use http::Method;
-use nexus_llm::scripted::ScriptedModel;
+use nexus_test_support::model::ScriptedModel;
 
 use crate::client::Call;
 use crate::world::World;

@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 use nexus_core::event::Usage;
 use nexus_core::{IdentityWrite, Standing};
-use nexus_llm::scripted::{ScriptedModel, Turn};
 use nexus_store::{IdentityStore as _, MessageStore as _};
+use nexus_test_support::model::{ScriptedModel, Turn};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Call};

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use insta::assert_snapshot;
-use nexus_llm::scripted::{ScriptedModel, Turn};
+use nexus_test_support::model::{ScriptedModel, Turn};
 use serde_json::{Value, json};
 
 use crate::client::{Call, redacted};

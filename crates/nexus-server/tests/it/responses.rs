@@ -2,8 +2,8 @@
 
 use insta::assert_snapshot;
 use nexus_core::event::Usage;
-use nexus_llm::scripted::{ScriptedModel, Turn};
 use nexus_llm::{ChatMessage, LlmError};
+use nexus_test_support::model::{ScriptedModel, Turn};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Call, redacted};

@@ -1,7 +1,7 @@
 //! A shutdown lets people finish, but not for ever, and loses no answer.
 
 use http_body_util::BodyExt as _;
-use nexus_llm::scripted::{Gate, ScriptedModel, Turn};
+use nexus_test_support::model::{Gate, ScriptedModel, Turn};
 use serde_json::json;
 use tokio::net::TcpStream;
 

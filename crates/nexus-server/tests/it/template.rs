@@ -3,8 +3,8 @@
 use insta::assert_snapshot;
 use nexus_core::Environment;
 use nexus_core::genesis::GenesisDoc;
-use nexus_llm::scripted::ScriptedModel;
 use nexus_store::{AuditStore as _, ConfigStore as _, NewTemplate};
+use nexus_test_support::model::ScriptedModel;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Call};

@@ -4,44 +4,32 @@
 mod store;
 
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use axum::Router;
 use chrono::{DateTime, TimeDelta};
 use nexus_core::auth::{Origin, SigningKey};
 use nexus_core::egress::Secrets;
-use nexus_core::genesis::GenesisDoc;
 use nexus_core::token::TokenKind;
 use nexus_core::{Clock, Environment, Overrides, PublicKey, Scope, Session, Standing, Token};
-use nexus_llm::scripted::ScriptedModel;
-use nexus_run::tools::{Away, Offered, ToolServers};
-use nexus_run::{
-    Commands, CurrentTime, Gate, Limiter, LiveTemplate, Orchestrator, Registration, Runs, Sharing,
-    SignIn, ToolBox,
-};
+use nexus_run::{Commands, Registration, SignIn};
 use nexus_server::{AppState, ConnectionLimits, Origins, TrustedProxies};
-use nexus_store::{
-    ConfigStore as _, EmbeddedStore, IdentityStore as _, MessageStore as _, NewTemplate,
-    SessionStore as _, Store as _,
-};
+use nexus_store::{IdentityStore as _, SessionStore as _, Store as _};
+use nexus_test_support::app::{App, Parts};
 use nexus_test_support::clock::ManualClock;
+use nexus_test_support::model::ScriptedModel;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
-pub(crate) use self::store::FragileStore;
-use self::store::fragile;
+use self::store::Fragility;
 use crate::client::{Answer, Call, Client};
-
-pub(crate) const ALICE: PublicKey = PublicKey::from_bytes([0xa1; 20]);
-pub(crate) const BOB: PublicKey = PublicKey::from_bytes([0xb0; 20]);
-pub(crate) const VISITOR: PublicKey = PublicKey::from_bytes([0xff; 20]);
+pub(crate) use nexus_test_support::app::{ALICE, BOB, VISITOR};
 
 /// The key of the far provider is pinned to it, and not set.
 fn secrets() -> Secrets {
@@ -101,15 +89,20 @@ pub(crate) fn key(seed: u8) -> SigningKey {
 
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
-    pub(crate) orchestrator: Arc<Orchestrator>,
+    app: App<Fragility>,
     pub(crate) commands: Arc<Commands>,
-    pub(crate) store: Arc<FragileStore>,
     pub(crate) model: ScriptedModel,
-    pub(crate) clock: Arc<ManualClock>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) router: Router,
-    pub(crate) folder: TempDir,
     server: JoinSet<()>,
+}
+
+impl Deref for World {
+    type Target = App<Fragility>;
+
+    fn deref(&self) -> &App<Fragility> {
+        &self.app
+    }
 }
 
 /// How a world begins.
@@ -153,14 +146,6 @@ fn origins() -> Origins {
     Origins::new(names.map(|name| name.parse::<Origin>().unwrap()).into())
 }
 
-/// Only what Nexus itself has.
-fn no_servers(clock: &Arc<ManualClock>) -> ToolBox {
-    ToolBox::new(
-        Arc::new(CurrentTime::new(clock.clone())),
-        Arc::new(NoServers),
-    )
-}
-
 impl World {
     /// A server with a template, where Alice and Bob are members.
     pub(crate) async fn new(model: ScriptedModel) -> Self {
@@ -182,58 +167,23 @@ impl World {
     }
 
     pub(crate) async fn begin(setup: Setup) -> Self {
-        let Setup {
-            model,
-            environment,
-            template,
-            folder,
-            now: start,
-            ..
-        } = setup;
-        let clock = Arc::new(ManualClock::new(start));
-        let store = EmbeddedStore::open(folder.path()).unwrap();
-        let store = Arc::new(fragile(store));
-        if let Some(template) = template {
-            let new = NewTemplate {
-                environment,
-                doc: GenesisDoc::from_value(template).unwrap(),
-                author: "test".into(),
-                created_at: start,
-            };
-            store.put_template(new, None).await.unwrap();
-        }
-        for key in [ALICE, BOB] {
-            let made = store.create_identity(key, Standing::Active, start);
-            made.await.unwrap();
-        }
-        let live = LiveTemplate::load(store.clone(), environment, Arc::new(secrets())).await;
-        let orchestrator = Arc::new(Orchestrator {
-            store: store.clone(),
-            gate: Arc::new(Gate::new(store.clone(), clock.clone())),
-            template: Arc::new(live),
-            model: Arc::new(model.clone()),
-            windows: nexus_run::context::ContextWindows::default(),
-            tools: no_servers(&clock),
-            limiter: Arc::new(Limiter::new(store.clone(), clock.clone(), Sharing::Alone)),
-            clock: clock.clone(),
-            tasks: TaskTracker::new(),
-            stopping: CancellationToken::new(),
-            runs: Runs::default(),
-        });
+        let app: App<Fragility> = App::start(Parts {
+            folder: setup.folder,
+            now: setup.now,
+            environment: setup.environment,
+            template: setup.template,
+            secrets: secrets(),
+            ..Parts::new(Arc::new(setup.model.clone()), Value::Null)
+        })
+        .await;
         let shutdown = CancellationToken::new();
         let origins = origins();
         let known = origins.iter().cloned().collect();
-        let commands = Arc::new(Commands {
-            store: store.clone(),
-            gate: Arc::clone(&orchestrator.gate),
-            template: Arc::clone(&orchestrator.template),
-            clock: clock.clone(),
-            registration: setup.registration,
-        });
+        let commands = Arc::new(app.commands(setup.registration));
         let state = AppState {
-            orchestrator: Arc::clone(&orchestrator),
+            orchestrator: Arc::clone(&app.orchestrator),
             commands: Arc::clone(&commands),
-            sign_in: Arc::new(SignIn::new(store.clone(), clock.clone(), known)),
+            sign_in: Arc::new(SignIn::new(app.store.clone(), app.clock.clone(), known)),
             origins,
             admins: setup.admins.into(),
             trusted_proxies: TrustedProxies::parse(&setup.trusted_proxies).unwrap(),
@@ -246,18 +196,20 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut server = JoinSet::new();
-        let (app, stop) = (router.clone(), shutdown.clone());
-        server.spawn(nexus_server::serve(listener, app, setup.limits, stop));
+        let stop = shutdown.clone();
+        server.spawn(nexus_server::serve(
+            listener,
+            router.clone(),
+            setup.limits,
+            stop,
+        ));
         Self {
+            app,
             address,
-            orchestrator,
             commands,
-            store,
-            model,
-            clock,
+            model: setup.model,
             shutdown,
             router,
-            folder,
             server,
         }
     }
@@ -268,10 +220,10 @@ impl World {
         self.stopped().await;
         self.store.close().await;
         Self::begin(Setup {
+            now: self.clock.now(),
             model: self.model,
             template: None,
-            folder: self.folder,
-            now: self.clock.now(),
+            folder: self.app.folder,
             ..Setup::default()
         })
         .await
@@ -392,32 +344,6 @@ impl World {
         written.unwrap();
     }
 
-    /// What is stored of somebody, oldest first: role and text.
-    pub(crate) async fn stored(&self, owner: PublicKey) -> Vec<(&'static str, String)> {
-        let identity = self.store.identity(owner).await.unwrap().unwrap();
-        let mut page = self.store.messages(&identity, 100, None).await.unwrap();
-        let mut messages = page.messages;
-        // Pages end early where messages are long.
-        while let Some(next) = page.next {
-            page = self
-                .store
-                .messages(&identity, 100, Some(next))
-                .await
-                .unwrap();
-            messages.append(&mut page.messages);
-        }
-        let messages = messages.into_iter().rev();
-        messages
-            .map(|message| (message.role.as_str(), message.content))
-            .collect()
-    }
-
-    /// Waits until every run whose reader went away has ended.
-    pub(crate) async fn settle(&self) {
-        self.orchestrator.tasks.close();
-        self.orchestrator.tasks.wait().await;
-    }
-
     /// The day of the clock, in UTC.
     pub(crate) fn today(&self) -> String {
         self.clock.now().date_naive().to_string()
@@ -426,18 +352,5 @@ impl World {
     /// Waits until the server has stopped.
     pub(crate) async fn stopped(&mut self) {
         while self.server.join_next().await.is_some() {}
-    }
-}
-
-/// No tool server can be reached.
-struct NoServers;
-
-#[async_trait]
-impl ToolServers for NoServers {
-    async fn offered(&self, _: &Arc<nexus_core::tools::ToolServer>) -> Result<Vec<Offered>, Away> {
-        Err(Away {
-            reason: "nothing listens at its address".to_owned(),
-            advice: Some("only for whoever runs the server".to_owned()),
-        })
     }
 }

@@ -1,7 +1,7 @@
 //! T23, T26: limits, to the byte, and streams that text cannot break.
 
 use insta::assert_snapshot;
-use nexus_llm::scripted::{ScriptedModel, Turn};
+use nexus_test_support::model::{ScriptedModel, Turn};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

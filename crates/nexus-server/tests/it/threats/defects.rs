@@ -1,6 +1,6 @@
 //! T25: what goes wrong inside is the trouble of one request, and names of others are only text.
 
-use nexus_llm::scripted::{ScriptedModel, Turn};
+use nexus_test_support::model::{ScriptedModel, Turn};
 use serde_json::{Value, json};
 
 use crate::client::Call;

@@ -1,8 +1,8 @@
 //! T33: however much was said, a request reads and shows a part of it that has a limit.
 
 use nexus_core::{MessageId, Metadata, Role};
-use nexus_llm::scripted::{ScriptedModel, Turn};
 use nexus_store::{IdentityStore as _, MessageStore as _};
+use nexus_test_support::model::{ScriptedModel, Turn};
 use serde_json::{Value, json};
 
 use crate::client::Call;

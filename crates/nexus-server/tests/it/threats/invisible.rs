@@ -1,8 +1,8 @@
 //! T36: characters that nobody sees, in what people write.
 
 use nexus_llm::ChatMessage;
-use nexus_llm::scripted::{ScriptedModel, Turn};
 use nexus_store::{AuditStore as _, IdentityStore as _};
+use nexus_test_support::model::{ScriptedModel, Turn};
 use serde_json::json;
 
 use crate::client::Call;

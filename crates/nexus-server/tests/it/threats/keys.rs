@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use insta::assert_snapshot;
 use nexus_core::{ApiScope, Clock as _, CommandName};
-use nexus_llm::scripted::{ScriptedModel, Turn};
 use nexus_server::Access;
 use nexus_store::{AuditStore as _, IdentityStore as _};
+use nexus_test_support::model::{ScriptedModel, Turn};
 use serde_json::{Value, json};
 
 use super::{guarded, places};

@@ -2,9 +2,9 @@
 
 use http::Method;
 use nexus_core::Token;
-use nexus_llm::scripted::{ScriptedModel, Turn};
 use nexus_server::Access;
 use nexus_store::{ApiKeyStore as _, AuditStore as _, SessionStore as _};
+use nexus_test_support::model::{ScriptedModel, Turn};
 use serde_json::json;
 
 use super::{guarded, places};

@@ -2,9 +2,9 @@
 
 use http::Method;
 use nexus_core::{Command, Label, Overrides};
-use nexus_llm::scripted::{ScriptedModel, Turn};
 use nexus_run::commands::{Authority, Order};
 use nexus_store::IdentityStore as _;
+use nexus_test_support::model::{ScriptedModel, Turn};
 use serde_json::{Value, json};
 
 use crate::client::Call;

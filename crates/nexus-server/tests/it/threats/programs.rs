@@ -1,7 +1,7 @@
 //! Programs that try to say more than a person may, through the OpenAI-compatible door.
 
 use nexus_llm::ChatMessage;
-use nexus_llm::scripted::{ScriptedModel, Turn};
+use nexus_test_support::model::{ScriptedModel, Turn};
 use serde_json::{Value, json};
 
 use crate::client::Call;

@@ -5,8 +5,8 @@ use std::fs;
 
 use futures_util::stream::{self, StreamExt as _};
 use nexus_core::CommandName;
-use nexus_llm::scripted::{ScriptedModel, Turn};
 use nexus_store::{ApiKeyStore as _, IdentityStore as _, Store as _};
+use nexus_test_support::model::{ScriptedModel, Turn};
 use serde_json::{Map, Value, json};
 
 use super::keys::arguments;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use http_body_util::BodyExt as _;
 use nexus_core::{IdentityWrite, Standing, Token};
-use nexus_llm::scripted::{Gate, ScriptedModel, Turn};
 use nexus_store::IdentityStore as _;
+use nexus_test_support::model::{Gate, ScriptedModel, Turn};
 use serde_json::json;
 
 use crate::client::Call;

@@ -4,8 +4,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use nexus_llm::scripted::{ScriptedModel, Turn};
 use nexus_server::ConnectionLimits;
+use nexus_test_support::model::{ScriptedModel, Turn};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};

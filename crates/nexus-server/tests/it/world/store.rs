@@ -2,15 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use nexus_store::{EmbeddedStore, StoreError};
-use nexus_test_support::store::{Observed, Observer};
-
-pub(crate) type FragileStore = Observed<Fragility>;
-
-/// A store that is whole.
-pub(crate) fn fragile(store: EmbeddedStore) -> FragileStore {
-    Observed::new(store, Fragility::default())
-}
+use nexus_store::StoreError;
+use nexus_test_support::store::Observer;
 
 #[derive(Default)]
 pub(crate) struct Fragility {

@@ -1,7 +1,7 @@
-//! A model that replays a script: for tests of other crates and for people who embed Nexus.
+//! A model without a connection that replays a script, for what is tested above the seam.
 //!
 //! ```
-//! # use nexus_llm::scripted::{ScriptedModel, Turn};
+//! # use nexus_test_support::model::{ScriptedModel, Turn};
 //! let model = ScriptedModel::new([
 //!     Turn::new().text("Let me look. ").tool_call("call_1", "clock", "{}"),
 //!     Turn::new().text("It is noon."),
@@ -10,15 +10,15 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures_util::stream::{self, BoxStream, StreamExt};
 use nexus_core::event::Usage;
+use nexus_llm::{
+    ChatRequest, Delta, Finish, FinishReason, LanguageModel, LlmError, RetryHint, ToolCall,
+};
 use serde_json::Map;
 use tokio::sync::Semaphore;
-
-use crate::error::RetryHint;
-use crate::{ChatRequest, Delta, Finish, FinishReason, LanguageModel, LlmError, ToolCall};
 
 /// Answers each request with the next turn of its script, and keeps what it was asked. Clones
 /// share the script.
@@ -57,19 +57,24 @@ impl ScriptedModel {
     /// A model that answers with these turns, in this order. A request beyond the last one fails.
     pub fn new(turns: impl IntoIterator<Item = impl Into<Turn>>) -> Self {
         let model = Self::default();
-        lock(&model.inner.turns).extend(turns.into_iter().map(Into::into));
+        model
+            .inner
+            .turns
+            .lock()
+            .unwrap()
+            .extend(turns.into_iter().map(Into::into));
         model
     }
 
     /// Adds a turn to the end of the script.
     pub fn push(&self, turn: impl Into<Turn>) {
-        lock(&self.inner.turns).push_back(turn.into());
+        self.inner.turns.lock().unwrap().push_back(turn.into());
     }
 
     /// What it was asked so far, oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<Arc<ChatRequest>> {
-        lock(&self.inner.requests).clone()
+        self.inner.requests.lock().unwrap().clone()
     }
 
     /// How many of its answers were dropped before their end.
@@ -82,20 +87,26 @@ impl ScriptedModel {
 impl LanguageModel for ScriptedModel {
     fn stream(&self, request: Arc<ChatRequest>) -> BoxStream<'static, Result<Delta, LlmError>> {
         let number = {
-            let mut requests = lock(&self.inner.requests);
+            let mut requests = self.inner.requests.lock().unwrap();
             requests.push(request);
             requests.len()
         };
-        let turn = lock(&self.inner.turns).pop_front().unwrap_or_else(|| {
-            let message = format!("the script has no turn for request {number}");
-            let provider = "scripted".to_owned();
-            Turn::new().error(LlmError::Failed {
-                provider,
-                status: 500,
-                message,
-                hint: RetryHint::default(),
-            })
-        });
+        let turn = self
+            .inner
+            .turns
+            .lock()
+            .unwrap()
+            .pop_front()
+            .unwrap_or_else(|| {
+                let message = format!("the script has no turn for request {number}");
+                let provider = "scripted".to_owned();
+                Turn::new().error(LlmError::Failed {
+                    provider,
+                    status: 500,
+                    message,
+                    hint: RetryHint::default(),
+                })
+            });
         let playing = Playing {
             steps: turn.completed(),
             inner: Arc::clone(&self.inner),
@@ -260,8 +271,4 @@ impl Drop for Playing {
             self.inner.abandoned.fetch_add(1, Ordering::SeqCst);
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,14 +1,20 @@
 //! Retries, breaker, fallbacks and the deadline, with a scripted model and a clock that jumps.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use futures_util::stream::{BoxStream, StreamExt};
+use nexus_core::Model;
 use nexus_core::catalog::{Credential, DefaultParams, Endpoint, Protocol, Provider, Timeouts};
 use nexus_core::profile::Fallback;
+use nexus_llm::{
+    ChatMessage, ChatRequest, Delta, Jitter, LanguageModel, LlmError, Requester, Resilient,
+    RetryHint, Timers, Trouble,
+};
+use nexus_test_support::model::{Gate, ScriptedModel, Turn as Script};
+use tokio::time::{Instant, sleep};
 use url::Url;
-
-use super::*;
-use crate::scripted::{Gate, ScriptedModel, Turn as Script};
-use crate::{ChatMessage, RetryHint};
 
 const PRIMARY: &str = "primary";
 
@@ -121,7 +127,7 @@ impl<F> LanguageModel for ByName<F>
 where
     F: Fn(&str) -> Script + Send + Sync,
 {
-    fn stream(&self, request: Arc<ChatRequest>) -> Pieces {
+    fn stream(&self, request: Arc<ChatRequest>) -> BoxStream<'static, Result<Delta, LlmError>> {
         if &*request.model.name == PRIMARY {
             self.1.fetch_add(1, Ordering::SeqCst);
         }
