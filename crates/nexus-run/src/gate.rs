@@ -9,10 +9,11 @@ use nexus_core::{
     Admission, ApiKey, ApiKeyId, ApiScope, Clock, Identity, PublicKey, Session, Timestamp, Token,
     TokenDigest, TokenKind,
 };
-use nexus_store::{Store, StoreError};
+use nexus_store::{Lease, Purpose, Store, StoreError};
 use subtle::ConstantTimeEq as _;
 
 use self::memory::Memory;
+use crate::LiveTemplate;
 
 /// How old the note about a session's last use may be.
 const SESSION_NOTED: TimeDelta = TimeDelta::minutes(5);
@@ -48,27 +49,41 @@ impl Credential {
     }
 }
 
-/// Answers from memory as long as the store vouches that this very identity, session or API key has
-/// not changed. It does not when it is in doubt, and then everything is read.
+/// Answers under the lease of this node, and from memory as long as the lease of the reading lasts
+/// and this node has not changed that very identity, session or API key.
 pub struct Gate {
-    store: Arc<dyn Store>,
+    leased: Leased,
     clock: Arc<dyn Clock>,
     identities: Memory<PublicKey, Arc<Identity>>,
     sessions: Memory<TokenDigest, Session>,
     api_keys: Memory<ApiKeyId, Arc<ApiKey>>,
 }
 
+/// A store that is asked under a lease, by which the template is in force too.
+struct Leased {
+    store: Arc<dyn Store>,
+    template: Arc<LiveTemplate>,
+}
+
+impl Leased {
+    async fn lease(&self, purpose: Purpose) -> Result<Lease, StoreError> {
+        let lease = self.store.lease(purpose).await?;
+        self.template.follow().await?;
+        Ok(lease)
+    }
+}
+
 impl Gate {
-    /// A gate that remembers nothing yet.
+    /// A gate that keeps nothing yet.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        let freshness = store.freshness();
+    pub fn new(store: Arc<dyn Store>, template: Arc<LiveTemplate>, clock: Arc<dyn Clock>) -> Self {
+        let evictions = store.evictions();
         Self {
-            store,
+            leased: Leased { store, template },
             clock,
-            identities: Memory::new(freshness.clone()),
-            sessions: Memory::new(freshness.clone()),
-            api_keys: Memory::new(freshness),
+            identities: Memory::new(evictions.clone()),
+            sessions: Memory::new(evictions.clone()),
+            api_keys: Memory::new(evictions),
         }
     }
 
@@ -92,7 +107,7 @@ impl Gate {
     }
 
     /// Whether a credential that was shown some time ago would still be accepted, and whoever it
-    /// speaks for was not locked out since. While nothing changes, this reads memory only.
+    /// speaks for was not locked out since. Usually this reads memory only.
     ///
     /// # Errors
     /// When the store cannot be asked.
@@ -120,8 +135,11 @@ impl Gate {
         now: Timestamp,
     ) -> Result<Option<Credential>, StoreError> {
         let is_live = |session: &Session| session.is_live(now);
-        let read = async || readable(self.store.session(digest).await);
-        let session = self.sessions.recall_if(digest, is_live, read).await?;
+        let read = async || readable(self.leased.store.session(digest).await);
+        let session = self
+            .sessions
+            .recall_if(&self.leased, digest, is_live, read)
+            .await?;
         Ok(session.filter(is_live).map(Credential::Session))
     }
 
@@ -132,8 +150,8 @@ impl Gate {
         digest: TokenDigest,
         now: Timestamp,
     ) -> Result<Option<Credential>, StoreError> {
-        let read = async || Ok(readable(self.store.api_key(id).await)?.map(Arc::new));
-        let key = self.api_keys.recall(id, read).await?;
+        let read = async || Ok(readable(self.leased.store.api_key(id).await)?.map(Arc::new));
+        let key = self.api_keys.recall(&self.leased, id, read).await?;
         let key = key.filter(|key| bool::from(key.digest.ct_eq(&digest)) && key.is_live(now));
         Ok(key.map(Credential::ApiKey))
     }
@@ -147,7 +165,7 @@ impl Gate {
                 }
                 let seen = |session: &mut Session| session.last_seen_at = now;
                 self.sessions.amend(session.digest, seen);
-                self.store.touch_session(session.digest, now).await
+                self.leased.store.touch_session(session.digest, now).await
             }
             Credential::ApiKey(key) => {
                 if key.last_used_at.is_some_and(|last| now - last < KEY_NOTED) {
@@ -155,7 +173,7 @@ impl Gate {
                 }
                 let used = |key: &mut Arc<ApiKey>| Arc::make_mut(key).last_used_at = Some(now);
                 self.api_keys.amend(key.id, used);
-                self.store.touch_api_key(key.id, now).await
+                self.leased.store.touch_api_key(key.id, now).await
             }
         };
         if let Err(error) = noted {
@@ -168,8 +186,8 @@ impl Gate {
     /// # Errors
     /// When the store cannot be asked. Never "yes" in doubt.
     pub async fn admit(&self, key: PublicKey) -> Result<Admission, StoreError> {
-        let read = async || Ok(self.store.identity(key).await?.map(Arc::new));
-        admission(self.identities.recall(key, read).await)
+        let read = async || Ok(self.leased.store.identity(key).await?.map(Arc::new));
+        admission(self.identities.recall(&self.leased, key, read).await)
     }
 
     /// The same, as the store knows it now: a change is decided on what is there.
@@ -177,7 +195,7 @@ impl Gate {
     /// # Errors
     /// When the store cannot be asked.
     pub async fn admit_now(&self, key: PublicKey) -> Result<Admission, StoreError> {
-        let identity = self.store.identity(key).await;
+        let identity = self.leased.store.identity(key).await;
         admission(identity.map(|identity| identity.map(Arc::new)))
     }
 }

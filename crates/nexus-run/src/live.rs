@@ -1,6 +1,8 @@
 //! The template in force: loaded, checked, swapped whole. A run takes one snapshot and keeps it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use nexus_core::audit::Actor;
@@ -8,14 +10,20 @@ use nexus_core::egress::Secrets;
 use nexus_core::genesis::{Checked, GenesisDoc};
 use nexus_core::plan::policy_changes;
 use nexus_core::{Clock, Environment, Genesis};
-use nexus_store::{ConfigStore, NewTemplate, Store, StoreError, StoredTemplate};
+use nexus_store::{ConfigStore, Evictions, NewTemplate, Store, StoreError, StoredTemplate};
 use tokio::sync::{Mutex, watch};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::Administration;
 
 /// The author of a version that began as an edit in the database: nobody knows more.
 pub const EDITED_BY: &str = "an edit in the database";
+
+/// How often the stored template is looked at although no request comes.
+const PERIOD: Duration = Duration::from_millis(500);
+
+const UNREADABLE: &str = "the template could not be read from the store";
 
 /// How many versions are looked at for one that can be used.
 const LOOKED_AT: u32 = 100;
@@ -25,9 +33,12 @@ pub struct LiveTemplate {
     store: Arc<dyn Store>,
     environment: Environment,
     secrets: Arc<Secrets>,
-    /// Taken before the first look at the store, so that no change falls between the two.
-    changes: watch::Receiver<u64>,
+    evictions: Evictions,
+    /// The number of [`Evictions::template`] that the newest look at the store goes back to.
+    followed: AtomicU64,
     state: ArcSwap<State>,
+    /// Told of each template that comes into force.
+    in_force: watch::Sender<()>,
     /// One reload at a time: an older reading never replaces a newer one.
     reloading: Mutex<()>,
 }
@@ -80,7 +91,9 @@ impl LiveTemplate {
             problems: Vec::new(),
         };
         let live = Self {
-            changes: store.template_changes(),
+            evictions: store.evictions(),
+            followed: AtomicU64::new(0),
+            in_force: watch::Sender::default(),
             store,
             environment,
             secrets,
@@ -122,45 +135,99 @@ impl LiveTemplate {
         }
     }
 
-    /// Reloads whenever the store says that a template may have changed, until `stop`. A usable edit in the
-    /// database becomes a version of its own.
+    /// Tells of each template that comes into force.
+    #[must_use]
+    pub fn in_force(&self) -> watch::Receiver<()> {
+        self.in_force.subscribe()
+    }
+
+    /// Looks at the stored template again and again, also when no request comes, until `stop`. A
+    /// usable edit in the database becomes a version of its own.
     pub async fn watch(self: Arc<Self>, clock: Arc<dyn Clock>, stop: CancellationToken) {
-        let mut changes = self.changes.clone();
+        let mut in_force = self.in_force();
         let mut adopted = None;
         loop {
             if self.state.load().is_edited {
                 self.adopt_edit(&*clock, &mut adopted).await;
+                _ = self.follow().await;
             }
             tokio::select! {
                 () = stop.cancelled() => return,
-                outcome = changes.changed() => if outcome.is_err() { return },
+                // The sender is here.
+                _ = in_force.changed() => {}
+                () = sleep(PERIOD) => self.reload().await,
             }
-            self.reload().await;
         }
+    }
+
+    /// Puts in force what is stored, as of the lease that the store has just given.
+    ///
+    /// # Errors
+    /// When it may have changed and the store cannot be asked.
+    pub async fn follow(&self) -> Result<(), StoreError> {
+        let wanted = self.evictions.template();
+        if self.followed.load(Ordering::Acquire) >= wanted {
+            return Ok(());
+        }
+        let _alone = self.reloading.lock().await;
+        if self.followed.load(Ordering::Acquire) >= wanted {
+            return Ok(());
+        }
+        self.look().await
     }
 
     /// Reads the stored template again. An unusable one never replaces a usable one.
     pub async fn reload(&self) {
         let _alone = self.reloading.lock().await;
+        // What is wrong is told, and the next request finds out for itself.
+        _ = self.look().await;
+    }
+
+    async fn look(&self) -> Result<(), StoreError> {
+        let number = self.evictions.template();
         let before = self.state.load_full();
-        match stored_template(&*self.store, self.environment, &self.secrets).await {
-            Ok(Some((stored, checked))) => {
-                let hash = Some(stored.doc.hash());
-                let in_force = before.genesis.as_ref().map(|genesis| genesis.version());
-                let is_news = in_force != Some(stored.version) || before.hash != hash;
-                if is_news || !before.problems.is_empty() {
-                    self.put_in_force(&before, &stored, checked, hash);
-                }
-            }
+        let read = self.store.template(self.environment).await;
+        match &read {
+            Ok(Some(stored)) => self.compare(&before, stored).await,
             Ok(None) => {
                 let problem = format!("there is no template for {}", self.environment);
                 self.keep_or_fall_back(&before, problem, None);
             }
-            Err(problem) => {
-                let good = self.last_good(&before, &problem).await;
-                self.keep_or_fall_back(&before, problem, good);
-            }
+            // It is looked at again and again, and told once.
+            Err(_) if before.problems.first().is_some_and(|it| it == UNREADABLE) => {}
+            Err(error) => self.fail(&before, unreadable(error)).await,
         }
+        match read {
+            // A document that is spoiled stays so until it is changed.
+            Ok(_) | Err(StoreError::Corrupt { .. }) => {
+                self.followed.fetch_max(number, Ordering::AcqRel);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn compare(&self, before: &State, stored: &StoredTemplate) {
+        let hash = stored.doc.hash();
+        let in_force = before.genesis.as_ref().map(|genesis| genesis.version());
+        let is_known = in_force == Some(stored.version) && before.hash.as_ref() == Some(&hash);
+        if is_known && before.problems.is_empty() {
+            return;
+        }
+        match check(stored, &self.secrets) {
+            Ok(checked) => self.put_in_force(before, stored, checked, hash),
+            Err(problem) => self.fail(before, problem).await,
+        }
+    }
+
+    async fn fail(&self, before: &State, problem: String) {
+        let good = self.last_good(before, &problem).await;
+        self.keep_or_fall_back(before, problem, good);
+    }
+
+    fn replace(&self, state: State) {
+        self.state.store(Arc::new(state));
+        self.in_force.send_replace(());
     }
 
     /// Stores an edited document as a new version, so that a version says which document it is.
@@ -211,12 +278,12 @@ impl LiveTemplate {
         before: &State,
         stored: &StoredTemplate,
         checked: Checked,
-        hash: Option<String>,
+        hash: String,
     ) {
         for warning in &checked.warnings {
             tracing::warn!(%warning, "the template has an oddity");
         }
-        let is_edited = hash.as_ref() != Some(&stored.hash);
+        let is_edited = hash != stored.hash;
         if is_edited {
             tracing::warn!(
                 version = stored.version,
@@ -235,13 +302,13 @@ impl LiveTemplate {
                 tracing::info!(version = stored.version, %change, "a rule for people changed");
             }
         }
-        self.state.store(Arc::new(State {
+        self.replace(State {
             genesis: Some(Arc::new(checked.genesis)),
             is_emergency: false,
-            hash,
+            hash: Some(hash),
             is_edited,
             problems: Vec::new(),
-        }));
+        });
     }
 
     /// The newest stored version that can be used, for a server that was started with one that
@@ -277,13 +344,13 @@ impl LiveTemplate {
             let version = good.genesis.version();
             tracing::error!(%problem, version, "the stored template cannot be used: the last good version is in force");
             problems.push(format!("version {version}, the last good one, is in force"));
-            self.state.store(Arc::new(State {
+            self.replace(State {
                 genesis: Some(Arc::new(good.genesis)),
                 is_emergency: false,
                 hash: None,
                 is_edited: false,
                 problems,
-            }));
+            });
             return;
         }
         let (genesis, is_emergency) = match (&before.genesis, self.environment) {
@@ -300,13 +367,13 @@ impl LiveTemplate {
                 (None, false)
             }
         };
-        self.state.store(Arc::new(State {
+        self.replace(State {
             genesis,
             is_emergency,
             hash: before.hash.clone(),
             is_edited: false,
             problems,
-        }));
+        });
     }
 }
 
@@ -319,17 +386,23 @@ pub async fn stored_template(
     environment: Environment,
     secrets: &Secrets,
 ) -> Result<Option<(StoredTemplate, Checked)>, String> {
-    let stored = store.template(environment).await.map_err(|error| {
-        // Readiness is open to everybody, so the cause goes to the log only.
-        tracing::error!(%error, "the template could not be read");
-        "the template could not be read from the store".to_owned()
-    })?;
-    let Some(stored) = stored else {
+    let stored = store.template(environment).await;
+    let Some(stored) = stored.map_err(|error| unreadable(&error))? else {
         return Ok(None);
     };
-    let checked = Genesis::check(&stored.doc, secrets).map_err(|problems| problems.to_string())?;
-    let checked = with_version(checked, stored.version);
+    let checked = check(&stored, secrets)?;
     Ok(Some((stored, checked)))
+}
+
+/// Readiness is open to every client, so the cause goes to the log only.
+fn unreadable(error: &StoreError) -> String {
+    tracing::error!(%error, "the template could not be read");
+    UNREADABLE.to_owned()
+}
+
+fn check(stored: &StoredTemplate, secrets: &Secrets) -> Result<Checked, String> {
+    let checked = Genesis::check(&stored.doc, secrets).map_err(|problems| problems.to_string())?;
+    Ok(with_version(checked, stored.version))
 }
 
 fn with_version(checked: Checked, version: u64) -> Checked {

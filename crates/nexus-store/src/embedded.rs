@@ -1,7 +1,7 @@
 //! The embedded store: one SQLite file, for one computer.
 //!
-//! One thread writes, a few read, one looks for what other processes did. The command line and the
-//! server may use the same file at once.
+//! One thread writes, a few read, one looks after the file. The command line and the server may use
+//! the same file at once.
 
 mod changes;
 mod fault;
@@ -31,7 +31,6 @@ use nexus_core::{
     Environment, Identity, IdentityWrite, Message, MessageId, Metadata, OverrideWrite, PublicKey,
     RunId, Session, SessionId, Standing, Timestamp, TokenDigest,
 };
-use tokio::sync::watch;
 
 use self::changes::{Change, Changes, Lookout};
 use self::fault::conflict;
@@ -42,9 +41,9 @@ use self::readers::Readers;
 use self::trust::work;
 use self::writer::Writer;
 use crate::{
-    ConfigStore, Created, Cursor, Erased, Freshness, IdentityPage, IdentityStore, MessagePage,
-    MessageStore, NewTemplate, RunStore, SessionStore, Shape, StandingCounts, Store, StoreError,
-    StoreFacts, StoredTemplate, TemplateVersion,
+    ConfigStore, Created, Cursor, Erased, Evictions, IdentityPage, IdentityStore, Lease,
+    MessagePage, MessageStore, NewTemplate, Purpose, RunStore, SessionStore, Shape, StandingCounts,
+    Store, StoreError, StoreFacts, StoredTemplate, TemplateVersion,
 };
 
 pub use self::open::OpenError;
@@ -62,7 +61,8 @@ pub struct EmbeddedStore {
     presence: Presence,
     changes: Changes,
     // Dropped in this order: the connection that writes is the last, and tidies up.
-    _lookout: Lookout,
+    lookout: Lookout,
+    _house: Housekeeping,
     readers: Readers,
     writer: Writer,
 }
@@ -87,7 +87,7 @@ impl EmbeddedStore {
             .map(|_| open::open_reader(&path))
             .collect::<Result<_, _>>()?;
         let lookout = open::open_reader(&path)?;
-        // Whoever asks whether something has changed waits for this connection.
+        // Requests wait for this connection.
         let waits = lookout.busy_timeout(Duration::ZERO);
         waits.map_err(|e| failed(e.to_string()))?;
         let presence = Presence::new(&path).map_err(|e| failed(e.to_string()))?;
@@ -95,10 +95,10 @@ impl EmbeddedStore {
         let writer = Writer::start(connection, changes.clone(), presence.clone());
         let writer = writer.map_err(no_thread)?;
         let readers = Readers::start(readers, presence.clone()).map_err(no_thread)?;
-        let house = Housekeeping::new(presence.clone(), writer.nudge());
+        let house = Housekeeping::start(presence.clone(), writer.nudge());
         Ok(Self {
-            _lookout: Lookout::start(lookout, presence.clone(), &changes, house)
-                .map_err(no_thread)?,
+            lookout: Lookout::new(lookout, changes.clone(), presence.clone()),
+            _house: house.map_err(no_thread)?,
             readers,
             writer,
             changes,
@@ -426,12 +426,12 @@ impl SessionStore for EmbeddedStore {
 
 #[async_trait]
 impl Store for EmbeddedStore {
-    fn template_changes(&self) -> watch::Receiver<u64> {
-        self.changes.templates()
+    fn evictions(&self) -> Evictions {
+        self.changes.evictions().clone()
     }
 
-    fn freshness(&self) -> Freshness {
-        self.changes.freshness().clone()
+    async fn lease(&self, _: Purpose) -> Result<Lease, StoreError> {
+        self.lookout.lease()
     }
 
     async fn purge(&self, at: Timestamp) -> Result<u64, StoreError> {

@@ -9,7 +9,7 @@
 //! | `mongo` | `MongoStore`: a MongoDB database, for several nodes (feature `mongo`) |
 //! | [`installation`] | all that a store keeps, as records to move to another store |
 //! | [`error`] | [`StoreError`] |
-//! | [`freshness`] | [`Freshness`]: whether what was read earlier may still be used |
+//! | [`lease`] | [`Lease`]: for how long what was read may be used |
 //! | [`quarantine`] | [`Unreadable`]: documents that cannot be read |
 //! | [`runs`] | [`RunStore`]: the runs in progress on all nodes |
 //! | [`trust`] | the traits for API keys, nonces, the audit, usage and limits |
@@ -17,8 +17,8 @@
 
 pub mod embedded;
 pub mod error;
-pub mod freshness;
 pub mod installation;
+pub mod lease;
 #[cfg(feature = "mongo")]
 pub mod mongo;
 pub mod quarantine;
@@ -31,11 +31,10 @@ use nexus_core::{
     Environment, Identity, IdentityWrite, Message, MessageId, Metadata, OverrideWrite, PublicKey,
     RunId, Session, SessionId, Standing, Timestamp, TokenDigest,
 };
-use tokio::sync::watch;
 
 pub use embedded::{EmbeddedStore, OpenError};
 pub use error::StoreError;
-pub use freshness::{AsOf, Freshness, Subject};
+pub use lease::{AsOf, Evictions, Lease, Purpose, Subject};
 #[cfg(feature = "mongo")]
 pub use mongo::{
     Change, Concern, ConnectError, Findings, MongoInstallation, MongoOptions, MongoStore, Original,
@@ -258,7 +257,7 @@ pub trait SessionStore: Send + Sync {
     ) -> Result<u64, StoreError>;
 
     /// Notes that a session was used at `at`, unless a later use is known. Of a session that is
-    /// gone nothing is noted. It is no change: [`freshness`](Store::freshness) does not know of it.
+    /// gone nothing is noted. It is no change: it [evicts](Store::evictions) nothing.
     /// How often this is worth a write is the caller's decision.
     async fn touch_session(&self, digest: TokenDigest, at: Timestamp) -> Result<(), StoreError>;
 }
@@ -279,13 +278,16 @@ pub trait Store:
     + QuarantineStore
     + RunStore
 {
-    /// A number that grows whenever a template may have changed, here or in another process: at once
-    /// and within a second. While changes are not heard, it grows all the time.
-    fn template_changes(&self) -> watch::Receiver<u64>;
+    /// What may not be used any more of what was read of identities, sessions, API keys and
+    /// templates. When a session or an API key was last used does not count as a change.
+    fn evictions(&self) -> Evictions;
 
-    /// Whether what was read of an identity, a session or an API key may still be used. When a
-    /// session or an API key was last used does not count as a change.
-    fn freshness(&self) -> Freshness;
+    /// The lease under which this node may answer. What is read after this returns includes
+    /// everything that was acknowledged anywhere before the lease was asked for.
+    ///
+    /// # Errors
+    /// When the store cannot prove that. Then there is no answer.
+    async fn lease(&self, purpose: Purpose) -> Result<Lease, StoreError>;
 
     /// Removes some of what has no further use: sessions that expired a day ago, API keys that were
     /// revoked or expired [`API_KEY_KEPT`] ago, nonces and counters that expired an hour ago. Gives

@@ -12,14 +12,14 @@ mod erase;
 mod fault;
 mod installation;
 mod json;
-mod keeper;
+mod lease;
+mod node;
 mod original;
-mod pulse;
 mod quarantine;
 mod read;
+mod readiness;
 mod runs;
 mod server;
-mod stream;
 mod trust;
 mod write;
 
@@ -31,19 +31,19 @@ use nexus_core::{
     Environment, Identity, IdentityWrite, Message, MessageId, Metadata, OverrideWrite, PublicKey,
     RunId, Session, SessionId, Standing, Timestamp, TokenDigest,
 };
-use tokio::sync::watch;
-use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use self::calls::Calls;
 use self::changes::Changes;
 use self::data::Data;
 use self::fault::conflict;
-use self::keeper::{Readiness, keep};
+use self::lease::Holder;
+use self::node::Node;
+use self::readiness::Readiness;
 use crate::{
-    Collection, ConfigStore, Created, Cursor, Erased, Freshness, IdentityPage, IdentityStore,
-    MessagePage, MessageStore, NewTemplate, QuarantineStore, SessionStore, StandingCounts, Store,
-    StoreError, StoreFacts, StoredTemplate, TemplateVersion, UnreadablePage,
+    Collection, ConfigStore, Created, Cursor, Erased, Evictions, IdentityPage, IdentityStore,
+    Lease, MessagePage, MessageStore, NewTemplate, Purpose, QuarantineStore, SessionStore,
+    StandingCounts, Store, StoreError, StoreFacts, StoredTemplate, TemplateVersion, UnreadablePage,
 };
 
 pub use self::connect::{ConnectError, MongoOptions};
@@ -64,8 +64,8 @@ pub struct MongoStore {
     location: String,
     calls: Calls,
     changes: Changes,
-    ready: watch::Receiver<Readiness>,
-    keeper: AbortHandle,
+    readiness: Readiness,
+    lease: Holder,
 }
 
 impl MongoStore {
@@ -84,23 +84,18 @@ impl MongoStore {
         let data = Arc::new(data);
         let calls = Calls::new(options.deadline);
         let changes = Changes::new();
-        let (state, ready) = watch::channel(Readiness::Starting);
-        let keeping = keep(Arc::clone(&data), changes.clone(), calls.clone(), state);
-        let keeper = calls.keep(keeping);
-        let mut store = Self {
+        let readiness = Readiness::new(Arc::clone(&data), calls.clone());
+        readiness.prepare();
+        readiness.settle(options.deadline).await;
+        let node = Node::new(readiness.clone(), changes.clone(), options.deadline);
+        Ok(Self {
             data,
             location,
+            lease: Holder::new(node, calls.clone()),
             calls,
             changes,
-            ready,
-            keeper,
-        };
-        let known = store
-            .ready
-            .wait_for(|state| !matches!(state, Readiness::Starting));
-        // It may take longer: an index on a million messages does.
-        _ = timeout(options.deadline, known).await;
-        Ok(store)
+            readiness,
+        })
     }
 
     async fn call<T, Answer>(
@@ -111,15 +106,28 @@ impl MongoStore {
         T: Send + 'static,
         Answer: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        self.ready.borrow().check()?;
+        self.readiness.check()?;
         let call = call(Arc::clone(&self.data), self.changes.clone());
         self.calls.run(call).await
+    }
+
+    /// A call that reads what people are let in by: not without a lease.
+    async fn leased_call<T, Answer>(
+        &self,
+        call: impl FnOnce(Arc<Data>, Changes) -> Answer,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        Answer: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        self.lease(Purpose::Read).await?;
+        self.call(call).await
     }
 }
 
 impl Drop for MongoStore {
     fn drop(&mut self) {
-        self.keeper.abort();
+        self.readiness.stop();
     }
 }
 
@@ -165,7 +173,7 @@ impl ConfigStore for MongoStore {
 #[async_trait]
 impl IdentityStore for MongoStore {
     async fn identity(&self, key: PublicKey) -> Result<Option<Identity>, StoreError> {
-        self.call(async move |data, changes| data.identity(&changes, key).await)
+        self.leased_call(async move |data, changes| data.identity(&changes, key).await)
             .await
     }
 
@@ -178,7 +186,7 @@ impl IdentityStore for MongoStore {
         let call = async move |data: Arc<Data>, changes| {
             data.create_identity(&changes, key, standing, at).await
         };
-        self.call(call).await
+        self.leased_call(call).await
     }
 
     async fn identities(
@@ -328,7 +336,7 @@ impl SessionStore for MongoStore {
     }
 
     async fn session(&self, digest: TokenDigest) -> Result<Option<Session>, StoreError> {
-        self.call(async move |data, changes| data.session(&changes, digest).await)
+        self.leased_call(async move |data, changes| data.session(&changes, digest).await)
             .await
     }
 
@@ -383,12 +391,13 @@ impl QuarantineStore for MongoStore {
 
 #[async_trait]
 impl Store for MongoStore {
-    fn template_changes(&self) -> watch::Receiver<u64> {
-        self.changes.templates()
+    fn evictions(&self) -> Evictions {
+        self.changes.evictions().clone()
     }
 
-    fn freshness(&self) -> Freshness {
-        self.changes.freshness().clone()
+    async fn lease(&self, purpose: Purpose) -> Result<Lease, StoreError> {
+        self.readiness.check()?;
+        self.lease.lease(purpose).await
     }
 
     /// Indexes do it: see `Data::prepare`.
@@ -397,7 +406,7 @@ impl Store for MongoStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.call(async move |data, _| data.ping().await).await
+        self.lease(Purpose::Read).await.map(drop)
     }
 
     async fn facts(&self) -> Result<StoreFacts, StoreError> {
@@ -414,7 +423,8 @@ impl Store for MongoStore {
     }
 
     async fn close(&self) {
-        self.keeper.abort();
+        self.readiness.stop();
+        self.lease.stop();
         self.calls.close().await;
         // The driver waits for what a server that hangs still has of it; we do not.
         _ = timeout(CLOSING, self.data.client.clone().shutdown()).await;

@@ -98,10 +98,12 @@ impl<O: Observer> App<O> {
         }
         let secrets = Arc::new(parts.secrets);
         let template = LiveTemplate::load(store.clone(), environment, secrets).await;
+        let template = Arc::new(template);
+        let gate = Gate::new(store.clone(), template.clone(), clock.clone());
         let orchestrator = Arc::new(Orchestrator {
             store: store.clone(),
-            gate: Arc::new(Gate::new(store.clone(), clock.clone())),
-            template: Arc::new(template),
+            gate: Arc::new(gate),
+            template,
             model: parts.model,
             windows: ContextWindows::default(),
             tools: ToolBox::new(Arc::new(CurrentTime::new(clock.clone())), parts.tools),

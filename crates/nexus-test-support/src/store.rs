@@ -10,12 +10,11 @@ use nexus_core::{
 };
 use nexus_store::{
     ApiKeyStore, AuditPage, AuditStore, Collection, ConfigStore, Counter, CounterStore, Created,
-    Cursor, EmbeddedStore, Erased, Freshness, IdentityPage, IdentityStore, InstallationStore,
-    MessagePage, MessageStore, NewTemplate, NonceStore, QuarantineStore, RunStore, Running,
-    SessionStore, StandingCounts, Store, StoreError, StoreFacts, StoredTemplate, TemplateVersion,
-    UnreadablePage, UsageStore,
+    Cursor, EmbeddedStore, Erased, Evictions, IdentityPage, IdentityStore, InstallationStore,
+    Lease, MessagePage, MessageStore, NewTemplate, NonceStore, Purpose, QuarantineStore, RunStore,
+    Running, SessionStore, StandingCounts, Store, StoreError, StoreFacts, StoredTemplate,
+    TemplateVersion, UnreadablePage, UsageStore,
 };
-use tokio::sync::watch;
 
 /// Sees every call, and may refuse it.
 pub trait Observer: Send + Sync + 'static {
@@ -134,12 +133,12 @@ impl<O: Observer> RunStore for Observed<O> {}
 
 #[async_trait]
 impl<O: Observer> Store for Observed<O> {
-    fn template_changes(&self) -> watch::Receiver<u64> {
-        self.store.template_changes()
+    fn evictions(&self) -> Evictions {
+        self.store.evictions()
     }
 
-    fn freshness(&self) -> Freshness {
-        self.store.freshness()
+    async fn lease(&self, purpose: Purpose) -> Result<Lease, StoreError> {
+        self.store.lease(purpose).await
     }
 
     async fn purge(&self, at: Timestamp) -> Result<u64, StoreError> {

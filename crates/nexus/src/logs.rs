@@ -7,7 +7,6 @@ use std::io::{self, IsTerminal};
 
 use nexus_core::genesis::LogLevel;
 use nexus_run::LiveTemplate;
-use nexus_store::Store;
 use tokio_util::sync::CancellationToken;
 use tracing::Dispatch;
 use tracing::field::Field;
@@ -52,16 +51,11 @@ pub(crate) fn start(shell: &Shell, level: LogLevel) -> Result<Log, Failure> {
 
 impl Log {
     /// Logs at the level of the template in force, until `stop`.
-    pub(crate) async fn follow(
-        self,
-        live: &LiveTemplate,
-        store: &dyn Store,
-        stop: CancellationToken,
-    ) {
+    pub(crate) async fn follow(self, live: &LiveTemplate, stop: CancellationToken) {
         let Some(set_filter) = self.set_filter else {
             return;
         };
-        let mut changes = store.template_changes();
+        let mut in_force = live.in_force();
         let mut level = None;
         loop {
             if let Ok(genesis) = live.current()
@@ -71,10 +65,8 @@ impl Log {
             }
             tokio::select! {
                 () = stop.cancelled() => return,
-                outcome = changes.changed() => if outcome.is_err() { return },
+                outcome = in_force.changed() => if outcome.is_err() { return },
             }
-            // Others reload it as well. One at a time does, and then it is the new one.
-            live.reload().await;
         }
     }
 }

@@ -231,10 +231,12 @@ pub(crate) fn commands(orchestrator: &Orchestrator, registration: Registration) 
 /// What executes commands on this machine, beside a server or without one.
 pub(crate) async fn commands_here(settings: &Settings, store: &Arc<dyn Store>) -> Commands {
     let clock: Arc<dyn nexus_core::Clock> = Arc::new(SystemClock);
+    let template = live(settings, store).await;
+    let gate = Gate::new(Arc::clone(store), Arc::clone(&template), Arc::clone(&clock));
     Commands {
         store: Arc::clone(store),
-        gate: Arc::new(Gate::new(Arc::clone(store), Arc::clone(&clock))),
-        template: live(settings, store).await,
+        gate: Arc::new(gate),
+        template,
         clock,
         // Whoever is at the machine registers whom they like.
         registration: Registration::Open,
@@ -299,8 +301,13 @@ pub(crate) fn orchestrator(
         None => Sharing::Alone,
     };
     let limiter = Limiter::new(Arc::clone(&store), Arc::clone(&clock), sharing);
+    let gate = Gate::new(
+        Arc::clone(&store),
+        Arc::clone(&template),
+        Arc::clone(&clock),
+    );
     Arc::new(Orchestrator {
-        gate: Arc::new(Gate::new(Arc::clone(&store), Arc::clone(&clock))),
+        gate: Arc::new(gate),
         limiter: Arc::new(limiter),
         store,
         template,

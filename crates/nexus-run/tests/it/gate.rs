@@ -10,7 +10,7 @@ use nexus_core::{
     Scope, Session, Standing, Token,
 };
 use nexus_run::{Credential, Gate};
-use nexus_store::{ApiKeyStore, EmbeddedStore, IdentityStore, SessionStore, Store};
+use nexus_store::{ApiKeyStore, EmbeddedStore, IdentityStore, SessionStore};
 use nexus_test_support::model::ScriptedModel;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ async fn a_member_costs_no_read_while_others_change_all_the_time() {
     let world = World::new(ScriptedModel::default()).await;
     let gate = &world.orchestrator.gate;
     let tokens = [sign_in(&world, ALICE).await, make_key(&world, ALICE).await];
-    // Should the store have stopped vouching for a moment, it is tried again.
+    // Slots are few: should two subjects share one, it is tried again.
     eventually(async || {
         let ask = async || {
             gate.admit(ALICE).await.unwrap();
@@ -147,7 +147,7 @@ async fn that_something_is_used_is_noted_without_reading_it_again() {
 }
 
 #[tokio::test]
-async fn what_another_process_changes_is_seen_soon() {
+async fn what_another_process_changes_is_seen_by_the_very_next_request() {
     let world = World::new(ScriptedModel::default()).await;
     let gate = &world.orchestrator.gate;
     let token = sign_in(&world, ALICE).await;
@@ -159,14 +159,14 @@ async fn what_another_process_changes_is_seen_soon() {
     let write = Overrides::set(&genesis, &field, &json!(0.25)).unwrap();
     let identity = other.identity(ALICE).await.unwrap().unwrap();
     other.write_override(&identity, &write).await.unwrap();
-    eventually(async || temperature_of(gate, ALICE).await == Some(json!(0.25))).await;
+    assert_eq!(temperature_of(gate, ALICE).await, Some(json!(0.25)));
     other.erase_identity(ALICE).await.unwrap();
-    eventually(async || gate.authenticate(&token).await.unwrap().is_none()).await;
-    eventually(async || member(gate, ALICE).await.is_none()).await;
+    assert!(gate.authenticate(&token).await.unwrap().is_none());
+    assert!(member(gate, ALICE).await.is_none());
 }
 
 #[tokio::test]
-async fn nothing_is_answered_from_memory_while_changes_are_not_heard() {
+async fn nothing_is_answered_from_memory_while_changes_cannot_be_looked_for() {
     let world = World::new(ScriptedModel::default()).await;
     let gate = &world.orchestrator.gate;
     let token = sign_in(&world, ALICE).await;
@@ -177,8 +177,6 @@ async fn nothing_is_answered_from_memory_while_changes_are_not_heard() {
     let shell = Connection::open(world.folder.path().join("nexus.db")).unwrap();
     let hide = "ALTER TABLE generations RENAME TO hidden";
     shell.execute_batch(hide).unwrap();
-    let freshness = world.store.freshness();
-    eventually(async || !freshness.holds(ALICE, freshness.as_of())).await;
     for _ in 0..10 {
         let before = reads(&world);
         gate.admit(ALICE).await.unwrap();

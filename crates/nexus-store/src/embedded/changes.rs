@@ -1,27 +1,17 @@
-//! Who may have to read again.
+//! What was changed in the file, by this process and by others.
 //!
-//! A number in the database, the generation, grows in the transaction that makes a change. The
-//! writer accounts for what it adds to it. Where the number is higher than that, another process
-//! has changed something; nobody knows what, so then everything is in doubt.
+//! A number in the database, the generation, grows in the transaction that changes a template, an
+//! identity, a session or an API key. The writer accounts for what it adds to it. Where the number
+//! is higher than that, another process has changed something, and everything is evicted.
 
-use std::convert::Infallible;
-use std::io;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tokio::sync::watch;
 
-use super::housekeeping::Housekeeping;
 use super::presence::Presence;
-use super::threads::Joined;
-use crate::Subject;
-use crate::freshness::{self, Freshness};
-
-/// How often other processes are looked for. A look costs a few microseconds.
-const PERIOD: Duration = Duration::from_millis(250);
+use crate::lease::Lease;
+use crate::{Evictions, StoreError, Subject};
 
 /// What a job of this process changed.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +29,7 @@ impl<S: Into<Subject>> From<S> for Change {
 /// What is known of changes.
 #[derive(Clone, Debug)]
 pub(super) struct Changes {
-    freshness: Freshness,
-    templates: watch::Sender<u64>,
+    evictions: Evictions,
     /// The generation up to which everything is noted, or is about to be by the writer.
     accounted: Arc<AtomicI64>,
 }
@@ -49,147 +38,103 @@ impl Changes {
     /// Starts with the generation of the data that is there.
     pub(super) fn new(generation: i64) -> Self {
         Self {
-            freshness: Freshness::new(),
-            templates: watch::Sender::new(1),
+            evictions: Evictions::new(),
             accounted: Arc::new(AtomicI64::new(generation)),
         }
     }
 
-    pub(super) fn templates(&self) -> watch::Receiver<u64> {
-        self.templates.subscribe()
+    pub(super) const fn evictions(&self) -> &Evictions {
+        &self.evictions
     }
 
-    pub(super) fn freshness(&self) -> &Freshness {
-        &self.freshness
-    }
-
-    /// Notes what was committed here, before anybody is told that it is.
+    /// Notes what was committed here, before its caller is told that it is.
     pub(super) fn tell(&self, change: Change) {
         match change {
-            Change::Template => self.templates.send_modify(|number| *number += 1),
-            Change::Of(subject) => self.freshness.changed(subject),
+            Change::Template => self.evictions.evict_template(),
+            Change::Of(subject) => self.evictions.evict(subject),
         }
     }
 
-    /// Accounts for what the writer is about to commit. Until then nobody else can commit.
+    /// Accounts for what the writer is about to commit. Until then no other process can commit.
     pub(super) fn announce(&self, generation: i64) {
         self.accounted.fetch_max(generation, Ordering::AcqRel);
     }
 
-    /// Takes back what was announced and not committed. Somebody else may have used the number
-    /// since, so this is a doubt too.
+    /// Takes back what was announced and not committed. Another process may have used the number
+    /// since, so everything is evicted.
     pub(super) fn take_back(&self, generation: i64) {
         self.accounted.store(generation, Ordering::Release);
-        self.doubt();
+        self.evictions.evict_all();
     }
 
     /// Looks at a generation that was found.
     pub(super) fn found(&self, generation: i64) {
         if self.accounted.fetch_max(generation, Ordering::AcqRel) < generation {
-            self.doubt();
+            self.evictions.evict_all();
         }
     }
-
-    fn doubt(&self) {
-        self.freshness.doubt();
-        self.templates.send_modify(|number| *number += 1);
-    }
 }
 
-/// Looks for what other processes did: a thread again and again, and whoever is asked whether
-/// something has changed.
+/// Looks for what other processes have changed, for each request.
 #[derive(Debug)]
 pub(super) struct Lookout {
-    _stop: mpsc::Sender<Infallible>,
-    _look: Arc<dyn freshness::Look>,
-    _thread: Joined,
-}
-
-impl Lookout {
-    /// Looks for the first time, and starts the thread, which also keeps house: it tells the writer
-    /// when the log can be emptied, and when the file is gone.
-    pub(super) fn start(
-        connection: Connection,
-        presence: Presence,
-        changes: &Changes,
-        mut house: Housekeeping,
-    ) -> io::Result<Self> {
-        let (stop, stopped) = mpsc::channel::<Infallible>();
-        let mut look = Look {
-            connection,
-            presence,
-            changes: changes.clone(),
-            seen: None,
-            failing: false,
-        };
-        look.again();
-        let look = Arc::new(Shared(Mutex::new(look)));
-        let shared: Arc<dyn freshness::Look> = look.clone();
-        changes.freshness.look_with(&shared);
-        let thread = Joined::start("nexus-store-look", move || {
-            while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
-                freshness::Look::look(&*look);
-                house.keep();
-            }
-        })?;
-        Ok(Self {
-            _stop: stop,
-            _look: shared,
-            _thread: thread,
-        })
-    }
-}
-
-/// A look that is taken by one at a time.
-#[derive(Debug)]
-struct Shared(Mutex<Look>);
-
-impl freshness::Look for Shared {
-    fn look(&self) {
-        let mut look = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        look.again();
-    }
+    changes: Changes,
+    presence: Presence,
+    look: Mutex<Look>,
 }
 
 #[derive(Debug)]
 struct Look {
     connection: Connection,
-    presence: Presence,
-    changes: Changes,
     seen: Option<i64>,
-    failing: bool,
+    is_failing: bool,
+}
+
+impl Lookout {
+    pub(super) fn new(connection: Connection, changes: Changes, presence: Presence) -> Self {
+        let look = Look {
+            connection,
+            seen: None,
+            is_failing: false,
+        };
+        Self {
+            changes,
+            presence,
+            look: Mutex::new(look),
+        }
+    }
+
+    /// A lease that holds until another process changes something. It takes microseconds: nothing is
+    /// read but a counter in memory, unless another connection has written.
+    ///
+    /// # Errors
+    /// When the file has gone: an open one answers on, and no change reaches it any more.
+    pub(super) fn lease(&self) -> Result<Lease, StoreError> {
+        self.presence.check()?;
+        let mut look = self.look.lock().unwrap_or_else(PoisonError::into_inner);
+        let looked = look.again(&self.changes);
+        let was_failing = std::mem::replace(&mut look.is_failing, looked.is_err());
+        drop(look);
+        let Err(error) = looked else {
+            return Ok(self.changes.evictions.lease_until_evicted());
+        };
+        if !was_failing {
+            tracing::warn!(%error, "cannot look for changes of other processes: nothing is kept");
+        }
+        self.changes.evictions.evict_all();
+        Ok(self.changes.evictions.lease_without_cache())
+    }
 }
 
 impl Look {
-    fn again(&mut self) {
-        // An open file answers on after it has gone, and no change reaches it any more: nothing that
-        // was read from it may be used. The log has it already.
-        if self.presence.check().is_err() {
-            self.changes.freshness.doubt();
-            return;
-        }
-        let since = Instant::now();
-        let result = self.look();
-        match &result {
-            Ok(()) => self.changes.freshness.vouch(since),
-            Err(error) => {
-                if !self.failing {
-                    tracing::warn!(%error, "cannot look for changes of other processes");
-                }
-                self.changes.doubt();
-            }
-        }
-        self.failing = result.is_err();
-    }
-
     /// `data_version` moves with every commit of any other connection, messages included.
-    fn look(&mut self) -> rusqlite::Result<()> {
+    fn again(&mut self, changes: &Changes) -> rusqlite::Result<()> {
         let version = self
             .connection
             .prepare_cached("PRAGMA data_version")?
             .query_row([], |row| row.get(0))?;
         if self.seen != Some(version) {
-            self.changes.found(generation(&self.connection)?);
+            changes.found(generation(&self.connection)?);
             self.seen = Some(version);
         }
         Ok(())

@@ -1,15 +1,48 @@
 //! What has to be looked after although nobody asks: whether the file is still there, and that its
 //! write-ahead log does not stay long.
 
+use std::convert::Infallible;
+use std::io;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
 use super::presence::{Log, Presence};
+use super::threads::Joined;
 use super::writer::Nudge;
+
+/// How often it is looked after.
+const PERIOD: Duration = Duration::from_millis(250);
 
 /// After how many looks without a commit the log is emptied: about two seconds.
 const QUIET: u32 = 8;
 
-/// Looks after the file.
+/// Looks after the file until it is dropped.
 #[derive(Debug)]
 pub(super) struct Housekeeping {
+    _stop: mpsc::Sender<Infallible>,
+    _thread: Joined,
+}
+
+impl Housekeeping {
+    /// Starts the thread, which tells the writer when the log can be emptied, and when the file is
+    /// gone.
+    pub(super) fn start(presence: Presence, writer: Nudge) -> io::Result<Self> {
+        let (stop, stopped) = mpsc::channel::<Infallible>();
+        let mut house = House::new(presence, writer);
+        let thread = Joined::start("nexus-store-look", move || {
+            while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
+                house.keep();
+            }
+        })?;
+        Ok(Self {
+            _stop: stop,
+            _thread: thread,
+        })
+    }
+}
+
+#[derive(Debug)]
+struct House {
     presence: Presence,
     writer: Nudge,
     log: Log,
@@ -17,8 +50,8 @@ pub(super) struct Housekeeping {
     is_told: bool,
 }
 
-impl Housekeeping {
-    pub(super) fn new(presence: Presence, writer: Nudge) -> Self {
+impl House {
+    fn new(presence: Presence, writer: Nudge) -> Self {
         Self {
             presence,
             writer,
@@ -29,7 +62,7 @@ impl Housekeeping {
     }
 
     /// Takes one look.
-    pub(super) fn keep(&mut self) {
+    fn keep(&mut self) {
         let Ok(log) = self.presence.check() else {
             // The writer saves what can be saved.
             if !self.is_told {

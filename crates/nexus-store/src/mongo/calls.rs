@@ -71,7 +71,7 @@ impl Calls {
     }
 }
 
-fn unavailable(reason: &str) -> StoreError {
+pub(super) fn unavailable(reason: &str) -> StoreError {
     StoreError::Unavailable {
         reason: reason.to_owned(),
     }

@@ -12,17 +12,14 @@ use super::connect::{self, ConnectError, MongoOptions};
 use super::{documents, fault};
 use crate::StoreError;
 
-pub(super) const CONFIGURATIONS: &str = "configurations";
+const CONFIGURATIONS: &str = "configurations";
 const VERSIONS: &str = "configuration_versions";
-pub(super) const IDENTITIES: &str = "identities";
+const IDENTITIES: &str = "identities";
 const MESSAGES: &str = "messages";
 pub(super) const SESSIONS: &str = "sessions";
 pub(super) const API_KEYS: &str = "api_keys";
-pub(super) const NODES: &str = "nodes";
-pub(super) const META: &str = "meta";
-
-/// The fields that say when something was last used.
-pub(super) const TOUCHED: [&str; 2] = ["last_seen_at", "last_used_at"];
+const NODES: &str = "nodes";
+const META: &str = "meta";
 
 /// The newest form of all collections that this program knows.
 const SCHEMA: i64 = 1;
@@ -64,7 +61,7 @@ pub(super) struct Data {
     pub(super) counters: Collection<RawDocumentBuf>,
     /// The runs in progress on all nodes.
     pub(super) runs: Collection<RawDocumentBuf>,
-    /// Each node's [`pulse`](super::pulse).
+    /// One document of each [`node`](super::node).
     pub(super) nodes: Collection<RawDocumentBuf>,
     /// One document, `schema`: the version of the form that all of this has.
     pub(super) meta: Collection<RawDocumentBuf>,
@@ -113,22 +110,29 @@ impl Data {
     /// Refuses a database that a newer Nexus has taken over, and creates the indexes that are
     /// missing. Any number of nodes may do this at once.
     pub(super) async fn prepare(&self) -> Result<(), StoreError> {
-        let schema = doc! {"_id": "schema"};
-        let found = self.meta.find_one(schema.clone()).await?;
-        let found = found.map_or(Ok(0), |found| documents::schema(&found))?;
-        if found > SCHEMA {
-            return Err(StoreError::TooNew {
-                found,
-                known: SCHEMA,
-            });
-        }
+        let found = self.schema().await?;
         self.create_indexes().await?;
         if found < SCHEMA {
             // Never lower than what somebody else has written meanwhile.
             let raised = doc! {"$max": {"version": SCHEMA}};
-            self.meta.update_one(schema, raised).upsert(true).await?;
+            let raised = self.meta.update_one(schema_document(), raised);
+            raised.upsert(true).await?;
         }
         Ok(())
+    }
+
+    /// The version of the form that the data has, 0 for none.
+    ///
+    /// # Errors
+    /// When a newer Nexus has taken over.
+    pub(super) async fn schema(&self) -> Result<i64, StoreError> {
+        let found = self.meta.find_one(schema_document()).await?;
+        let found = found.map_or(Ok(0), |found| documents::schema(&found))?;
+        if found > SCHEMA {
+            let known = SCHEMA;
+            return Err(StoreError::TooNew { found, known });
+        }
+        Ok(found)
     }
 
     /// Unique ones begin with what a collection would be sharded by, as MongoDB demands.
@@ -212,6 +216,10 @@ impl Data {
 pub(super) fn newest_first(mut keys: Document) -> Document {
     keys.extend(doc! {"seq": -1, "timestamp": -1, "_id": -1});
     keys
+}
+
+fn schema_document() -> Document {
+    doc! {"_id": "schema"}
 }
 
 /// What a changed document is wanted as.

@@ -1,12 +1,9 @@
 //! What is asked of the database. Each is one query.
 
-use std::time::Duration;
-
 use futures_util::TryStreamExt;
 use mongodb::Collection as Documents;
 use mongodb::bson::raw::{RawBsonRef, RawDocument};
 use mongodb::bson::{Bson, Document, RawDocumentBuf, Timestamp, doc};
-use mongodb::options::ReadConcern;
 use nexus_core::{
     Environment, Identity, Message, MessageId, PublicKey, RunId, Session, TokenDigest,
 };
@@ -23,36 +20,21 @@ use crate::{
 /// Roles that a model is shown, also as the original Python NEXUS wrote them.
 const SPOKEN: [&str; 6] = ["human", "ai", "HUMAN", "AI", "Human", "Ai"];
 
-/// How long a server may take to prove that it is the primary.
-const PROOF: Duration = Duration::from_secs(5);
-
 impl Data {
-    pub(super) async fn ping(&self) -> Result<(), StoreError> {
-        self.database.run_command(doc! {"ping": 1}).await?;
-        Ok(())
-    }
-
-    /// A document as it is now: with every change that was acknowledged longer than a second ago.
-    ///
-    /// While it is proven that changes are heard, it is enough that the answer holds those that
-    /// were. Otherwise the server has to prove that it is still the primary: one that is cut off
-    /// from its majority answers with what was true once.
+    /// A document with every change that this node knows of: its own, and those that were
+    /// acknowledged before its lease was asked for.
     pub(super) async fn find(
         &self,
         changes: &Changes,
         collection: &Documents<RawDocumentBuf>,
         filter: Document,
     ) -> Result<Option<RawDocumentBuf>, StoreError> {
-        let found = collection.find_one(filter);
-        if !changes.is_alone() && !changes.freshness().is_vouched() {
-            let found = found.read_concern(ReadConcern::linearizable());
-            return Ok(found.max_time(PROOF).await?);
-        }
         let mut session = self.client.start_session().await?;
-        if let Some(known) = changes.known() {
-            session.advance_operation_time(known);
+        if let Some(reached) = changes.reached() {
+            session.advance_operation_time(reached);
         }
-        Ok(found.session(&mut session).await?)
+        let found = collection.find_one(filter).session(&mut session);
+        Ok(found.await?)
     }
 
     pub(super) async fn template(

@@ -31,7 +31,7 @@ impl ApiKeyStore for MongoStore {
     }
 
     async fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
-        self.call(async move |data, changes| data.api_key(&changes, id).await)
+        self.leased_call(async move |data, changes| data.api_key(&changes, id).await)
             .await
     }
 

@@ -74,7 +74,8 @@ macro_rules! contract {
             audit: an_empty_audit_has_no_head;
             audit: what_is_on_record_about_one_person_is_theirs_alone;
             changes: own_changes_are_known_when_the_write_returns;
-            changes: a_change_leaves_everybody_else_fresh;
+            changes: a_reading_that_began_before_an_own_change_is_not_kept;
+            changes: a_change_evicts_its_own_subject_and_no_other;
             changes: messages_are_no_change;
             changes: that_something_was_used_is_no_change;
             changes: another_process_is_noticed_within_a_second;

@@ -1,11 +1,10 @@
 //! People who edit the file by hand, with an SQL shell.
 
 use std::fmt::Debug;
-use std::time::Duration;
 
 use nexus_core::overrides::Section;
 use nexus_core::{Environment, Overrides, Role, Standing};
-use nexus_store::StoreError;
+use nexus_store::{Purpose, StoreError};
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
@@ -325,13 +324,12 @@ async fn every_version_of_a_template_is_kept_and_an_edit_by_hand_shows() {
         .query_row("SELECT count(*) FROM configurations", [], |row| row.get(0))
         .unwrap();
     assert_eq!(kept, 3);
-    let mut changes = store.template_changes();
+    store.lease(Purpose::Recall).await.unwrap();
+    let known = store.evictions().template();
     let edit = "UPDATE configurations SET doc = json_set(doc, '$.system.app_name', 'Mine') WHERE version = 3";
     shell.execute_batch(edit).unwrap();
-    tokio::time::timeout(Duration::from_secs(10), changes.changed())
-        .await
-        .unwrap()
-        .unwrap();
+    store.lease(Purpose::Recall).await.unwrap();
+    assert!(store.evictions().template() > known);
     let edited = store
         .template(Environment::Development)
         .await

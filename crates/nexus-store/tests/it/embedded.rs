@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use nexus_core::audit::verify;
 use nexus_core::{Label, NonceId, Role, Session, Standing};
 use nexus_store::{
-    Collection, Counter, EmbeddedStore, IdentityStore, MessageStore, Store, StoreError,
+    Collection, Counter, EmbeddedStore, IdentityStore, MessageStore, Purpose, Store, StoreError,
 };
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use crate::contract::Place;
-use crate::contract::changes::nothing_is_fresh_while_changes_are_not_heard;
+use crate::contract::changes::{Kept, leased};
 use crate::contract::messages::walk;
 use crate::samples::{at, audit, counter, far, key, message, session, set, token};
 
@@ -462,14 +462,40 @@ async fn a_store_that_cannot_look_for_changes_trusts_nothing() {
     let folder = Folder::new();
     let store = folder.open().await;
     let shell = folder.shell();
-    nothing_is_fresh_while_changes_are_not_heard(&store, async |is_deaf| {
-        let (from, to) = if is_deaf {
-            ("generations", "hidden")
-        } else {
-            ("hidden", "generations")
-        };
+    let rename = |from, to| {
         let rename = format!("ALTER TABLE {from} RENAME TO {to}");
         shell.execute_batch(&rename).unwrap();
-    })
-    .await;
+    };
+    leased(&store).await;
+    rename("generations", "hidden");
+    let evictions = store.evictions();
+    for _ in 0..4 {
+        let known = evictions.template();
+        let as_of = evictions.as_of(store.lease(Purpose::Read).await.unwrap());
+        assert!(!evictions.allow(key(1), as_of));
+        assert!(
+            evictions.template() > known,
+            "a template is looked for each time"
+        );
+    }
+    rename("hidden", "generations");
+    leased(&store).await;
+}
+
+#[tokio::test]
+async fn what_another_process_changes_is_seen_by_the_very_next_request() {
+    let folder = Folder::new();
+    let (store, other) = (folder.open().await, folder.open().await);
+    let mut kept = Kept::new(&store, key(1));
+    let read = async || store.identity(key(1)).await.unwrap();
+    let created = other.create_identity(key(1), Standing::Active, at(0)).await;
+    let mut identity = created.unwrap().identity;
+    assert_eq!(kept.ask(read).await.as_ref(), Some(&identity));
+    for number in 1..=100 {
+        let temperature = set("temperature", f64::from(number) / 100.0);
+        identity = other.write_override(&identity, &temperature).await.unwrap();
+        assert_eq!(kept.ask(read).await.as_ref(), Some(&identity));
+    }
+    other.erase_identity(key(1)).await.unwrap();
+    assert_eq!(kept.ask(read).await, None);
 }

@@ -2,6 +2,7 @@
 
 mod failover;
 mod faults;
+mod leases;
 mod load;
 mod moved;
 mod old_primary;

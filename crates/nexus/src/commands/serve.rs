@@ -92,9 +92,9 @@ async fn start(shell: &Shell, arguments: Serve, stop: Duration) -> Result<Runnin
     let live = wire::live(settings, &store).await;
     let (background, shutdown) = (TaskTracker::new(), CancellationToken::new());
     background.spawn(Arc::clone(&live).watch(Arc::new(Clock::default()), shutdown.clone()));
-    let (followed, changes) = (Arc::clone(&live), Arc::clone(&store));
+    let followed = Arc::clone(&live);
     let end = shutdown.clone();
-    background.spawn(async move { log.follow(&followed, &*changes, end).await });
+    background.spawn(async move { log.follow(&followed, end).await });
     report(shell, &*store, &live, &client, address).await?;
 
     let tools = wire::Tools::new(settings, &address.to_string())?;

@@ -4,6 +4,7 @@
 use std::thread;
 use std::time::Instant;
 
+use mongodb::bson::doc;
 use nexus_core::auth::SigningKey;
 use nexus_core::auth::request::{Content, SignatureTerms, Target, sign};
 use nexus_core::{Clock as _, SystemClock};
@@ -57,6 +58,21 @@ async fn two_servers_on_one_database_are_one() {
     for server in [&first, &second] {
         soon(&server.address, "/api/v1/profile", &token, |profile| {
             value(profile, "config.max_tokens") == 512 && profile["template_version"] == 2
+        });
+    }
+
+    // The template by hand, which becomes a version of its own.
+    let shell = mongodb::Client::with_uri_str(database.uri()).await.unwrap();
+    let shell = shell
+        .default_database()
+        .unwrap_or_else(|| shell.database("NEXUS_DB_DEV"));
+    let templates = shell.collection::<mongodb::bson::Document>("configurations");
+    let edit = doc! {"$set": {"user_defaults.config.max_tokens": 256}};
+    let edited = templates.update_one(doc! {}, edit).await.unwrap();
+    assert_eq!(edited.modified_count, 1);
+    for server in [&first, &second] {
+        soon(&server.address, "/api/v1/profile", &token, |profile| {
+            value(profile, "config.max_tokens") == 256
         });
     }
 

@@ -1,11 +1,13 @@
-//! Who has to read again.
+//! What may be used of what was read earlier.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nexus_core::{Environment, IdentityWrite, NonceId, Role, Standing, UsageCount};
-use nexus_store::{AsOf, Store, Subject};
-use tokio::time::{sleep, timeout};
+use nexus_store::lease::LIFE;
+use nexus_store::{AsOf, Evictions, Purpose, Store, Subject};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{Place, member};
 use crate::samples::{
@@ -14,84 +16,123 @@ use crate::samples::{
 
 pub(crate) async fn own_changes_are_known_when_the_write_returns(place: &impl Place) {
     let store = place.open().await;
-    let freshness = store.freshness();
-    let templates = store.template_changes();
+    let evictions = store.evictions();
+    let templates = evictions.template();
     store
         .put_template(template(Environment::Development), None)
         .await
         .unwrap();
-    assert!(templates.has_changed().unwrap());
+    assert!(evictions.template() > templates);
 
-    let mut as_of = vouched(&store).await;
-    let mut are_known = |subjects: &[Subject], what| {
+    let mut as_of = leased(&store).await;
+    let mut are_known = async |subjects: &[Subject], what| {
         for subject in subjects {
-            assert!(!freshness.holds(*subject, as_of), "{what}");
+            assert!(!evictions.allow(*subject, as_of), "{what}");
         }
-        as_of = freshness.as_of();
+        as_of = leased(&store).await;
     };
     let (identity, session_of) = (key(1).into(), session(1, key(1)).digest.into());
     let owner = member(&store, 1).await;
-    are_known(&[identity], "an identity");
+    are_known(&[identity], "an identity").await;
     store
         .write_override(&owner, &set("temperature", 0.5))
         .await
         .unwrap();
-    are_known(&[identity], "an override");
+    are_known(&[identity], "an override").await;
     store.create_session(session(1, key(1))).await.unwrap();
-    are_known(&[session_of], "a session");
+    are_known(&[session_of], "a session").await;
     let owner = store.identity(key(1)).await.unwrap().unwrap();
     let admin = IdentityWrite::Admin(true);
     let owner = store.write_identity(&owner, admin).await.unwrap();
-    are_known(&[identity], "an administrator");
+    are_known(&[identity], "an administrator").await;
     let disabled = IdentityWrite::Standing(Standing::Disabled);
     let owner = store.write_identity(&owner, disabled).await.unwrap();
-    are_known(&[identity], "a standing");
+    are_known(&[identity], "a standing").await;
     let id = api_key(1, key(1)).id;
     store
         .create_api_key(&owner, api_key(1, key(1)))
         .await
         .unwrap();
-    are_known(&[id.into()], "an API key");
+    are_known(&[id.into()], "an API key").await;
     store.revoke_api_key(key(1), id, far(2)).await.unwrap();
-    are_known(&[id.into()], "a revoked API key");
+    are_known(&[id.into()], "a revoked API key").await;
     let name = session(1, key(1)).id();
     assert!(store.revoke_session(key(1), name).await.unwrap());
-    are_known(&[session_of], "a revoked session");
+    are_known(&[session_of], "a revoked session").await;
     let two = [2, 3].map(|number| session(number, key(1)));
     let both = two.each_ref().map(|session| session.digest.into());
     for session in two {
         store.create_session(session).await.unwrap();
     }
-    are_known(&both, "other sessions");
+    are_known(&both, "other sessions").await;
     assert_eq!(store.revoke_sessions(key(1), None).await.unwrap(), 2);
-    are_known(&both, "revoked sessions");
+    are_known(&both, "revoked sessions").await;
     store.create_session(session(1, key(1))).await.unwrap();
-    are_known(&[session_of], "a session again");
+    are_known(&[session_of], "a session again").await;
     store.erase_identity(key(1)).await.unwrap();
-    are_known(&[identity, session_of, id.into()], "an erasure");
+    are_known(&[identity, session_of, id.into()], "an erasure").await;
 }
 
-pub(crate) async fn a_change_leaves_everybody_else_fresh(place: &impl Place) {
+pub(crate) async fn a_reading_that_began_before_an_own_change_is_not_kept(place: &impl Place) {
     let store = place.open().await;
-    stays_fresh(&store, async |number| {
-        let owner = member(&store, number).await;
-        let changed = store
-            .write_override(&owner, &set("temperature", 0.5))
+    let evictions = store.evictions();
+    let owner = member(&store, 1).await;
+    let before = leased(&store).await;
+    let read = store.identity(key(1)).await.unwrap();
+    let changed = store
+        .write_override(&owner, &set("temperature", 0.5))
+        .await
+        .unwrap();
+    assert_ne!(read, Some(changed.clone()));
+    assert!(!evictions.allow(key(1), before));
+    let _after = leased(&store).await;
+    assert_eq!(store.identity(key(1)).await.unwrap(), Some(changed));
+}
+
+pub(crate) async fn a_change_evicts_its_own_subject_and_no_other(place: &impl Place) {
+    let store = &place.open().await;
+    let all = |number| {
+        let somebody = key(number + 1);
+        let digest = session(number + 1, somebody).digest;
+        [
+            somebody.into(),
+            digest.into(),
+            api_key(9, somebody).id.into(),
+        ]
+    };
+    evicts_nothing(store, all, async |number| {
+        member(store, number).await;
+    })
+    .await;
+    evicts_nothing(store, all, async |number| {
+        let owner = member(store, number).await;
+        let changed = store.write_override(&owner, &set("temperature", 0.5)).await;
+        let waits = IdentityWrite::Standing(Standing::Pending);
+        store
+            .write_identity(&changed.unwrap(), waits)
             .await
             .unwrap();
-        let waits = IdentityWrite::Standing(Standing::Pending);
-        let changed = store.write_identity(&changed, waits).await.unwrap();
-        for number in [number, number + 1000] {
-            let session = session(number, owner.public_key);
-            store.create_session(session).await.unwrap();
-        }
-        let name = session(number, owner.public_key).id();
-        assert!(store.revoke_session(owner.public_key, name).await.unwrap());
-        let revoked = store.revoke_sessions(owner.public_key, None).await.unwrap();
-        assert_eq!(revoked, 1);
+    })
+    .await;
+    evicts_nothing(store, all, async |number| {
+        let opened = session(number, key(number));
+        store.create_session(opened.clone()).await.unwrap();
+        let revoked = store.revoke_session(key(number), opened.id()).await;
+        assert!(revoked.unwrap());
+    })
+    .await;
+    evicts_nothing(store, all, async |number| {
+        let opened = session(number, key(number));
+        store.create_session(opened).await.unwrap();
+        let revoked = store.revoke_sessions(key(number), None).await;
+        assert_eq!(revoked.unwrap(), 1);
+    })
+    .await;
+    evicts_nothing(store, all, async |number| {
+        let owner = member(store, number).await;
         let new = api_key(u8::try_from(number).unwrap(), owner.public_key);
         let id = new.id;
-        store.create_api_key(&changed, new).await.unwrap();
+        store.create_api_key(&owner, new).await.unwrap();
         let revoked = store.revoke_api_key(owner.public_key, id, far(2));
         assert!(revoked.await.unwrap());
     })
@@ -101,123 +142,105 @@ pub(crate) async fn a_change_leaves_everybody_else_fresh(place: &impl Place) {
 pub(crate) async fn messages_are_no_change(place: &impl Place) {
     let (store, other) = (place.open().await, place.open().await);
     let owner = member(&store, 1).await;
-    stays_fresh(&store, async |_| {
-        for store in [&store, &other] {
-            store
-                .append(&owner, message(&owner, Role::Human, "hello"))
-                .await
-                .unwrap();
-        }
-        // It has looked at what happened since.
-        sleep(Duration::from_millis(300)).await;
-    })
-    .await;
-}
-
-pub(crate) async fn that_something_was_used_is_no_change(place: &impl Place) {
-    let (store, other) = (place.open().await, place.open().await);
-    let owner = member(&store, 1).await;
-    let digest = session(1, key(1)).digest;
-    store.create_session(session(1, key(1))).await.unwrap();
-    let id = api_key(1, key(1)).id;
-    store
-        .create_api_key(&owner, api_key(1, key(1)))
-        .await
-        .unwrap();
-    let both = [digest.into(), id.into()];
-    stay_fresh(
+    evicts_nothing(
         &store,
-        |_| both,
-        async |number| {
-            let number = u8::try_from(number).unwrap();
-            for (store, turn) in [(&store, 0), (&other, 1)] {
-                let at = far((number + turn).into());
-                store.touch_session(digest, at).await.unwrap();
-                store.touch_api_key(id, at).await.unwrap();
-                let nonce = NonceId::from_bytes([number + turn; 32]);
-                assert!(store.use_nonce(nonce, far(0), far(1)).await.unwrap());
-                store.append_audit(audit(key(1))).await.unwrap();
-                let used = used(key(1), "2026-01-31", "calm");
+        |number| [key(number).into(), owner.public_key.into()],
+        async |_| {
+            for store in [&store, &other] {
                 store
-                    .add_usage(owner.created_at, &new_run(), used, UsageCount::default())
+                    .append(&owner, message(&owner, Role::Human, "hello"))
                     .await
                     .unwrap();
-                let counter = counter(1, Some(key(1)));
-                store.add_to_counter(counter, 1, far(0)).await.unwrap();
             }
-            // It has looked at what happened since.
-            sleep(Duration::from_millis(300)).await;
         },
     )
     .await;
 }
 
+pub(crate) async fn that_something_was_used_is_no_change(place: &impl Place) {
+    let (store, other) = (&place.open().await, &place.open().await);
+    let owner = &member(store, 1).await;
+    let digest = session(1, key(1)).digest;
+    store.create_session(session(1, key(1))).await.unwrap();
+    let id = api_key(1, key(1)).id;
+    store
+        .create_api_key(owner, api_key(1, key(1)))
+        .await
+        .unwrap();
+    let both = |_| [digest.into(), id.into()];
+    for (store_that_uses, turn) in [(store, 0), (other, 1)] {
+        let that = store_that_uses;
+        let unique = |number: u64| u8::try_from(number + turn).unwrap();
+        evicts_nothing(store, both, async |number| {
+            let at = far(unique(number).into());
+            that.touch_session(digest, at).await.unwrap();
+            that.touch_api_key(id, at).await.unwrap();
+        })
+        .await;
+        evicts_nothing(store, both, async |number| {
+            let nonce = NonceId::from_bytes([unique(number); 32]);
+            assert!(that.use_nonce(nonce, far(0), far(1)).await.unwrap());
+            that.append_audit(audit(key(1))).await.unwrap();
+        })
+        .await;
+        evicts_nothing(store, both, async |_| {
+            let used = used(key(1), "2026-01-31", "calm");
+            that.add_usage(owner.created_at, &new_run(), used, UsageCount::default())
+                .await
+                .unwrap();
+            let counter = counter(1, Some(key(1)));
+            that.add_to_counter(counter, 1, far(0)).await.unwrap();
+        })
+        .await;
+    }
+}
+
 pub(crate) async fn another_process_is_noticed_within_a_second(place: &impl Place) {
     let (store, other) = (place.open().await, place.open().await);
-    let mut templates = other.template_changes();
+    other.lease(Purpose::Recall).await.unwrap();
+    let known = other.evictions().template();
     store
         .put_template(template(Environment::Development), None)
         .await
         .unwrap();
-    timeout(PATIENCE, templates.changed())
-        .await
-        .expect("soon")
-        .unwrap();
+    noticed(async || {
+        other.lease(Purpose::Recall).await.unwrap();
+        other.evictions().template() > known
+    })
+    .await;
 
-    let mut as_of = vouched(&other).await;
+    let mut identity = Kept::new(&other, key(1));
+    let read = async || other.identity(key(1)).await.unwrap();
+    assert_eq!(identity.ask(read).await, None);
     let owner = member(&store, 1).await;
-    as_of = noticed(&other, key(1), as_of).await;
-    store
-        .write_override(&owner, &set("temperature", 0.5))
-        .await
-        .unwrap();
-    as_of = noticed(&other, key(1), as_of).await;
-    store.create_session(session(1, key(1))).await.unwrap();
-    as_of = noticed(&other, session(1, key(1)).digest, as_of).await;
-    let owner = store.identity(key(1)).await.unwrap().unwrap();
+    noticed(async || identity.ask(read).await.as_ref() == Some(&owner)).await;
+    let changed = store.write_override(&owner, &set("temperature", 0.5)).await;
+    let owner = changed.unwrap();
+    noticed(async || identity.ask(read).await.as_ref() == Some(&owner)).await;
     let disabled = IdentityWrite::Standing(Standing::Disabled);
-    store.write_identity(&owner, disabled).await.unwrap();
-    as_of = noticed(&other, key(1), as_of).await;
-    let id = api_key(1, key(1)).id;
-    store
-        .create_api_key(&owner, api_key(1, key(1)))
-        .await
-        .unwrap();
-    as_of = noticed(&other, id, as_of).await;
-    let revoked = store.revoke_api_key(key(1), id, far(2));
-    assert!(revoked.await.unwrap());
-    as_of = noticed(&other, id, as_of).await;
-    assert_eq!(store.revoke_sessions(key(1), None).await.unwrap(), 1);
-    as_of = noticed(&other, session(1, key(1)).digest, as_of).await;
-    store.erase_identity(key(1)).await.unwrap();
-    noticed(&other, id, as_of).await;
-    noticed(&other, key(1), as_of).await;
-}
+    let owner = store.write_identity(&owner, disabled).await.unwrap();
+    noticed(async || identity.ask(read).await.as_ref() == Some(&owner)).await;
 
-/// `deafen` prevents the store from hearing of changes, or lets it hear again.
-pub(crate) async fn nothing_is_fresh_while_changes_are_not_heard(
-    store: &Arc<dyn Store>,
-    deafen: impl AsyncFn(bool),
-) {
-    vouched(store).await;
-    deafen(true).await;
-    let freshness = store.freshness();
-    let is_deaf = async {
-        while freshness.holds(key(1), freshness.as_of()) {
-            sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(PATIENCE, is_deaf).await.expect("soon");
-    // A template is looked for all the time.
-    let mut templates = store.template_changes();
-    for _ in 0..4 {
-        templates.mark_unchanged();
-        let moved = timeout(PATIENCE, templates.changed()).await;
-        moved.expect("soon").unwrap();
-        assert!(!freshness.holds(key(1), freshness.as_of()));
-    }
-    deafen(false).await;
-    vouched(store).await;
+    let new = session(1, key(1));
+    let mut opened = Kept::new(&other, new.digest);
+    let read = async || other.session(session(1, key(1)).digest).await.unwrap();
+    assert_eq!(opened.ask(read).await, None);
+    store.create_session(new.clone()).await.unwrap();
+    noticed(async || opened.ask(read).await.as_ref() == Some(&new)).await;
+    assert_eq!(store.revoke_sessions(key(1), None).await.unwrap(), 1);
+    noticed(async || opened.ask(read).await.is_none()).await;
+
+    let new = api_key(1, key(1));
+    let mut program = Kept::new(&other, new.id);
+    let read = async || other.api_key(api_key(1, key(1)).id).await.unwrap();
+    store.create_api_key(&owner, new.clone()).await.unwrap();
+    noticed(async || program.ask(read).await.as_ref() == Some(&new)).await;
+    assert!(store.revoke_api_key(key(1), new.id, far(2)).await.unwrap());
+    noticed(async || program.ask(read).await.unwrap().revoked_at.is_some()).await;
+    store.erase_identity(key(1)).await.unwrap();
+    noticed(async || program.ask(read).await.is_none()).await;
+    let read = async || other.identity(key(1)).await.unwrap();
+    noticed(async || identity.ask(read).await.is_none()).await;
 }
 
 pub(crate) async fn what_another_process_wrote_is_read_at_once(place: &impl Place) {
@@ -256,71 +279,95 @@ pub(crate) async fn a_store_says_what_it_is(place: &impl Place) {
     assert!(!facts.kind.is_empty() && !facts.location.is_empty());
 }
 
-/// It takes less than a second on a machine that has nothing else to do. The tests are about what
-/// happens, not about how busy their machine is.
+/// The tests are about what happens, not about how busy their machine is.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Waits until the store hears of changes, and gives what it knows then.
-pub(crate) async fn vouched(store: &Arc<dyn Store>) -> AsOf {
-    let freshness = store.freshness();
-    let vouched = async {
+/// What is known before a reading, under a lease that is live.
+pub(crate) async fn leased(store: &Arc<dyn Store>) -> AsOf {
+    let evictions = store.evictions();
+    let leased = async {
         loop {
-            let as_of = freshness.as_of();
-            if freshness.holds(key(u64::MAX), as_of) {
-                return as_of;
+            let lease = store.lease(Purpose::Read).await;
+            let as_of = lease.map(|lease| evictions.as_of(lease));
+            match as_of {
+                Ok(as_of) if evictions.allow(key(u64::MAX), as_of) => return as_of,
+                _ => sleep(Duration::from_millis(10)).await,
             }
-            sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(PATIENCE, vouched).await.expect("soon")
+    timeout(3 * PATIENCE, leased).await.expect("soon")
 }
 
-/// Waits until a change is known, and gives what is known then.
-pub(crate) async fn noticed(
-    store: &Arc<dyn Store>,
-    subject: impl Into<Subject> + Copy,
-    before: AsOf,
-) -> AsOf {
-    let freshness = store.freshness();
-    let noticed = async {
-        while freshness.holds(subject, before) || !freshness.holds(subject, freshness.as_of()) {
-            sleep(Duration::from_millis(10)).await;
+/// One thing that is kept as a node keeps it.
+pub(crate) struct Kept<'a, T> {
+    store: &'a Arc<dyn Store>,
+    evictions: Evictions,
+    subject: Subject,
+    entry: Option<(T, AsOf)>,
+}
+
+impl<'a, T: Clone> Kept<'a, T> {
+    pub(crate) fn new(store: &'a Arc<dyn Store>, subject: impl Into<Subject>) -> Self {
+        Self {
+            evictions: store.evictions(),
+            store,
+            subject: subject.into(),
+            entry: None,
         }
-    };
-    timeout(PATIENCE, noticed).await.expect("soon");
-    freshness.as_of()
+    }
+
+    /// What is kept, or else what `read` gives.
+    pub(crate) async fn ask(&mut self, read: impl AsyncFn() -> Option<T>) -> Option<T> {
+        self.store.lease(Purpose::Recall).await.unwrap();
+        if let Some((value, as_of)) = &self.entry
+            && self.evictions.allow(self.subject, *as_of)
+        {
+            return Some(value.clone());
+        }
+        let as_of = self.store.lease(Purpose::Read).await.unwrap();
+        let as_of = self.evictions.as_of(as_of);
+        let found = read().await;
+        self.entry = found.clone().map(|value| (value, as_of));
+        found
+    }
 }
 
-/// Somebody stays fresh through `change`, which is given a number that was not used before.
-pub(crate) async fn stays_fresh(store: &Arc<dyn Store>, change: impl AsyncFn(u64)) {
-    let somebody = |number: u64| {
-        let somebody = key(number + 1);
-        let digest = session(number + 1, somebody).digest;
-        [
-            somebody.into(),
-            digest.into(),
-            api_key(9, somebody).id.into(),
-        ]
-    };
-    stay_fresh(store, somebody, change).await;
+/// Asks until a change that has just been acknowledged is seen: who asks a second after it, or
+/// later, must see it.
+pub(crate) async fn noticed(mut is_seen: impl AsyncFnMut() -> bool) {
+    let acknowledged = Instant::now();
+    loop {
+        let asked = Instant::now();
+        if is_seen().await {
+            return;
+        }
+        assert!(asked < acknowledged + LIFE, "not seen after a second");
+        sleep(Duration::from_millis(10)).await;
+    }
 }
 
-/// On a busy machine a store may stop vouching for a moment, and then it is tried again.
-async fn stay_fresh<const N: usize>(
+/// What is kept of these subjects stays through `change`, which is given a number that was not used
+/// before. On a busy machine a lease may end in the middle of it, and then it is tried again.
+pub(crate) async fn evicts_nothing<const N: usize>(
     store: &Arc<dyn Store>,
     subjects: impl Fn(u64) -> [Subject; N],
     change: impl AsyncFn(u64),
 ) {
-    let freshness = store.freshness();
-    let stay_fresh = async {
-        for number in (100..).step_by(2) {
-            let as_of = vouched(store).await;
+    static NEXT: AtomicU64 = AtomicU64::new(100);
+    let evictions = store.evictions();
+    let stays = async {
+        loop {
+            let number = NEXT.fetch_add(2, Ordering::Relaxed);
+            let number = 100 + number % 150;
+            let as_of = leased(store).await;
             change(number).await;
-            let is_fresh = |subject: &Subject| freshness.holds(*subject, as_of);
-            if subjects(number).iter().all(is_fresh) {
+            // It has looked at what happened since.
+            store.lease(Purpose::Recall).await.unwrap();
+            let is_kept = |subject: &Subject| evictions.allow(*subject, as_of);
+            if subjects(number).iter().all(is_kept) {
                 return;
             }
         }
     };
-    timeout(PATIENCE, stay_fresh).await.expect("soon");
+    timeout(PATIENCE, stays).await.expect("soon");
 }

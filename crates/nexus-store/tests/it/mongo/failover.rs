@@ -10,12 +10,15 @@ use mongodb::{Client, Database};
 use nexus_core::audit::verify;
 use nexus_core::{NonceId, Standing};
 use nexus_store::{MongoOptions, MongoStore, Store, StoreError};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::load::Load;
-use crate::contract::changes::noticed;
+use crate::contract::changes::{Kept, noticed};
 use crate::samples::{at, audit, counter, far, key, session};
 use nexus_test_support::mongo::ReplicaSet;
+
+/// How often a database that is coming back is asked.
+const AGAIN: Duration = Duration::from_millis(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_when_the_primary_steps_down() {
@@ -30,7 +33,7 @@ async fn nothing_is_lost_when_the_primary_steps_down() {
         primary.run_command(step_down).await.unwrap();
         println!("goes on after {:.1?}", load.goes_on().await);
     }
-    // Changes of other nodes are heard from the new primary.
+    // Changes of other nodes are seen through the new primary.
     change(&store, &shell).await;
     load.finish().await.check(deadline());
 }
@@ -90,12 +93,10 @@ async fn a_database_that_is_not_there_at_the_start_is_waited_for() {
         "{refused}"
     );
     store.ping().await.unwrap_err();
-    let mut changes = store.template_changes();
-    changes.mark_unchanged();
     set.start().await;
     let ready = async {
         while store.ping().await.is_err() {
-            changes.changed().await.unwrap();
+            sleep(AGAIN).await;
         }
     };
     timeout(Duration::from_secs(10), ready)
@@ -122,10 +123,9 @@ async fn a_nonce_stays_used_and_the_audit_whole_when_the_database_is_killed() {
     store.add_to_counter(counted, 3, far(0)).await.unwrap();
     set.kill(0);
     set.restart(0);
-    let mut changes = store.template_changes();
     let back = async {
         while store.ping().await.is_err() {
-            changes.changed().await.unwrap();
+            sleep(AGAIN).await;
         }
     };
     timeout(Duration::from_secs(20), back).await.expect("soon");
@@ -133,7 +133,7 @@ async fn a_nonce_stays_used_and_the_audit_whole_when_the_database_is_killed() {
     let used = async {
         loop {
             match store.use_nonce(nonce, far(0), far(5)).await {
-                Err(StoreError::Unavailable { .. }) => changes.changed().await.unwrap(),
+                Err(StoreError::Unavailable { .. }) => sleep(AGAIN).await,
                 outcome => return outcome.unwrap(),
             }
         }
@@ -161,17 +161,20 @@ pub(crate) fn deadline() -> Duration {
     MongoOptions::default().deadline
 }
 
-/// Makes a change as another node would, and waits until it is known here.
+/// Makes a change as another node would, and waits until it is seen here.
 pub(crate) async fn change(store: &Arc<dyn Store>, database: &Database) {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let digest = session(NEXT.fetch_add(1, Ordering::Relaxed), key(1)).digest;
-    let before = store.freshness().as_of();
+    let new = session(NEXT.fetch_add(1, Ordering::Relaxed), key(1));
+    let sessions = database.collection::<Document>("sessions");
+    let mut kept = Kept::new(store, new.digest);
+    let read = async || store.session(new.digest).await.unwrap();
+    store.create_session(new.clone()).await.unwrap();
+    assert_eq!(kept.ask(read).await.as_ref(), Some(&new));
     let id = Binary {
         subtype: BinarySubtype::Generic,
-        bytes: digest.as_bytes().to_vec(),
+        bytes: new.digest.as_bytes().to_vec(),
     };
-    let sessions = database.collection::<Document>("sessions");
-    let added = sessions.insert_one(doc! {"_id": id, "owner_key": "nobody"});
-    added.await.unwrap();
-    noticed(store, digest, before).await;
+    let deleted = sessions.delete_one(doc! {"_id": id}).await.unwrap();
+    assert_eq!(deleted.deleted_count, 1);
+    noticed(async || kept.ask(read).await.is_none()).await;
 }

@@ -9,13 +9,13 @@ use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReadConcern;
 use nexus_core::{Session, Standing, TokenDigest};
-use nexus_store::{MongoOptions, MongoStore, Store};
+use nexus_store::{MongoOptions, MongoStore, Purpose, Store};
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::failover::{connect, deadline, started};
 use super::load::Load;
-use crate::contract::changes::vouched;
+use crate::contract::changes::leased;
 use crate::samples::{at, key, session};
 
 const SESSIONS: u64 = 24;
@@ -36,7 +36,7 @@ async fn a_primary_that_freezes_loses_nothing_and_lets_nobody_in() {
     sleep(Duration::from_secs(15).saturating_sub(since.elapsed())).await;
     set.thaw(frozen);
     println!("goes on after {:.1?}", load.goes_on().await);
-    vouched(&store).await;
+    leased(&store).await;
     door.leave().await.check();
     load.finish().await.check(deadline());
 }
@@ -109,7 +109,7 @@ impl Watched {
         for session in &sessions {
             other.create_session(session.clone()).await.unwrap();
         }
-        vouched(store).await;
+        leased(store).await;
         Self {
             sessions,
             ended: Arc::default(),
@@ -130,11 +130,11 @@ impl Watched {
         timeout(Duration::from_mins(1), ending).await.unwrap();
     }
 
-    /// Remembers as the gate does.
+    /// Keeps as the gate does.
     async fn stand_at(&self, store: Arc<dyn Store>) -> Door {
-        let as_of = vouched(&store).await;
         let mut memory = HashMap::new();
         for session in &self.sessions {
+            let as_of = leased(&store).await;
             if store.session(session.digest).await.unwrap().is_some() {
                 memory.insert(session.digest, as_of);
             }
@@ -143,21 +143,32 @@ impl Watched {
         let (sessions, ended) = (self.sessions.clone(), Arc::clone(&self.ended));
         let asking = async move {
             let mut answers = Answers::default();
-            let freshness = store.freshness();
+            let evictions = store.evictions();
             for session in sessions.iter().cycle() {
                 if *stopped.borrow() {
                     break;
                 }
                 let begun = Instant::now();
                 let digest = session.digest;
-                let remembered = memory.get(&digest).copied();
-                if remembered.is_some_and(|as_of| freshness.holds(digest, as_of)) {
+                let kept = memory.get(&digest).copied();
+                let lease = store.lease(Purpose::Recall).await;
+                let is_kept = kept.is_some_and(|as_of| evictions.allow(digest, as_of));
+                if lease.is_ok() && is_kept {
                     answers.remembered += 1;
                 } else {
-                    let as_of = freshness.as_of();
                     memory.remove(&digest);
-                    match store.session(digest).await {
-                        Ok(Some(_)) => _ = memory.insert(digest, as_of),
+                    let found = match store.lease(Purpose::Read).await {
+                        Ok(lease) => {
+                            let as_of = evictions.as_of(lease);
+                            store
+                                .session(digest)
+                                .await
+                                .map(|found| found.map(|_| as_of))
+                        }
+                        Err(error) => Err(error),
+                    };
+                    match found {
+                        Ok(Some(as_of)) => _ = memory.insert(digest, as_of),
                         Ok(None) => answers.refused += 1,
                         Err(_) => answers.failed += 1,
                     }

@@ -69,8 +69,8 @@ fn shape(shape: &Shape, report: &mut Report<'_>) {
     match shape {
         Shape::File | Shape::Sharded => {}
         Shape::Standalone => report.warn(
-            "the database is a single server: what is lost there is lost, and servers do not \
-             hear of each other's changes",
+            "the database is a single server: what is lost there is lost, and every request reads \
+             its identity and its session",
             "start it as a replica set: docs/scaling.md tells how",
         ),
         Shape::Replicas {
