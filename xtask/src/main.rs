@@ -1,5 +1,6 @@
 //! Checks of this repository that the compiler and clippy do not make.
-//! `cargo xtask check` runs all of them, `cargo xtask NAME` runs one.
+//! `cargo xtask check` runs all of them, `cargo xtask NAME` runs one. `cargo xtask openapi` writes
+//! the OpenAPI document.
 
 mod directions;
 mod finding;
@@ -73,7 +74,9 @@ fn main() -> ExitCode {
         _ => Vec::new(),
     };
     let mut out = io::stdout().lock();
-    let outcome = if checks.is_empty() {
+    let outcome = if arguments == ["openapi"] {
+        write_openapi().map(|()| ExitCode::SUCCESS)
+    } else if checks.is_empty() {
         usage(&mut out).map(|()| ExitCode::from(2))
     } else {
         run(&checks, &mut out)
@@ -114,9 +117,22 @@ fn run(checks: &[&Check], out: &mut impl Write) -> Result<ExitCode> {
     })
 }
 
+/// Writes the OpenAPI document anew. A test of `nexus-api` fails while it is stale.
+fn write_openapi() -> Result<()> {
+    let file = Repository::of_this_crate()?
+        .root()
+        .join("crates/nexus-api/openapi.json");
+    Ok(std::fs::write(file, nexus_api::openapi::generate()?)?)
+}
+
 fn usage(out: &mut impl Write) -> Result<()> {
     writeln!(out, "Usage: cargo xtask COMMAND\n\nCommands:")?;
     writeln!(out, "  {:<11} all of the following", "check")?;
+    writeln!(
+        out,
+        "  {:<11} writes crates/nexus-api/openapi.json",
+        "openapi"
+    )?;
     for check in &CHECKS {
         writeln!(out, "  {:<11} {}", check.name, check.purpose)?;
     }

@@ -4,18 +4,17 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+pub use nexus_api::key::ApiScope;
+
 use crate::{ApiKeyId, Label, PublicKey, Timestamp, TokenDigest};
 
 /// A key for programs that speak the OpenAI-compatible view. Its secret is not kept, only the
 /// digest of the whole token.
-///
-/// As JSON it is what its owner sees in a list: without the digest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
     /// The public part of the token. It names the key in lists and finds it in the store.
     pub id: ApiKeyId,
     /// What the presented token must match.
-    #[serde(skip)]
     pub digest: TokenDigest,
     /// Whom it speaks for.
     pub owner_key: PublicKey,
@@ -43,47 +42,20 @@ impl ApiKey {
     }
 }
 
-/// One thing that an API key may do. None of them changes settings, prompts, keys or identities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum ApiScope {
-    /// Ask a model.
-    #[serde(rename = "chat")]
-    Chat,
-    /// List the models.
-    #[serde(rename = "models.read")]
-    ModelsRead,
-    /// Read the conversation.
-    #[serde(rename = "history.read")]
-    HistoryRead,
-    /// Read the settings in force.
-    #[serde(rename = "profile.read")]
-    ProfileRead,
-}
-
-impl ApiScope {
-    /// Every scope.
-    pub const ALL: [Self; 4] = [
-        Self::Chat,
-        Self::ModelsRead,
-        Self::HistoryRead,
-        Self::ProfileRead,
-    ];
-
-    /// The spelling in requests and in the store.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Chat => "chat",
-            Self::ModelsRead => "models.read",
-            Self::HistoryRead => "history.read",
-            Self::ProfileRead => "profile.read",
+impl From<ApiKey> for nexus_api::key::ApiKey {
+    /// What its owner sees in a list: without the digest.
+    fn from(key: ApiKey) -> Self {
+        Self {
+            id: key.id.into(),
+            owner_key: key.owner_key.into(),
+            name: key.name.into(),
+            scopes: key.scopes.iter().collect(),
+            models: key.models,
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            last_used_at: key.last_used_at,
+            revoked_at: key.revoked_at,
         }
-    }
-
-    /// The scope with this spelling.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
     }
 }
 
@@ -155,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_shown_key_holds_no_secret() {
-        let shown = serde_json::to_value(key()).unwrap();
+        let shown = serde_json::to_value(nexus_api::key::ApiKey::from(key())).unwrap();
         assert_eq!(shown["scopes"], json!(["chat", "models.read"]));
         assert_eq!(shown["id"], "0123456789Ab");
         assert!(shown.get("digest").is_none());

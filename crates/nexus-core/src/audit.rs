@@ -98,7 +98,8 @@ pub struct AuditHead {
 }
 
 /// One thing that was done. Nothing but a store makes one, from a [`NewAudit`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Serialize, Deserialize))]
 pub struct AuditEntry {
     /// 1 for the first, then one more each time.
     pub seq: u64,
@@ -118,6 +119,32 @@ pub struct AuditEntry {
     pub previous: AuditHash,
     /// The hash of all of the above: SHA-256 of its RFC 8785 form.
     pub hash: AuditHash,
+}
+
+impl From<AuditEntry> for nexus_api::audit::AuditEntry {
+    fn from(entry: AuditEntry) -> Self {
+        let details = entry.details.into_iter();
+        Self {
+            seq: entry.seq,
+            at: entry.at,
+            actor: entry.actor.into(),
+            action: entry.action.into(),
+            target: entry.target.into(),
+            details: details.map(|(name, it)| (name, it.into())).collect(),
+            signature: entry.signature,
+            previous: entry.previous.to_string(),
+            hash: entry.hash.to_string(),
+        }
+    }
+}
+
+impl From<Change> for nexus_api::audit::AuditChange {
+    fn from(change: Change) -> Self {
+        Self {
+            before: change.before.map(|hash| hash.to_string()),
+            after: change.after.map(|hash| hash.to_string()),
+        }
+    }
 }
 
 impl AuditEntry {

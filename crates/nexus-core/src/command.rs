@@ -16,6 +16,8 @@ use serde_json::Value;
 use crate::overrides::Section;
 use crate::{ApiKeyId, ApiScope, ApiScopes, ConfigField, Field, Label, PromptName, SessionId};
 
+pub use nexus_api::command::{ArgumentKind, Audience};
+
 pub use line::{read_line, split_line};
 pub use read::CommandError;
 
@@ -142,18 +144,8 @@ impl NewApiKey {
     }
 }
 
-/// Who may execute a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Audience {
-    /// Whoever is signed in, also a visitor.
-    Visitor,
-    /// Whoever has an identity.
-    Member,
-}
-
 /// What a command is, for people and programs.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Spec {
     /// Its name.
     pub name: CommandName,
@@ -165,36 +157,20 @@ pub struct Spec {
     pub audience: Audience,
     /// Whether it is in the built-in list of commands that need a fresh signature. A template can
     /// add to that list and never shorten it.
-    #[serde(skip)]
     pub is_sovereign: bool,
 }
 
 /// One argument of a command.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Argument {
     /// Its name.
     pub name: &'static str,
     /// What it can be.
-    #[serde(rename = "type")]
     pub kind: ArgumentKind,
     /// Whether it must be there.
     pub required: bool,
     /// What it means, in a few words.
     pub description: &'static str,
-}
-
-/// What an argument can be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ArgumentKind {
-    /// A text.
-    Text,
-    /// A whole number, 0 or more.
-    Count,
-    /// A list of texts; in a line, separated by commas.
-    List,
-    /// What the setting takes: a text, a number or a list of texts.
-    Value,
 }
 
 impl Spec {

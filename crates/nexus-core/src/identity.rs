@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use chrono_tz::Tz;
-use serde::{Deserialize, Serialize};
+pub use nexus_api::identity::Standing;
 use serde_json::{Map, Value, json};
 
 use crate::{Overrides, PublicKey, Timestamp};
@@ -57,42 +57,6 @@ impl Identity {
             "overrides": overrides,
             "metadata": self.metadata,
         })
-    }
-}
-
-/// Whether a registered person is let in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Standing {
-    /// Yes. What was stored before there were standings is active.
-    #[default]
-    Active,
-    /// Not yet: an administrator decides.
-    Pending,
-    /// Not any more: an administrator decided.
-    Disabled,
-}
-
-impl Standing {
-    /// Every standing.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Pending, Self::Disabled];
-
-    /// The stored spelling.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Pending => "pending",
-            Self::Disabled => "disabled",
-        }
-    }
-
-    /// The standing with this spelling.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|standing| standing.as_str() == text)
     }
 }
 

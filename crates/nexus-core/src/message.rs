@@ -1,48 +1,15 @@
 //! What is stored of a conversation.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+pub use nexus_api::message::Role;
+
 use crate::{MessageId, PublicKey, RunId, Timestamp};
 
-/// Who speaks in a stored message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// The person.
-    Human,
-    /// The model.
-    Ai,
-    /// A tool's result.
-    Tool,
-    /// Nexus itself.
-    System,
-}
-
-impl Role {
-    /// The stored spelling.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Human => "human",
-            Self::Ai => "ai",
-            Self::Tool => "tool",
-            Self::System => "system",
-        }
-    }
-
-    /// Reads a stored role. The original Python NEXUS wrote some in upper case.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Human, Self::Ai, Self::Tool, Self::System]
-            .into_iter()
-            .find(|role| role.as_str().eq_ignore_ascii_case(text))
-    }
-}
-
 /// One stored message. It belongs to exactly one owner, and is never changed after it is stored.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Message {
     /// `msg_…`
     pub id: MessageId,
@@ -58,6 +25,20 @@ pub struct Message {
     pub timestamp: Timestamp,
     /// Facts about it: the model that answered, usage, tool calls.
     pub metadata: Metadata,
+}
+
+impl From<Message> for nexus_api::message::Message {
+    fn from(message: Message) -> Self {
+        Self {
+            id: message.id.into(),
+            run_id: message.run_id.into(),
+            owner_key: message.owner_key.into(),
+            role: message.role,
+            content: message.content,
+            timestamp: message.timestamp,
+            metadata: message.metadata.0,
+        }
+    }
 }
 
 /// A JSON object that is passed through as text: history is read on every run, and nothing there

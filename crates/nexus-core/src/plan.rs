@@ -6,102 +6,22 @@ mod document;
 mod effective;
 mod policy;
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Deserializer, Serialize};
+use nexus_api::template::{ChangedProfile, RefusedOverride};
 use serde_json::Value;
 
 use crate::policy::Refusal;
 use crate::profile::LayerValues;
 use crate::{ConfigField, EffectiveProfile, Field, Genesis, Overrides, PublicKey};
 
-pub use document::{DocumentChange, document_changes};
-pub use effective::FieldChange;
-pub use policy::{PolicyChange, policy_changes};
+pub use nexus_api::template::{
+    DocumentChange, FieldChange, PeopleChange as People, Plan, PolicyChange,
+};
+
+pub use document::document_changes;
+pub use policy::policy_changes;
 
 /// How many examples are given of each kind.
 pub const EXAMPLES: usize = 5;
-
-/// What a new template would change.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Plan {
-    /// The places of the document.
-    pub document: Vec<DocumentChange>,
-    /// What people may do and have to sign. Empty also when there is no usable template to compare
-    /// with.
-    pub policy: Vec<PolicyChange>,
-    /// What changes for people. `None`: there is no usable template to compare with.
-    pub people: Option<People>,
-}
-
-impl Plan {
-    /// Whether nothing changes at all.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        let nobody = |people: &People| people.changed == 0 && people.refused == 0;
-        self.document.is_empty() && self.people.as_ref().is_none_or(nobody)
-    }
-}
-
-/// What a new template would change for people.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct People {
-    /// How many identities were looked at.
-    pub read: u64,
-    /// Whether there are more, which were not looked at.
-    pub has_more: bool,
-    /// How many of them get another profile.
-    pub changed: u64,
-    /// The counts, by field.
-    pub changed_fields: BTreeMap<String, u64>,
-    /// The first of them.
-    pub changed_examples: Vec<ChangedProfile>,
-    /// How many stored overrides are in force now and would be refused.
-    pub refused: u64,
-    /// Of how many people.
-    #[serde(default)]
-    pub refused_people: u64,
-    /// The counts, by field.
-    #[serde(default)]
-    pub refused_fields: BTreeMap<String, u64>,
-    /// The first of them.
-    pub refused_examples: Vec<RefusedOverride>,
-}
-
-/// Somebody who would get another profile.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ChangedProfile {
-    /// Who.
-    pub public_key: PublicKey,
-    /// What would change for them.
-    pub changes: Vec<FieldChange>,
-}
-
-/// A stored override that would lose its effect. It stays stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RefusedOverride {
-    /// Whose.
-    pub public_key: PublicKey,
-    /// The field.
-    pub field: Field,
-    /// What they set, for settings. The words of a prompt are theirs.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub value: Option<Value>,
-    /// The code of the refusal, such as `unknown_model` or `field_locked`.
-    pub code: Cow<'static, str>,
-    /// Why, for people.
-    pub reason: String,
-}
-
-/// `null` is a value: only what is absent is nothing.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
-}
 
 /// Collects what changes for people.
 #[derive(Debug)]
@@ -148,7 +68,7 @@ impl<'a> Planner<'a> {
             }
             if self.people.changed_examples.len() < EXAMPLES {
                 self.people.changed_examples.push(ChangedProfile {
-                    public_key: key,
+                    public_key: key.into(),
                     changes: changes.clone(),
                 });
             }
@@ -191,9 +111,9 @@ impl<'a> Planner<'a> {
                 .or_default() += 1;
             if self.people.refused_examples.len() < EXAMPLES {
                 self.people.refused_examples.push(RefusedOverride {
-                    public_key: key,
+                    public_key: key.into(),
                     value: matches!(field, Field::Config(_)).then(|| contrast::short(&value)),
-                    field,
+                    field: field.to_string(),
                     code: refusal.code().into(),
                     reason: refusal.to_string(),
                 });

@@ -9,13 +9,13 @@ mod refusal;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::genesis::quoted;
 use crate::overrides::FieldValue;
 use crate::{ConfigField, Field, PromptName};
 
-pub use bounds::{Bounds, Step};
+pub use nexus_api::profile::{Lock, Step};
+
+pub use bounds::Bounds;
 pub use refusal::Refusal;
 
 use bounds::WHOLE;
@@ -36,30 +36,6 @@ impl Policy {
         Self {
             lock: self.lock.or(other.lock),
             bounds: self.bounds.narrow(&other.bounds),
-        }
-    }
-}
-
-/// Why a field is locked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Lock {
-    /// The field is not listed in `ui.editable_fields`.
-    NotEditable,
-    /// The prompt says `editable: false`.
-    PromptNotEditable,
-    /// The template has no prompt of this name.
-    NoSuchPrompt,
-}
-
-impl Lock {
-    /// The reason, for people.
-    #[must_use]
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::NotEditable => "the template does not list it in ui.editable_fields",
-            Self::PromptNotEditable => "the template says editable: false for this prompt",
-            Self::NoSuchPrompt => "the template has no prompt of this name",
         }
     }
 }

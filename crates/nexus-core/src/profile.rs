@@ -8,53 +8,13 @@ mod resolve;
 
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use crate::policy::{Policies, Policy};
 use crate::{Genesis, Model, Overrides, PromptName, ToolName};
 
-pub use explain::{Explanation, Shadowed};
+pub use nexus_api::profile::{Layer, ProfileField, Shadowed};
+
 pub use fallback::Fallback;
 pub use notice::Notice;
-
-/// One source of values. The order is the strength: later wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Layer {
-    /// What holds when nobody says anything.
-    Builtin,
-    /// `default_params` of the model that is finally chosen.
-    Catalog,
-    /// `user_defaults` of the template.
-    Genesis,
-    /// A group that the person is in.
-    Group,
-    /// What the person changed.
-    Identity,
-    /// What this one request asks for.
-    Request,
-}
-
-impl Layer {
-    /// Whether a lock holds against it: a person's own wishes, stored or sent along.
-    #[must_use]
-    pub const fn is_personal(self) -> bool {
-        matches!(self, Self::Identity | Self::Request)
-    }
-
-    /// The word for people.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Builtin => "builtin",
-            Self::Catalog => "catalog",
-            Self::Genesis => "genesis",
-            Self::Group => "group",
-            Self::Identity => "identity",
-            Self::Request => "request",
-        }
-    }
-}
 
 /// What one layer above the template brings.
 #[derive(Clone, Copy, Debug)]

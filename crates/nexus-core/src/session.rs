@@ -4,46 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::TimeDelta;
-use serde::ser::SerializeStruct;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+pub use nexus_api::auth::Scope;
 
 use crate::{Label, PublicKey, Timestamp, TokenDigest};
 
-/// How far a token reaches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scope {
-    /// What belongs to the key that it speaks for.
-    #[default]
-    Personal,
-    /// The installation too: everybody's template.
-    Admin,
-}
-
-impl Scope {
-    /// The stored spelling.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Personal => "personal",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// The scope with this spelling.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Personal, Self::Admin]
-            .into_iter()
-            .find(|scope| scope.as_str() == text)
-    }
-}
-
 /// Whom a token speaks for, and until when. The key need not be registered: that is a visitor.
-///
-/// As JSON it is what its owner sees in a list: `id`, `scope`, `created_at`, `last_seen_at`,
-/// `expires_at` and `client`. The digest is left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// What identifies it.
@@ -102,16 +70,17 @@ impl Session {
     }
 }
 
-impl Serialize for Session {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut shown = serializer.serialize_struct("Session", 6)?;
-        shown.serialize_field("id", &self.id())?;
-        shown.serialize_field("scope", &self.scope)?;
-        shown.serialize_field("created_at", &self.created_at)?;
-        shown.serialize_field("last_seen_at", &self.last_seen_at)?;
-        shown.serialize_field("expires_at", &self.expires_at)?;
-        shown.serialize_field("client", &self.client)?;
-        shown.end()
+impl From<Session> for nexus_api::auth::Session {
+    /// What its owner sees in a list: without the digest.
+    fn from(session: Session) -> Self {
+        Self {
+            id: session.id().into(),
+            scope: session.scope,
+            created_at: session.created_at,
+            last_seen_at: session.last_seen_at,
+            expires_at: session.expires_at,
+            client: session.client.into(),
+        }
     }
 }
 
@@ -227,7 +196,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<SessionId>(), Err(SessionIdError), "{text}");
         }
-        let shown = serde_json::to_string(&session).unwrap();
+        let shown = serde_json::to_string(&nexus_api::auth::Session::from(session)).unwrap();
         assert!(shown.contains(&id.to_string()), "{shown}");
         assert!(
             !shown.contains("digest") && !shown.contains("0707"),

@@ -1,12 +1,13 @@
 //! What was used: how much, by whom, of which model, on which day.
 
 use chrono::NaiveDate;
-use serde::{Deserialize, Serialize};
+
+pub use nexus_api::usage::UsageCount;
 
 use crate::{PublicKey, Timestamp};
 
 /// What a count is of.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UsageKey {
     /// Who asked.
     pub owner: PublicKey,
@@ -28,54 +29,24 @@ impl UsageKey {
     }
 }
 
-/// How much. A number stays at the largest that there is rather than start over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UsageCount {
-    /// Runs that asked the model.
-    pub runs: u64,
-    /// Tokens that the model was sent, cached ones among them.
-    pub input_tokens: u64,
-    /// Tokens that the model wrote, those of its reasoning among them.
-    pub output_tokens: u64,
-    /// Sent tokens that the provider had in its cache.
-    pub cached_input_tokens: u64,
-    /// Written tokens that were reasoning.
-    pub reasoning_tokens: u64,
-    /// What it cost, in millionths of the currency that the prices of the catalog are in.
-    pub cost_micros: u64,
-    /// Runs of which the provider did not tell all of that: the rest is an estimate from the length
-    /// of the texts.
-    #[serde(default)]
-    pub estimated_runs: u64,
-}
-
-impl UsageCount {
-    /// Both together.
-    #[must_use]
-    pub const fn saturating_add(self, other: Self) -> Self {
-        Self {
-            runs: self.runs.saturating_add(other.runs),
-            input_tokens: self.input_tokens.saturating_add(other.input_tokens),
-            output_tokens: self.output_tokens.saturating_add(other.output_tokens),
-            cached_input_tokens: self
-                .cached_input_tokens
-                .saturating_add(other.cached_input_tokens),
-            reasoning_tokens: self.reasoning_tokens.saturating_add(other.reasoning_tokens),
-            cost_micros: self.cost_micros.saturating_add(other.cost_micros),
-            estimated_runs: self.estimated_runs.saturating_add(other.estimated_runs),
-        }
-    }
-}
-
-/// A count and what it is of. As JSON one flat object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A count and what it is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// What was counted.
-    #[serde(flatten)]
     pub key: UsageKey,
     /// How much it was.
-    #[serde(flatten)]
     pub count: UsageCount,
+}
+
+impl From<Usage> for nexus_api::usage::Usage {
+    fn from(usage: Usage) -> Self {
+        Self {
+            owner: usage.key.owner.into(),
+            day: usage.key.day,
+            model: usage.key.model,
+            count: usage.count,
+        }
+    }
 }
 
 #[cfg(test)]

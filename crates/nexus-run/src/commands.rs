@@ -12,6 +12,7 @@ mod settings;
 use std::sync::Arc;
 
 use chrono_tz::Tz;
+use nexus_api::profile::ProfileField;
 use nexus_core::audit::{Actor, Details};
 use nexus_core::{
     Admission, Clock, Command, CommandName, Genesis, Identity, Label, Member, NewAudit, PublicKey,
@@ -25,9 +26,8 @@ use crate::live::LiveTemplate;
 
 pub use administration::Administration;
 pub use failure::CommandFailure;
-pub use outcome::{
-    Changed, Data, Described, IdentityView, ModelView, NewKey, Outcome, SessionView, describe,
-};
+pub use nexus_api::command::{Data, Outcome};
+pub use outcome::describe;
 
 /// How often something is decided again when somebody else wrote in between.
 const ATTEMPTS: usize = 5;
@@ -131,7 +131,7 @@ impl Commands {
             authority: &authority,
         };
         let data = match command {
-            Command::Ping => Data::Pong,
+            Command::Ping => Data::Nothing,
             Command::Help { about } => Data::Help(describe(&genesis, about)),
             Command::Identity => self.identity(&record).await?,
             Command::IdentityDelete => self.erase(&record).await?,
@@ -178,7 +178,8 @@ impl Commands {
             Command::KeyCreate(new) => self.create_key(&record, &genesis, new).await?,
             Command::KeyList => {
                 self.member(subject).await?;
-                Data::Keys(self.store.api_keys(subject).await?)
+                let keys = self.store.api_keys(subject).await?;
+                Data::Keys(keys.into_iter().map(Into::into).collect())
             }
             Command::KeyRevoke { id } => self.revoke_key(&record, id).await?,
             Command::SessionList => self.sessions(subject, authority.session()).await?,
@@ -186,10 +187,10 @@ impl Commands {
             Command::SessionRevokeAll => self.revoke_sessions(&record).await?,
             Command::Export => {
                 self.member(subject).await?;
-                Data::Export
+                Data::Nothing
             }
         };
-        Ok(Outcome::new(name, data))
+        Ok(outcome::outcome(name, data))
     }
 
     /// Stores a time zone, or removes it.
@@ -259,6 +260,6 @@ impl Record<'_> {
 }
 
 /// What an answer shows of the fields of a person.
-fn fields(genesis: &Genesis, identity: &Identity) -> Vec<nexus_core::profile::Explanation> {
+fn fields(genesis: &Genesis, identity: &Identity) -> Vec<ProfileField> {
     crate::personal::profile(genesis, identity).explain()
 }

@@ -13,6 +13,11 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use nexus_api::audit::AuditEntry;
+use nexus_api::auth::Session;
+use nexus_api::key::ApiKey;
+use nexus_api::message::Message;
+use nexus_api::usage::Usage;
 use nexus_core::auth::SigningKey;
 use nexus_core::{Member, Timestamp, hex};
 use nexus_store::{Cursor, Store, StoreError};
@@ -94,8 +99,8 @@ impl State {
                 let (store, key) = (&self.export.store, self.member.public_key);
                 let page = store.audit_about(key, after, PAGE).await?;
                 self.place = page.next.map_or(Place::Messages(None), Place::Audit);
-                let entries = page.entries.iter();
-                let mut lines: Vec<_> = entries.map(|it| self.line("audit", it)).collect();
+                let entries = page.entries.into_iter().map(AuditEntry::from);
+                let mut lines: Vec<_> = entries.map(|it| self.line("audit", &it)).collect();
                 let unreadable = page.unreadable.iter();
                 lines.extend(unreadable.map(|it| self.line("unreadable", it)));
                 Ok(Some(lines))
@@ -106,8 +111,8 @@ impl State {
                 self.place = page
                     .next
                     .map_or(Place::End, |next| Place::Messages(Some(next)));
-                let messages = page.messages.iter();
-                let mut lines: Vec<_> = messages.map(|it| self.line("message", it)).collect();
+                let messages = page.messages.into_iter().map(Message::from);
+                let mut lines: Vec<_> = messages.map(|it| self.line("message", &it)).collect();
                 let unreadable = page.unreadable.iter();
                 lines.extend(unreadable.map(|it| self.line("unreadable", it)));
                 Ok(Some(lines))
@@ -132,13 +137,13 @@ impl State {
         let identity = self.member.to_json();
         lines.push(self.line("identity", &identity));
         for session in store.sessions(key).await? {
-            lines.push(self.line("session", &session));
+            lines.push(self.line("session", &Session::from(session)));
         }
         for api_key in store.api_keys(key).await? {
-            lines.push(self.line("api_key", &api_key));
+            lines.push(self.line("api_key", &ApiKey::from(api_key)));
         }
         for usage in store.usage(key, FIRST_DAY, LAST_DAY).await? {
-            lines.push(self.line("usage", &usage));
+            lines.push(self.line("usage", &Usage::from(usage)));
         }
         Ok(lines)
     }

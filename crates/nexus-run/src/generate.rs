@@ -150,7 +150,7 @@ fn shortened(run: &RunContext, messages: usize, told: Option<ContextLength>) -> 
         _ => format!("{model} can read at once"),
     };
     RunEvent::Notice(NoticeText {
-        code: "history_shortened",
+        code: "history_shortened".into(),
         field: Field::from(ConfigField::HistoryContextSize).to_string(),
         message: format!(
             "this conversation is longer than {reads}: the oldest {messages} of the \
@@ -239,7 +239,7 @@ pub async fn generate(asked: Asked<'_>, request: &Arc<ChatRequest>, events: &mut
 fn fallback_notice(asked: &Model, answers: &Model) -> RunEvent {
     let (asked, answers) = (&asked.name, &answers.name);
     let notice = NoticeText {
-        code: "fallback",
+        code: "fallback".into(),
         field: Field::from(ConfigField::Model).to_string(),
         message: format!("{asked} cannot answer at the moment: {answers} answers in its place"),
     };

@@ -1,12 +1,13 @@
 //! What a run leaves in the log: one line at INFO, made of facts and never of content; and at DEBUG how
 //! its profile came about. The emitter fills it in and writes it.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nexus_core::event::{RunEvent, RunFinished, Usage};
-use nexus_core::profile::{EffectiveProfile, Layer, Notice};
+use nexus_core::profile::{EffectiveProfile, Layer};
 use tokio::time::Instant;
 use tracing::Level;
 
@@ -20,7 +21,7 @@ pub(crate) struct Record {
     asked: Option<Arc<str>>,
     template_version: Option<u64>,
     overrides: String,
-    notices: Vec<&'static str>,
+    notices: Vec<Cow<'static, str>>,
     cost_micros: u64,
     error: Option<&'static str>,
 }
@@ -48,7 +49,8 @@ impl Record {
         if tracing::enabled!(Level::INFO) {
             self.overrides = overrides(profile);
             let notices = profile.notices.iter();
-            self.notices.extend(notices.map(Notice::code));
+            self.notices
+                .extend(notices.map(|notice| notice.code().into()));
         }
         if tracing::enabled!(Level::DEBUG) {
             tell_merge(run);
@@ -61,8 +63,8 @@ impl Record {
             RunEvent::TextChunk { .. } | RunEvent::Verbatim(_) if self.first_word.is_none() => {
                 self.first_word = Some(self.begun.elapsed());
             }
-            RunEvent::Notice(notice) => self.notices.push(notice.code),
-            RunEvent::Fallback(fallback) => self.notices.push(fallback.notice.code),
+            RunEvent::Notice(notice) => self.notices.push(notice.code.clone()),
+            RunEvent::Fallback(fallback) => self.notices.push(fallback.notice.code.clone()),
             _ => {}
         }
     }
@@ -173,6 +175,6 @@ fn tell_merge(run: &RunContext) {
     );
     for notice in &profile.notices {
         let text = notice.to_text();
-        tracing::debug!(code = text.code, field = text.field, "notice");
+        tracing::debug!(code = &*text.code, field = text.field, "notice");
     }
 }

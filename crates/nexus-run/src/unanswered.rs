@@ -1,6 +1,7 @@
 //! What a question keeps of a run that gave no answer: why there is none, and what was used. The
 //! orchestrator calls it.
 
+use nexus_api::event as api;
 use nexus_core::{Message, Metadata};
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
@@ -24,13 +25,13 @@ const KEPT: [&str; 8] = [
 /// Why a run broke off, as its `error` event says it. When to ask again is left out: that is over
 /// once it is read.
 pub(crate) fn facts(error: &RunError) -> Map<String, Value> {
-    let mut told = json!(error.to_event());
-    if let Some(told) = told.as_object_mut() {
-        told.remove("retry_after");
-    }
+    let told = error.to_event().failure().map(|told| api::RunError {
+        retry_after: None,
+        ..told
+    });
     Map::from_iter([
         ("interrupted".to_owned(), error.code().into()),
-        ("error".to_owned(), told),
+        ("error".to_owned(), json!(told)),
     ])
 }
 

@@ -10,9 +10,9 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
+use nexus_api::error::{ErrorBody, ErrorDetail};
 use nexus_core::ApiScope;
 use nexus_run::orchestrator::{DISABLED, GUIDANCE, PENDING};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 pub(crate) use from::status_of;
@@ -25,26 +25,15 @@ use crate::openai::error::Failure;
 #[derive(Clone, Debug)]
 pub struct ApiError(Box<Inner>);
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 struct Inner {
-    #[serde(skip)]
     status: StatusCode,
-    code: &'static str,
-    message: Cow<'static, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<String>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    retryable: bool,
+    body: ErrorBody,
     /// In seconds. Goes into the `Retry-After` header.
-    #[serde(skip)]
     retry_after: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    details: Option<Value>,
     /// Whether the client speaks OpenAI's protocol.
-    #[serde(skip)]
     is_for_openai: bool,
     /// For the log only.
-    #[serde(skip)]
     cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -58,12 +47,16 @@ impl ApiError {
     ) -> Self {
         Self(Box::new(Inner {
             status,
-            code,
-            message: message.into(),
-            field: None,
-            retryable: false,
+            body: ErrorBody {
+                error: ErrorDetail {
+                    code: code.into(),
+                    message: message.into(),
+                    field: None,
+                    retryable: false,
+                    details: None,
+                },
+            },
             retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
-            details: None,
             is_for_openai: false,
             cause: None,
         }))
@@ -158,7 +151,7 @@ impl ApiError {
     /// The server has as much to do as it can hold.
     pub(crate) fn overloaded(message: impl Into<Cow<'static, str>>) -> Self {
         let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message);
-        error.0.retryable = true;
+        error.detail().retryable = true;
         error
     }
 
@@ -194,13 +187,13 @@ impl ApiError {
     /// The same error, about one field.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {
-        self.0.field = Some(field.into());
+        self.detail().field = Some(field.into());
         self
     }
 
     /// The same error, for a client that may try again after so many seconds.
     pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
-        self.0.retryable = true;
+        self.detail().retryable = true;
         self.0.retry_after = Some(seconds);
         self
     }
@@ -208,7 +201,7 @@ impl ApiError {
     /// The same error, with facts for programs.
     #[must_use]
     pub fn details(mut self, details: Value) -> Self {
-        self.0.details = Some(details);
+        self.detail().details = Some(details);
         self
     }
 
@@ -231,14 +224,15 @@ impl ApiError {
     pub(crate) fn report(mut self, request_id: &str) -> Self {
         let Inner {
             status,
-            code,
+            body,
             cause,
             ..
         } = &*self.0;
+        let code = &*body.error.code;
         let cause = cause.as_deref().map(|cause| chain(cause));
         if *status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(request_id, code, cause, "request failed");
-            self.0.details = Some(json!({ "request_id": request_id }));
+            self.detail().details = Some(json!({ "request_id": request_id }));
         } else {
             tracing::warn!(request_id, code, cause, "request failed");
         }
@@ -247,31 +241,26 @@ impl ApiError {
 
     /// The same failure, in the form of OpenAI's protocol.
     pub(crate) fn for_openai(mut self) -> Self {
-        self.0.status = openai::error::status(self.0.status, self.0.code);
+        self.0.status = openai::error::status(self.0.status, &self.0.body.error.code);
         self.0.is_for_openai = true;
         self
     }
 
-    fn body(&self) -> Value {
-        let Inner {
-            status,
-            code,
-            message,
-            field,
-            ..
-        } = &*self.0;
-        if self.0.is_for_openai {
-            let failure = Failure::new(*status, code, &**message, field.as_deref());
-            json!({ "error": failure })
-        } else {
-            json!({ "error": *self.0 })
-        }
+    fn detail(&mut self) -> &mut ErrorDetail {
+        &mut self.0.body.error
     }
 
     /// The answer, without a word to the log.
     pub(crate) fn render(&self) -> Response {
-        let body = Json(self.body());
-        let mut response = (self.0.status, body).into_response();
+        let status = self.0.status;
+        let mut response = if self.0.is_for_openai {
+            let error = &self.0.body.error;
+            let failure =
+                Failure::new(status, &error.code, &*error.message, error.field.as_deref());
+            (status, Json(json!({ "error": failure }))).into_response()
+        } else {
+            (status, Json(&self.0.body)).into_response()
+        };
         let headers = response.headers_mut();
         if self.0.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

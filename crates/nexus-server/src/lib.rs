@@ -29,7 +29,6 @@ mod compress;
 mod cookie;
 mod drain;
 pub mod error;
-mod object;
 mod observe;
 mod openai;
 pub mod origins;

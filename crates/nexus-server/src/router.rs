@@ -1,7 +1,5 @@
 //! Every route of the server, in one list.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
@@ -10,8 +8,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{self, MethodRouter};
 use http::{Method, StatusCode};
+use nexus_api::health::ServerInfo;
 use nexus_core::ApiScope::{self, Chat, HistoryRead, ModelsRead, ProfileRead};
-use serde_json::{Value, json};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::CsrfLayer;
 
@@ -19,8 +17,8 @@ use self::Access::{Admin, Anyone, Scope, Session};
 use crate::caller::IsSignedIn;
 use crate::origins::{self, Origins};
 use crate::routes::{
-    admin, auth, chat, commands, export, health, messages, models, personal, profile, quarantine,
-    runs, template, tools, usage,
+    admin, auth, chat, commands, export, health, messages, models, openapi, personal, profile,
+    quarantine, runs, template, tools, usage,
 };
 use crate::{ApiError, AppState, admission, compress, drain, observe, openai, web};
 
@@ -32,6 +30,7 @@ pub fn routes() -> Vec<Route> {
         get(   "/",                               Anyone,              web::show_page),
         get(   "/livez",                          Anyone,              health::livez),
         get(   "/readyz",                         Anyone,              health::readyz),
+        get(   "/api/openapi.json",               Anyone,              openapi::show_document),
         get(   "/api/v1",                         Anyone,              list_routes),
         post(  "/api/v1/auth/challenge",          Anyone,              auth::challenge),
         post(  "/api/v1/auth/verify",             Anyone,              auth::verify),
@@ -157,20 +156,20 @@ fn foreign_page() -> Response {
 async fn list_routes(
     State(state): State<AppState>,
     IsSignedIn(signed_in): IsSignedIn,
-) -> Json<Value> {
+) -> Json<ServerInfo> {
     let genesis = state.orchestrator.template.current().ok();
     let routes = routes();
-    let routes = routes.iter().filter(|route| route.path.starts_with("/api"));
-    let routes: Vec<_> = routes
-        .map(|route| format!("{} {}", route.method, route.path))
-        .collect();
-    Json(json!({
-        "name": "nexus",
-        "version": env!("CARGO_PKG_VERSION"),
-        "app_name": genesis.map(|genesis| Arc::clone(&genesis.system().app_name)),
-        "signed_in": signed_in,
-        "routes": routes,
-    }))
+    let routes = routes
+        .iter()
+        .filter(|route| route.path.starts_with("/api/v1"));
+    let routes = routes.map(|route| format!("{} {}", route.method, route.path));
+    Json(ServerInfo {
+        name: "nexus".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        app_name: genesis.map(|genesis| genesis.system().app_name.to_string()),
+        signed_in,
+        routes: routes.collect(),
+    })
 }
 
 fn get<T: 'static>(

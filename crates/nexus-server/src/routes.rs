@@ -8,6 +8,7 @@ pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod messages;
 pub(crate) mod models;
+pub(crate) mod openapi;
 pub(crate) mod personal;
 pub(crate) mod profile;
 pub(crate) mod quarantine;

@@ -1,5 +1,7 @@
 //! The events of a run as Server-Sent Events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
 
+mod event;
+
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,9 +10,11 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::Stream;
 use hyper::body::{Body, Frame};
+use nexus_api::event::ChatEvent;
 use nexus_core::RunEvent;
 use nexus_core::event::ErrorKind;
 use pin_project_lite::pin_project;
+use serde::Serialize;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -34,7 +38,9 @@ pub(crate) struct NativeEvents;
 
 impl View for NativeEvents {
     fn write(&mut self, event: &RunEvent, out: &mut BytesMut) {
-        encode(event, out);
+        if let Some(event) = event::native(event) {
+            encode(&event, out);
+        }
     }
 }
 
@@ -167,11 +173,23 @@ fn unfinished() -> RunEvent {
 
 /// Appends an event: its name, its payload as one line of JSON, an empty line. JSON escapes line
 /// breaks, so that no text can end its line and begin an event of its own.
-fn encode(event: &RunEvent, out: &mut BytesMut) {
+fn encode(event: &ChatEvent<'_>, out: &mut BytesMut) {
+    match event {
+        ChatEvent::RunStarted(it) => line("run_started", it, out),
+        ChatEvent::Notice(it) => line("notice", it, out),
+        ChatEvent::TextChunk(it) => line("text_chunk", it, out),
+        ChatEvent::ToolCallStarted(it) => line("tool_call_started", it, out),
+        ChatEvent::ToolCallFinished(it) => line("tool_call_finished", it, out),
+        ChatEvent::Error(it) => line("error", it, out),
+        ChatEvent::RunFinished(it) => line("run_finished", it, out),
+    }
+}
+
+fn line(name: &str, payload: &impl Serialize, out: &mut BytesMut) {
     out.extend_from_slice(b"event: ");
-    out.extend_from_slice(event.name().as_bytes());
+    out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\ndata: ");
-    if let Err(error) = serde_json::to_writer(&mut out.writer(), event) {
+    if let Err(error) = serde_json::to_writer(&mut out.writer(), payload) {
         unreachable!("events are made of texts, numbers and JSON: {error}");
     }
     out.extend_from_slice(b"\n\n");

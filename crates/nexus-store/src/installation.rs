@@ -257,11 +257,11 @@ impl Record {
                 key.last_used_at.map(|at| at.timestamp_millis()),
                 key.revoked_at.map(|at| at.timestamp_millis()),
             ]),
-            Self::Usage(usage) => json!(usage),
+            Self::Usage(usage) => json!(nexus_api::usage::Usage::from(usage.clone())),
             Self::UsedNonce(nonce) => {
                 json!([nonce.id.as_bytes(), nonce.expires_at.timestamp_millis()])
             }
-            Self::Audit(entry) => json!(entry),
+            Self::Audit(entry) => json!(nexus_api::audit::AuditEntry::from(entry.clone())),
             Self::Secret(secret) => json!(secret.expose()),
             Self::Template(template) => json!([
                 template.environment,

@@ -1,100 +1,10 @@
 //! Documents that cannot be read: each hides only itself. Lists leave it out and name it, and an
 //! administrator can look at all of them and delete them.
 
-use std::fmt;
-use std::str::FromStr;
-
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
+pub use nexus_api::quarantine::{Collection, Unreadable};
 
 use crate::{Erased, StoreError};
-
-/// A collection, or a table, in which a document may be unreadable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Collection {
-    /// Registered keys.
-    Identities,
-    /// Conversations.
-    Messages,
-    /// Who is signed in.
-    Sessions,
-    /// Keys for programs.
-    ApiKeys,
-    /// How much was used.
-    Usage,
-    /// Versions of the template.
-    Configurations,
-    /// What was done.
-    Audit,
-}
-
-impl Collection {
-    /// All of them, the ones that people notice first.
-    pub const ALL: [Self; 7] = [
-        Self::Identities,
-        Self::Messages,
-        Self::Sessions,
-        Self::ApiKeys,
-        Self::Usage,
-        Self::Configurations,
-        Self::Audit,
-    ];
-
-    /// Its name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Identities => "identities",
-            Self::Messages => "messages",
-            Self::Sessions => "sessions",
-            Self::ApiKeys => "api_keys",
-            Self::Usage => "usage",
-            Self::Configurations => "configurations",
-            Self::Audit => "audit",
-        }
-    }
-
-    /// Returns whether documents of it may be deleted. The audit and the versions of the template
-    /// are a history, which is never changed.
-    #[must_use]
-    pub const fn is_deletable(self) -> bool {
-        !matches!(self, Self::Configurations | Self::Audit)
-    }
-}
-
-impl fmt::Display for Collection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Collection {
-    type Err = UnknownCollection;
-
-    fn from_str(text: &str) -> Result<Self, UnknownCollection> {
-        let mut all = Self::ALL.into_iter();
-        all.find(|it| it.as_str() == text).ok_or(UnknownCollection)
-    }
-}
-
-/// A name that no collection has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected identities, messages, sessions, api_keys, usage, configurations or audit")]
-pub struct UnknownCollection;
-
-/// A document that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unreadable {
-    /// Where it is.
-    pub collection: Collection,
-    /// Its name in the database, by which it can be deleted.
-    pub id: String,
-    /// What it is, such as `identity 0xsomebody`.
-    pub what: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
 
 /// A part of a collection that was looked through.
 #[derive(Clone, Debug, Default)]

@@ -2,17 +2,15 @@
 
 use async_trait::async_trait;
 use nexus_core::{MessageId, NodeId, PublicKey, RunId, Timestamp};
-use serde::Serialize;
 
 use crate::StoreError;
 
 /// A run in progress.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActiveRun {
     /// Names the run.
     pub run_id: RunId,
     /// Its owner.
-    #[serde(skip)]
     pub owner: PublicKey,
     /// The stored question. `None`: none is stored.
     pub message_id: Option<MessageId>,

@@ -1,11 +1,12 @@
 //! What is asked of a store, and what it answers.
 
 use chrono::TimeDelta;
+pub use nexus_api::identity::{Erased, StandingCounts};
+pub use nexus_api::template::TemplateVersion;
 use nexus_core::genesis::GenesisDoc;
 use nexus_core::{
     AuditEntry, CounterId, Environment, Identity, Message, NodeId, PublicKey, Timestamp,
 };
-use serde::{Deserialize, Serialize};
 
 use crate::Unreadable;
 
@@ -24,19 +25,6 @@ pub struct StoredTemplate {
     pub created_at: Timestamp,
     /// [`GenesisDoc::hash`] of the document as it was stored. When it differs from the document's
     /// own, somebody edited the database by hand.
-    pub hash: String,
-}
-
-/// One accepted version of the template, without its document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TemplateVersion {
-    /// 1 for the first, then one more each time.
-    pub version: u64,
-    /// Who stored it.
-    pub author: String,
-    /// When.
-    pub created_at: Timestamp,
-    /// [`GenesisDoc::hash`] of the document as it was stored.
     pub hash: String,
 }
 
@@ -106,37 +94,6 @@ pub struct MessagePage {
     pub unreadable: Vec<Unreadable>,
     /// Where the next, older page begins. `None`: these were the oldest.
     pub next: Option<Cursor>,
-}
-
-/// What an erasure removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Erased {
-    /// 1, or 0 when the key was not registered.
-    pub identities: u64,
-    /// Its messages.
-    pub messages: u64,
-    /// Its sessions.
-    pub sessions: u64,
-    /// Its API keys.
-    pub api_keys: u64,
-    /// What was counted for it: one for each model and day.
-    pub usage: u64,
-    /// What was counted against its limits.
-    pub counters: u64,
-    /// The identity was disabled, and its key stays so.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub stays_disabled: bool,
-}
-
-/// How many identities there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct StandingCounts {
-    /// Let in. As far as can be told quickly.
-    pub active: u64,
-    /// Waiting for an administrator.
-    pub pending: u64,
-    /// Locked out.
-    pub disabled: u64,
 }
 
 /// A page of the audit.

@@ -1,7 +1,7 @@
 //! What came of a command, as a table for people or as JSON. The command was executed here or at a
 //! server, so this reads what a server sends.
 
-use nexus_core::policy::{Bounds, Lock};
+use nexus_api::profile::{Bounds, Lock};
 use serde::Deserialize as _;
 use serde_json::Value;
 

@@ -7,11 +7,13 @@ mod profile;
 use std::path::Path;
 
 use ::http::Method;
+use nexus_api::Object;
+use nexus_api::command::{CommandCall, CommandList};
 use nexus_core::auth::SigningKey;
 use nexus_core::command::read_line;
 use nexus_core::{Command, CommandName};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::Shell;
 use crate::cli::Remote as Arguments;
@@ -88,14 +90,17 @@ impl Remote {
     ) -> Result<Value, Failure> {
         // A mistake is found before anybody is asked for a passphrase.
         Command::read(name, &arguments).map_err(|error| Failure::new(error.to_string()))?;
-        let body = json!({ "command": name, "arguments": arguments });
+        let body = CommandCall {
+            command: name.to_string(),
+            arguments: Object(arguments),
+        };
         let call = || Call::new(Method::POST, "/api/v1/commands/execute").json(&body);
         if self.wants_signature(name).await? {
             return Ok(self.send_signed(call(), &self.key()?).await?);
         }
         match self.connection.send(call()).await {
             // Somebody changed the template in between.
-            Err(CallError::Refused(refused)) if refused.code == "signature_required" => {
+            Err(CallError::Refused(refused)) if refused.error.code == "signature_required" => {
                 Ok(self.send_signed(call(), &self.key()?).await?)
             }
             outcome => Ok(outcome?),
@@ -103,10 +108,9 @@ impl Remote {
     }
 
     async fn wants_signature(&self, name: CommandName) -> Result<bool, Failure> {
-        let listed = self.get("/api/v1/commands").await?;
-        let commands = listed["commands"].as_array().into_iter().flatten();
-        let found = commands.into_iter().find(|it| it["name"] == name.as_str());
-        Ok(found.is_some_and(|it| it["needs_signature"] == true))
+        let listed: CommandList = self.read("/api/v1/commands").await?;
+        let mut commands = listed.commands.into_iter();
+        Ok(commands.any(|it| it.name == name.as_str() && it.needs_signature))
     }
 
     /// The private key, which somebody may have to open.

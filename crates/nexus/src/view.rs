@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use nexus_core::policy::{Bounds, Step};
-use nexus_core::profile::Explanation;
+use nexus_api::profile::{Bounds, ProfileField, Step};
 use nexus_core::{EffectiveProfile, Field};
 use serde_json::{Value, json};
 
@@ -48,13 +47,14 @@ pub(crate) fn explain(output: &Output, profile: &EffectiveProfile, only: Option<
 }
 
 /// The fields to show, in the order of the profile.
-pub(crate) fn fields(profile: &EffectiveProfile, only: Option<&Field>) -> Vec<Explanation> {
+pub(crate) fn fields(profile: &EffectiveProfile, only: Option<&Field>) -> Vec<ProfileField> {
     let mut fields = profile.explain();
-    fields.retain(|explanation| only.is_none_or(|field| *field == explanation.field));
+    let name = only.map(ToString::to_string);
+    fields.retain(|it| name.as_ref().is_none_or(|name| *name == it.field));
     fields
 }
 
-fn row(explanation: &Explanation) -> Vec<String> {
+fn row(explanation: &ProfileField) -> Vec<String> {
     let hides = explanation.shadowed.iter();
     let hides: Vec<_> = hides
         .map(|hidden| format!("{} ({})", short(&hidden.value), hidden.layer.as_str()))
@@ -65,7 +65,7 @@ fn row(explanation: &Explanation) -> Vec<String> {
         (None, None) => String::new(),
     };
     vec![
-        explanation.field.to_string(),
+        explanation.field.clone(),
         short(&explanation.value),
         explanation.layer.as_str().to_owned(),
         hides.join(", "),
@@ -98,12 +98,10 @@ pub(crate) fn short(value: &Value) -> String {
 /// Limits in words; none: nothing.
 pub(crate) fn limits(bounds: &Bounds) -> String {
     if let Some(models) = &bounds.models {
-        let names: Vec<_> = models.iter().map(|name| &**name).collect();
-        return format!("one of {}", names.join(", "));
+        return format!("one of {}", models.join(", "));
     }
     if let Some(tools) = &bounds.tools {
-        let names: Vec<_> = tools.iter().map(ToString::to_string).collect();
-        return format!("among {}", names.join(", "));
+        return format!("among {}", tools.join(", "));
     }
     if let Some(numbers) = &bounds.numbers {
         let numbers: Vec<_> = numbers.iter().map(ToString::to_string).collect();
@@ -112,7 +110,7 @@ pub(crate) fn limits(bounds: &Bounds) -> String {
     if let Some(texts) = &bounds.texts {
         let texts: Vec<_> = texts
             .iter()
-            .map(|text| short(&Value::from(&**text)))
+            .map(|text| short(&Value::from(text.as_str())))
             .collect();
         return format!("one of {}", texts.join(", "));
     }

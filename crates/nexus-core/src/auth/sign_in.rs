@@ -5,7 +5,7 @@ mod message;
 mod refusal;
 
 use chrono::SubsecRound as _;
-use serde::Serialize;
+pub use nexus_api::auth::Challenge;
 
 pub use message::{Malformed, Message};
 pub use refusal::SignInRefusal;
@@ -38,32 +38,11 @@ pub struct SignInRules {
 )]
 pub struct InvalidStatement;
 
-/// What a client needs in order to sign in. Nothing of it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Challenge {
-    /// 64 hexadecimal digits, usable once.
-    pub nonce: String,
-    /// The text to sign, with [`ADDRESS`] where the address goes.
-    pub message_template: String,
-    /// Who asks: host and port.
-    pub domain: String,
-    /// What is signed in to.
-    pub uri: String,
-    /// A label that is compared, and means nothing more.
-    pub chain_id: u64,
-    /// When it was made: whole seconds.
-    pub issued_at: Timestamp,
-    /// From this moment on it is refused.
-    pub expires_at: Timestamp,
-}
-
-impl Challenge {
-    /// The text that this key signs.
-    #[must_use]
-    pub fn message_for(&self, key: PublicKey) -> String {
-        self.message_template
-            .replace(ADDRESS, &key.to_checksummed())
-    }
+/// The text of a challenge that this key signs.
+#[must_use]
+pub fn message_for(challenge: &Challenge, key: PublicKey) -> String {
+    let address = key.to_checksummed();
+    challenge.message_template.replace(ADDRESS, &address)
 }
 
 /// Somebody who proved to have a key. The nonce is still to be used up by the caller, which is what

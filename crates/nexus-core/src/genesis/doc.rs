@@ -2,38 +2,12 @@
 
 use std::collections::BTreeMap;
 
+pub use nexus_api::template::Environment;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::hex;
-
-/// Which set of defaults, and which database, a server works with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Environment {
-    /// A laptop, a test. May fall back to the emergency template.
-    Development,
-    /// Where people rely on it.
-    Production,
-}
-
-impl Environment {
-    /// The stored spelling.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Development => "development",
-            Self::Production => "production",
-        }
-    }
-}
-
-impl std::fmt::Display for Environment {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// The stored template. It may hold anything: [`Genesis::check`](crate::Genesis::check) decides
 /// whether it can be used, and keys that Nexus does not know are kept.
@@ -95,6 +69,12 @@ impl GenesisDoc {
     #[must_use]
     pub const fn as_map(&self) -> &Map<String, Value> {
         &self.0
+    }
+
+    /// The document itself.
+    #[must_use]
+    pub fn into_map(self) -> Map<String, Value> {
+        self.0
     }
 
     /// The document, for changing it.

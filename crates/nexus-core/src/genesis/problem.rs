@@ -2,37 +2,11 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+pub use nexus_api::template::Problem;
 use serde_json::Value;
 
-/// One thing that is wrong, or odd, in a document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
-    /// Where: a JSON Pointer (RFC 6901), such as `/llm/catalog/gemini-2.5-flash/provider`.
-    pub pointer: String,
-    /// What is there.
-    pub found: String,
-    /// What should be there.
-    pub expected: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pointer = if self.pointer.is_empty() {
-            "/"
-        } else {
-            &self.pointer
-        };
-        write!(
-            f,
-            "{pointer}: found {}, expected {}",
-            self.found, self.expected
-        )
-    }
-}
-
 /// Everything that is wrong with a template.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Problems(pub Vec<Problem>);
 
 impl fmt::Display for Problems {

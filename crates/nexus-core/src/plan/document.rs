@@ -1,32 +1,10 @@
 //! Where two documents differ.
 
-use serde::{Deserialize, Serialize};
+use nexus_api::template::DocumentChange;
 use serde_json::Value;
 
 use super::contrast::{contrast, short};
-use super::present;
 use crate::genesis::{GenesisDoc, escape, secret};
-
-/// One place where two documents differ.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DocumentChange {
-    /// Where: a JSON Pointer (RFC 6901).
-    pub pointer: String,
-    /// What was there, in a few words. `None`: nothing.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub before: Option<Value>,
-    /// What is there now, in a few words. `None`: nothing.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub after: Option<Value>,
-}
 
 /// Every place where two documents differ. Secrets are not shown, also when they are what differs.
 #[must_use]

@@ -1,34 +1,11 @@
 //! Where two profiles of the same person differ.
 
-use serde::{Deserialize, Serialize};
+use nexus_api::profile::ProfileField;
+use nexus_api::template::FieldChange;
 use serde_json::Value;
 
 use super::contrast::{contrast, short};
-use super::present;
-use crate::profile::Explanation;
-use crate::{EffectiveProfile, Field, Model};
-
-/// A field that would have another value.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FieldChange {
-    /// `config.NAME` or `prompts.NAME`; `prompts` for their order.
-    pub field: String,
-    /// What is in force, in a few words. `None`: there is no such field. `null`: left to the
-    /// provider.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub before: Option<Value>,
-    /// What would be in force.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub after: Option<Value>,
-}
+use crate::{EffectiveProfile, Model};
 
 /// What differs, in the order of the fields.
 pub(super) fn changes(before: &EffectiveProfile, after: &EffectiveProfile) -> Vec<FieldChange> {
@@ -50,8 +27,8 @@ pub(super) fn changes(before: &EffectiveProfile, after: &EffectiveProfile) -> Ve
     changes
 }
 
-fn change(before: Option<&Explanation>, after: Option<&Explanation>) -> FieldChange {
-    let field = before.or(after).map(|it| it.field.to_string());
+fn change(before: Option<&ProfileField>, after: Option<&ProfileField>) -> FieldChange {
+    let field = before.or(after).map(|it| it.field.clone());
     let (before, after) = match (before.map(told), after.map(told)) {
         (Some(before), Some(after)) => {
             let (before, after) = contrast(&before, &after);
@@ -67,9 +44,9 @@ fn change(before: Option<&Explanation>, after: Option<&Explanation>) -> FieldCha
 }
 
 /// The value, but for the words of a prompt that a person wrote: those are theirs.
-fn told(it: &Explanation) -> Value {
-    match (&it.field, it.value.as_str()) {
-        (Field::Prompt(_), Some(text)) if it.layer.is_personal() && !text.is_empty() => {
+fn told(it: &ProfileField) -> Value {
+    match it.value.as_str() {
+        Some(text) if it.is_prompt() && it.layer.is_personal() && !text.is_empty() => {
             format!("(a text of their own, {} characters)", text.chars().count()).into()
         }
         _ => it.value.clone(),

@@ -3,55 +3,54 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use nexus_api::profile::Step;
 
 use crate::ToolName;
 use crate::tools::both;
 
 /// Limits for a value. An absent limit does not limit.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bounds {
     /// The smallest number.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub min: Option<f64>,
     /// The largest number.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
     /// Numbers go in these steps; where layers ask for several, all hold.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
     /// The only numbers.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub numbers: Option<Vec<f64>>,
     /// The only models, by catalog key.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<BTreeSet<Arc<str>>>,
     /// The only tools.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tools: Option<Vec<ToolName>>,
     /// The only texts.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub texts: Option<Vec<Arc<str>>>,
     /// The longest text, in characters.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_length: Option<u32>,
 }
 
-/// Numbers go in steps of `size`, counted from `origin`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Step {
-    /// The distance between two numbers; more than 0.
-    pub size: f64,
-    /// A number that is on the grid.
-    pub origin: f64,
+impl From<&Bounds> for nexus_api::profile::Bounds {
+    fn from(bounds: &Bounds) -> Self {
+        let texts = |texts: &[Arc<str>]| texts.iter().map(ToString::to_string).collect();
+        let models = bounds.models.as_ref();
+        let tools = bounds.tools.as_ref();
+        Self {
+            min: bounds.min,
+            max: bounds.max,
+            steps: bounds.steps.clone(),
+            numbers: bounds.numbers.clone(),
+            models: models.map(|it| it.iter().map(ToString::to_string).collect()),
+            tools: tools.map(|it| it.iter().map(ToString::to_string).collect()),
+            texts: bounds.texts.as_deref().map(texts),
+            max_length: bounds.max_length,
+        }
+    }
 }
 
-impl Step {
-    fn holds(self, number: f64) -> bool {
-        let steps = (number - self.origin) / self.size;
-        (steps - steps.round()).abs() * self.size <= TOLERANCE.max(self.size * 1e-6)
-    }
+/// Whether a number is on the grid of a step.
+fn holds(step: Step, number: f64) -> bool {
+    let steps = (number - step.origin) / step.size;
+    (steps - steps.round()).abs() * step.size <= TOLERANCE.max(step.size * 1e-6)
 }
 
 /// Whole numbers only.
@@ -123,7 +122,7 @@ impl Bounds {
             && self.min.is_none_or(|min| number >= min - TOLERANCE)
             && self.max.is_none_or(|max| number <= max + TOLERANCE)
             && self.numbers.as_ref().is_none_or(|only| has(only, number))
-            && self.steps.iter().all(|step| step.holds(number))
+            && self.steps.iter().all(|step| holds(*step, number))
     }
 
     /// Whether a model, by its catalog key, is among those allowed.

@@ -1,71 +1,41 @@
 //! The profile, told field by field: what is in force, who set it, what it hides, what applied.
 
-use serde::Serialize;
+use std::fmt::Display;
+
+use nexus_api::profile::{ProfileField, Shadowed};
 use serde_json::Value;
 
-use super::{EffectiveProfile, Layer, Resolved};
+use super::{EffectiveProfile, Resolved};
 use crate::overrides::names_as_json;
-use crate::policy::{Bounds, Lock};
+use crate::policy::Bounds;
 use crate::{ConfigField, Field};
-
-/// One field of a profile.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Explanation {
-    /// Which.
-    pub field: Field,
-    /// The value in force. `null`: left to the provider.
-    pub value: Value,
-    /// Who set it.
-    pub layer: Layer,
-    /// What weaker layers had set, strong to weak.
-    pub shadowed: Vec<Shadowed>,
-    /// Whether the person may change it.
-    pub editable: bool,
-    /// Why not, if not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lock: Option<Lock>,
-    /// The limits for a change.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bounds: Option<Bounds>,
-}
-
-/// A value that a stronger layer hides.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Shadowed {
-    /// Who had set it.
-    pub layer: Layer,
-    /// To what.
-    pub value: Value,
-}
 
 impl EffectiveProfile {
     /// Every field, settings first, then prompts in their order.
     #[must_use]
-    pub fn explain(&self) -> Vec<Explanation> {
+    pub fn explain(&self) -> Vec<ProfileField> {
         let settings = [
-            explanation(ConfigField::Model.into(), &self.model, |model| {
+            explanation(ConfigField::Model, &self.model, |model| {
                 model.name.to_string().into()
             }),
-            explanation(
-                ConfigField::Temperature.into(),
-                &self.temperature,
-                |number| Value::from(*number),
-            ),
-            explanation(ConfigField::MaxTokens.into(), &self.max_tokens, |count| {
+            explanation(ConfigField::Temperature, &self.temperature, |number| {
+                Value::from(*number)
+            }),
+            explanation(ConfigField::MaxTokens, &self.max_tokens, |count| {
                 Value::from(*count)
             }),
             explanation(
-                ConfigField::HistoryContextSize.into(),
+                ConfigField::HistoryContextSize,
                 &self.history_context_size,
                 |count| Value::from(*count),
             ),
-            explanation(ConfigField::Tools.into(), &self.tools, |names| {
+            explanation(ConfigField::Tools, &self.tools, |names| {
                 names_as_json(names)
             }),
         ];
         let prompts = self.prompts.iter();
         let prompts = prompts.map(|prompt| {
-            explanation(prompt.name.clone().into(), &prompt.text, |text| {
+            explanation(Field::Prompt(prompt.name.clone()), &prompt.text, |text| {
                 text.to_string().into()
             })
         });
@@ -73,19 +43,23 @@ impl EffectiveProfile {
     }
 }
 
-fn explanation<T>(field: Field, resolved: &Resolved<T>, show: impl Fn(&T) -> Value) -> Explanation {
+fn explanation<T>(
+    field: impl Display,
+    resolved: &Resolved<T>,
+    show: impl Fn(&T) -> Value,
+) -> ProfileField {
     let shadowed = resolved.shadowed.iter().map(|(layer, value)| Shadowed {
         layer: *layer,
         value: show(value),
     });
     let bounds = &resolved.policy.bounds;
-    Explanation {
-        field,
+    ProfileField {
+        field: field.to_string(),
         value: show(&resolved.value),
         layer: resolved.layer,
         shadowed: shadowed.collect(),
         editable: resolved.policy.lock.is_none(),
         lock: resolved.policy.lock,
-        bounds: (*bounds != Bounds::default()).then(|| bounds.clone()),
+        bounds: (*bounds != Bounds::default()).then(|| bounds.into()),
     }
 }

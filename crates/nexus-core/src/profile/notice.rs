@@ -144,7 +144,7 @@ impl Notice {
     #[must_use]
     pub fn to_text(&self) -> NoticeText {
         NoticeText {
-            code: self.code(),
+            code: self.code().into(),
             field: self.place(),
             message: self.to_string(),
         }

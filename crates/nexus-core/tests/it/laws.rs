@@ -146,7 +146,7 @@ fn values(profile: &EffectiveProfile) -> Vec<(String, Value)> {
     profile
         .explain()
         .into_iter()
-        .map(|explained| (explained.field.to_string(), explained.value))
+        .map(|explained| (explained.field, explained.value))
         .collect()
 }
 
@@ -202,10 +202,11 @@ proptest! {
     fn an_override_that_may_be_written_wins(genesis in any_genesis(), identity in any_overrides()) {
         let profile = resolve(&genesis, &identity, &none());
         for explained in profile.explain() {
-            let Some(asked) = identity.get(&explained.field) else { continue };
-            if genesis.admit(&explained.field, &asked).is_ok() {
+            let field: Field = explained.field.parse().unwrap();
+            let Some(asked) = identity.get(&field) else { continue };
+            if genesis.admit(&field, &asked).is_ok() {
                 let asked = match &asked {
-                    Value::String(name) if explained.field == ConfigField::Model.into() => json!(&*genesis.model(name).unwrap().name),
+                    Value::String(name) if field == ConfigField::Model.into() => json!(&*genesis.model(name).unwrap().name),
                     other => other.clone(),
                 };
                 prop_assert_eq!(&explained.value, &asked);
@@ -231,7 +232,7 @@ proptest! {
         let plain = resolve(&genesis, &none(), &none());
         let wishful = resolve(&genesis, &identity, &request);
         for (plain, wishful) in plain.explain().into_iter().zip(wishful.explain()) {
-            if genesis.lock(&plain.field).is_some() {
+            if genesis.lock(&plain.field.parse().unwrap()).is_some() {
                 prop_assert_eq!(plain.value, wishful.value);
                 prop_assert!(!wishful.layer.is_personal());
             }
@@ -318,9 +319,10 @@ proptest! {
     fn what_was_not_honoured_is_said(genesis in any_genesis(), identity in any_overrides()) {
         let profile = resolve(&genesis, &identity, &none());
         for explained in profile.explain() {
-            let Some(asked) = identity.get(&explained.field) else { continue };
-            let honoured = genesis.admit(&explained.field, &asked).is_ok();
-            let said = profile.notices.iter().any(|notice| notice.field().as_ref() == Some(&explained.field));
+            let field: Field = explained.field.parse().unwrap();
+            let Some(asked) = identity.get(&field) else { continue };
+            let honoured = genesis.admit(&field, &asked).is_ok();
+            let said = profile.notices.iter().any(|notice| notice.field().as_ref() == Some(&field));
             prop_assert_eq!(honoured, !said, "{}: asked {}, in force {}", explained.field, asked, explained.value);
         }
     }

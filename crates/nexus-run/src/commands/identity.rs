@@ -1,11 +1,12 @@
 //! Coming and going: `identity`, `identity.delete`.
 
+use nexus_api::command::Data;
+use nexus_api::identity::Registered;
 use nexus_core::Standing;
 use nexus_core::audit::{Change, Details};
 use serde_json::json;
 
 use super::administration::{is_registered, of_identity};
-use super::outcome::{Data, IdentityView};
 use super::{Authority, CommandFailure, Commands, Record, Registration};
 
 impl Commands {
@@ -14,8 +15,8 @@ impl Commands {
         let key = record.subject;
         let known = self.store.identity(key).await.map_err(of_identity)?;
         let view = |standing, created| {
-            Data::Identity(IdentityView {
-                public_key: key,
+            Data::Identity(Registered {
+                public_key: key.into(),
                 created,
                 standing,
             })

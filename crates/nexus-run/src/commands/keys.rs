@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
+use nexus_api::auth::Secret;
+use nexus_api::command::{Data, Revoked};
+use nexus_api::key::NewKey;
 use nexus_core::audit::{Change, Details};
 use nexus_core::command::NewApiKey;
 use nexus_core::policy::Refusal;
@@ -11,7 +14,7 @@ use nexus_core::{ApiKey, ApiKeyId, CommandName, Genesis, Label, PublicKey, Sessi
 use nexus_store::{MAX_API_KEYS, StoreError};
 use serde_json::json;
 
-use super::outcome::{Data, NewKey, SessionView};
+use super::outcome::listed;
 use super::{CommandFailure, Commands, Record};
 use crate::error::RunError;
 
@@ -54,7 +57,10 @@ impl Commands {
             Err(StoreError::Full { .. }) => return Err(too_many()),
             stored => stored?,
         }
-        Ok(Data::NewKey(NewKey { key, token }))
+        Ok(Data::NewKey(NewKey {
+            token: Secret(token.reveal().to_owned()),
+            key: key.into(),
+        }))
     }
 
     pub(super) async fn revoke_key(
@@ -79,7 +85,7 @@ impl Commands {
         record.write(target(id), Details::new()).await?;
         let now = self.clock.now();
         if self.store.revoke_api_key(owner, id, now).await? {
-            Ok(Data::Revoked { revoked: 1 })
+            Ok(Data::Revoked(Revoked { revoked: 1 }))
         } else {
             Err(not_found())
         }
@@ -93,7 +99,7 @@ impl Commands {
         let now = self.clock.now();
         let sessions = self.store.sessions(owner).await?.into_iter();
         let live = sessions.filter(|session| session.is_live(now));
-        let views = live.map(|session| SessionView::new(session, current));
+        let views = live.map(|session| listed(session, current));
         Ok(Data::Sessions(views.collect()))
     }
 
@@ -113,7 +119,7 @@ impl Commands {
         let target = Label::cut(&id.to_string());
         record.write(target, Details::new()).await?;
         if self.store.revoke_session(record.subject, id).await? {
-            Ok(Data::Revoked { revoked: 1 })
+            Ok(Data::Revoked(Revoked { revoked: 1 }))
         } else {
             Err(not_found())
         }
@@ -125,7 +131,7 @@ impl Commands {
     ) -> Result<Data, CommandFailure> {
         record.write_about_subject(Details::new()).await?;
         let revoked = self.store.revoke_sessions(record.subject, None).await?;
-        Ok(Data::Revoked { revoked })
+        Ok(Data::Revoked(Revoked { revoked }))
     }
 }
 

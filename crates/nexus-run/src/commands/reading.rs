@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use nexus_api::command::Data;
+use nexus_api::model::ChoosableModel;
+use nexus_api::profile::ProfileField;
 use nexus_core::policy::{Lock, Refusal};
 use nexus_core::{ConfigField, Field, Genesis, Identity, Model, PromptName, PublicKey};
 
-use super::outcome::{Data, ModelView};
 use super::{CommandFailure, Commands, fields};
 
 /// How many messages `history` shows when nobody says.
@@ -19,16 +21,15 @@ impl Commands {
     ) -> Result<Data, CommandFailure> {
         let member = self.member(owner).await?;
         let page = self.store.messages(&member, limit.unwrap_or(SHOWN), None);
-        Ok(Data::Messages(page.await?.messages))
+        let messages = page.await?.messages.into_iter();
+        Ok(Data::Messages(messages.map(Into::into).collect()))
     }
 }
 
 pub(super) fn settings(genesis: &Genesis, identity: &Identity, field: Option<ConfigField>) -> Data {
     let mut all = fields(genesis, identity);
-    all.retain(|it| match it.field {
-        Field::Config(found) => field.is_none_or(|field| field == found),
-        Field::Prompt(_) => false,
-    });
+    let name = field.map(|field| field.to_string());
+    all.retain(|it| !it.is_prompt() && name.as_ref().is_none_or(|name| *name == it.field));
     Data::Fields(all)
 }
 
@@ -38,10 +39,7 @@ pub(super) fn prompts(
     name: Option<PromptName>,
 ) -> Result<Data, CommandFailure> {
     let mut all = fields(genesis, identity);
-    all.retain(|it| match &it.field {
-        Field::Config(_) => false,
-        Field::Prompt(found) => name.as_ref().is_none_or(|name| name == found),
-    });
+    all.retain(ProfileField::is_prompt);
     named(all, name.map(Field::from))
 }
 
@@ -50,9 +48,7 @@ pub(super) fn explain(
     identity: &Identity,
     field: Option<Field>,
 ) -> Result<Data, CommandFailure> {
-    let mut all = fields(genesis, identity);
-    all.retain(|it| field.as_ref().is_none_or(|field| it.field == *field));
-    named(all, field)
+    named(fields(genesis, identity), field)
 }
 
 pub(super) fn models(genesis: &Genesis) -> Data {
@@ -61,7 +57,7 @@ pub(super) fn models(genesis: &Genesis) -> Data {
         .catalog()
         .iter()
         .filter(|model| bounds.admits_model(&model.name));
-    let view = |model: &Arc<Model>| ModelView {
+    let view = |model: &Arc<Model>| ChoosableModel {
         name: Arc::clone(&model.name),
         aliases: model.aliases.clone(),
         provider: Arc::clone(&model.provider.name),
@@ -71,10 +67,9 @@ pub(super) fn models(genesis: &Genesis) -> Data {
 }
 
 /// A prompt that the template does not have is not part of any profile.
-fn named(
-    found: Vec<nexus_core::profile::Explanation>,
-    asked: Option<Field>,
-) -> Result<Data, CommandFailure> {
+fn named(mut found: Vec<ProfileField>, asked: Option<Field>) -> Result<Data, CommandFailure> {
+    let name = asked.as_ref().map(ToString::to_string);
+    found.retain(|it| name.as_ref().is_none_or(|name| *name == it.field));
     match asked {
         Some(field) if found.is_empty() => Err(CommandFailure::Refused(Refusal::Locked {
             field,

@@ -1,12 +1,13 @@
 //! `config.set`, `config.unset`, `prompt.set`, `prompt.unset`, `time_zone.set`, `time_zone.unset`.
 
+use nexus_api::command::Data;
+use nexus_api::profile::{FieldChanged, TimeZone};
 use nexus_core::audit::{Change, Details};
 use nexus_core::identity::TIME_ZONE;
 use nexus_core::{Genesis, Identity, OverrideTarget, OverrideWrite};
 use nexus_store::StoreError;
 use serde_json::Value;
 
-use super::outcome::{Changed, Data};
 use super::{ATTEMPTS, CommandFailure, Commands, Record, fields};
 use crate::error::RunError;
 
@@ -50,17 +51,18 @@ fn stored(identity: &Identity, target: &OverrideTarget) -> Option<Value> {
 fn changed(genesis: &Genesis, identity: &Identity, target: &OverrideTarget) -> Data {
     let now = match target {
         OverrideTarget::Field(field) => {
-            let fields = fields(genesis, identity);
-            fields.into_iter().find(|it| it.field == *field)
+            let (fields, name) = (fields(genesis, identity), field.to_string());
+            fields.into_iter().find(|it| it.field == name)
         }
         OverrideTarget::Unknown(_) => None,
         OverrideTarget::TimeZone => {
-            return Data::TimeZone {
-                time_zone: identity.time_zone().map(chrono_tz::Tz::name),
-            };
+            let zone = identity.time_zone().map(chrono_tz::Tz::name);
+            return Data::TimeZone(TimeZone {
+                time_zone: zone.map(Into::into),
+            });
         }
     };
-    Data::Changed(Changed {
+    Data::Changed(FieldChanged {
         field: target.to_string(),
         now,
     })

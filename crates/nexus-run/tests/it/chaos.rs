@@ -113,7 +113,7 @@ impl Chaos {
         let is_whole = matches!(status, RunStatus::Completed | RunStatus::ToolLimit);
         assert_eq!(errors, usize::from(!is_whole), "{events:?}");
         let stored = self.last_answer(owner).await;
-        let shown = serde_json::to_string(&events).unwrap();
+        let shown = format!("{events:?}");
         for place in [shown, format!("{stored:?}"), self.log.text()] {
             assert!(!place.contains("canary"), "{place}");
         }

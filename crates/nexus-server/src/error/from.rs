@@ -29,8 +29,8 @@ impl From<RunEvent> for ApiError {
             return Self::unexplained();
         };
         let mut error = Self::new(status, code, message);
-        error.0.field = field;
-        error.0.retryable = retryable;
+        error.detail().field = field;
+        error.detail().retryable = retryable;
         error.0.retry_after = retry_after.or(error.0.retry_after);
         error
     }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::{BufMut as _, BytesMut};
+use nexus_api::event as api;
 use nexus_core::RunEvent;
 use nexus_core::event::{Channel, RunFinished, RunStarted};
 use serde::Serialize;
@@ -82,7 +83,11 @@ impl Chunks {
         self.open(started.model.as_ref());
         if started.explanation.is_some() {
             let nothing: [(); 0] = [];
-            self.chunk(out, &nothing, Some(("nexus", json!(started))));
+            self.chunk(
+                out,
+                &nothing,
+                Some(("nexus", json!(api::RunStarted::from(started)))),
+            );
         }
     }
 

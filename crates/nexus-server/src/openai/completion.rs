@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::Stream;
+use nexus_api::event as api;
 use nexus_core::event::{Channel, RunFinished, RunStarted, RunStatus};
 use nexus_core::{RunEvent, RunId};
 use serde_json::{Map, Value, json};
@@ -72,7 +73,10 @@ impl Collected {
 
     fn answer(mut self, finished: &RunFinished) -> Result<Bytes, ApiError> {
         let started = self.started.take().ok_or_else(ApiError::unexplained)?;
-        let explanation = started.explanation.is_some().then(|| json!(started));
+        let explanation = started
+            .explanation
+            .is_some()
+            .then(|| json!(api::RunStarted::from(&started)));
         let mut answer = match self.verbatim.take() {
             Some(body) if explanation.is_none() => return Ok(body.into()),
             Some(body) => serde_json::from_str(&body).map_err(ApiError::internal)?,

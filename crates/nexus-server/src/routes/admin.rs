@@ -5,10 +5,13 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use http::{HeaderMap, StatusCode};
-use nexus_core::{AuditEntry, Identity, IdentityWrite, PublicKey, Standing, Timestamp};
+use nexus_api::audit::{AuditPage, AuditQuery};
+use nexus_api::identity::{
+    Decision, Erased, Identity as Row, IdentityPage, IdentityQuery, Standing, StandingChange,
+};
+use nexus_core::{Identity, IdentityWrite, PublicKey};
 use nexus_run::{CommandFailure, RunError};
-use nexus_store::{Erased, StandingCounts, StoreError, Unreadable};
-use serde::{Deserialize, Serialize};
+use nexus_store::StoreError;
 
 use super::template::invalid_query;
 use crate::caller::Admin;
@@ -18,50 +21,20 @@ use crate::{ApiError, AppState, body};
 const DEFAULT_LIMIT: u32 = 100;
 const MAX_LIMIT: u32 = 500;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct People {
-    standing: Option<Standing>,
-    after: Option<String>,
-    limit: Option<u32>,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct PeopleAnswer {
-    /// In the order of their keys.
-    identities: Vec<Row>,
-    /// Those between them that cannot be read: `/api/v1/admin/quarantine` deletes them.
-    unreadable: Vec<Unreadable>,
-    /// What `after` is for the next page. `null`: these were the last.
-    next_after: Option<String>,
-    counts: StandingCounts,
-}
-
-/// What administrators see of a person.
-#[derive(Debug, Serialize)]
-pub(crate) struct Row {
-    public_key: PublicKey,
-    standing: Standing,
-    is_admin: bool,
-    created_at: Timestamp,
-}
-
-impl From<&Identity> for Row {
-    fn from(identity: &Identity) -> Self {
-        Self {
-            public_key: identity.public_key,
-            standing: identity.standing,
-            is_admin: identity.is_admin,
-            created_at: identity.created_at,
-        }
+fn row(identity: &Identity) -> Row {
+    Row {
+        public_key: identity.public_key.to_string(),
+        standing: identity.standing,
+        is_admin: identity.is_admin,
+        created_at: identity.created_at,
     }
 }
 
 pub(crate) async fn list_identities(
     State(state): State<AppState>,
     _: Admin,
-    query: Result<Query<People>, QueryRejection>,
-) -> Result<Json<PeopleAnswer>, ApiError> {
+    query: Result<Query<IdentityQuery>, QueryRejection>,
+) -> Result<Json<IdentityPage>, ApiError> {
     let Query(query) = query.map_err(|rejection| invalid_query(&rejection))?;
     let store = &state.orchestrator.store;
     let limit = limit(query.limit)?;
@@ -70,8 +43,8 @@ pub(crate) async fn list_identities(
         None => store.identities(query.after, limit),
     };
     let page = page.await?;
-    Ok(Json(PeopleAnswer {
-        identities: page.identities.iter().map(Row::from).collect(),
+    Ok(Json(IdentityPage {
+        identities: page.identities.iter().map(row).collect(),
         unreadable: page.unreadable,
         next_after: page.next,
         counts: store.count_identities().await?,
@@ -86,21 +59,7 @@ pub(crate) async fn show_identity(
 ) -> Result<Json<Row>, ApiError> {
     let found = state.orchestrator.store.identity(parse_key(&key)?).await;
     let identity = found.map_err(unreadable)?.ok_or_else(nobody)?;
-    Ok(Json(Row::from(&identity)))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewStanding {
-    standing: Decision,
-}
-
-/// What an administrator may make of somebody. Nobody is sent back to wait.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Decision {
-    Active,
-    Disabled,
+    Ok(Json(row(&identity)))
 }
 
 /// `PUT /api/v1/admin/identities/{key}`
@@ -111,7 +70,7 @@ pub(crate) async fn decide(
     change: AdminChange,
 ) -> Result<Json<Row>, ApiError> {
     body::check_kind(&headers)?;
-    let NewStanding { standing } = body::parse(&change.body)?;
+    let StandingChange { standing } = body::parse(&change.body)?;
     let standing = match standing {
         Decision::Active => Standing::Active,
         Decision::Disabled => Standing::Disabled,
@@ -119,7 +78,7 @@ pub(crate) async fn decide(
     let administration = change.administration(&state);
     let write = IdentityWrite::Standing(standing);
     let changed = administration.change(parse_key(&key)?, write).await;
-    Ok(Json(Row::from(&changed.map_err(refused)?)))
+    Ok(Json(row(&changed.map_err(refused)?)))
 }
 
 /// `DELETE /api/v1/admin/identities/{key}`
@@ -134,37 +93,19 @@ pub(crate) async fn erase(
     erased.map(Json).map_err(refused)
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Entries {
-    #[serde(default)]
-    after: u64,
-    limit: Option<u32>,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct AuditAnswer {
-    /// In the order of the chain.
-    entries: Vec<AuditEntry>,
-    /// Those between them that cannot be read.
-    unreadable: Vec<Unreadable>,
-    /// What `after` is for the next page. `null`: these were the last.
-    next_after: Option<u64>,
-}
-
 /// `GET /api/v1/admin/audit`
 pub(crate) async fn list_audit(
     State(state): State<AppState>,
     _: Admin,
-    query: Result<Query<Entries>, QueryRejection>,
-) -> Result<Json<AuditAnswer>, ApiError> {
+    query: Result<Query<AuditQuery>, QueryRejection>,
+) -> Result<Json<AuditPage>, ApiError> {
     let Query(query) = query.map_err(|rejection| invalid_query(&rejection))?;
     let limit = limit(query.limit)?;
     let page = state.orchestrator.store.audit(query.after, limit).await?;
-    Ok(Json(AuditAnswer {
+    Ok(Json(AuditPage {
         next_after: page.next,
         unreadable: page.unreadable,
-        entries: page.entries,
+        entries: page.entries.into_iter().map(Into::into).collect(),
     }))
 }
 

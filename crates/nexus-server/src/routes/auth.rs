@@ -5,16 +5,16 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
-use nexus_core::auth::{Challenge, Origin};
+use nexus_api::auth::{Challenge, Secret, SignIn, SignedIn, SignedInStanding, SignedOut};
+use nexus_core::auth::Origin;
 use nexus_core::{Admission, Label, Limit, PublicKey, Session, TokenKind};
 use nexus_run::limiter::Holder;
 use nexus_run::orchestrator::{DISABLED, GUIDANCE, PENDING};
 use nexus_run::{Credential, SignInError, SignedChallenge};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::body::{self, MAX_STRANGER_BYTES};
-use crate::caller::{SignedIn, is_admin};
+use crate::caller::{self, is_admin};
 use crate::peer::ClientAddress;
 use crate::{ApiError, AppState, cookie};
 
@@ -25,30 +25,6 @@ pub(crate) async fn challenge(
 ) -> Result<Json<Challenge>, ApiError> {
     let origin = origin(&state, &headers)?;
     Ok(Json(state.sign_in.challenge(origin.authority()).await?))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Signed {
-    message: String,
-    signature: String,
-    /// A browser keeps its session in a cookie that no script can read; then the answer has no
-    /// token.
-    #[serde(default)]
-    cookie: bool,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct Answer {
-    public_key: String,
-    standing: &'static str,
-    is_admin: bool,
-    /// For whoever is no member: why, and what to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    guidance: Option<&'static str>,
-    session: Session,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<String>,
 }
 
 /// `POST /api/v1/auth/verify`
@@ -62,7 +38,7 @@ pub(crate) async fn verify(
     body::check_kind(&headers)?;
     let mut memory = state.orchestrator.limiter.memory.reserve(Holder::Strangers);
     let bytes = body::arrive(request, &state, MAX_STRANGER_BYTES, &mut memory).await?;
-    let signed: Signed = body::read(&bytes, &mut memory)?;
+    let signed: SignIn = body::read(&bytes, &mut memory)?;
     let origin = origin(&state, &headers)?;
     let client = headers.get(USER_AGENT).and_then(|it| it.to_str().ok());
     let client = Label::cut(client.unwrap_or_default());
@@ -80,7 +56,7 @@ pub(crate) async fn verify(
     let new = state.sign_in.verify(origin.authority(), given).await?;
     let mut answer = describe(&state, new.session).await?;
     if !signed.cookie {
-        answer.token = Some(new.token.reveal().to_owned());
+        answer.token = Some(Secret(new.token.reveal().to_owned()));
         return Ok(Json(answer).into_response());
     }
     let life = answer.session.expires_at - answer.session.created_at;
@@ -91,8 +67,8 @@ pub(crate) async fn verify(
 /// `GET /api/v1/auth/session`
 pub(crate) async fn show_session(
     State(state): State<AppState>,
-    SignedIn(caller): SignedIn,
-) -> Result<Json<Answer>, ApiError> {
+    caller::SignedIn(caller): caller::SignedIn,
+) -> Result<Json<SignedIn>, ApiError> {
     match caller.credential {
         Credential::Session(session) => Ok(Json(describe(&state, session).await?)),
         Credential::ApiKey(_) => Err(ApiError::insufficient_scope(None)),
@@ -102,7 +78,7 @@ pub(crate) async fn show_session(
 /// `DELETE /api/v1/auth/session`
 pub(crate) async fn sign_out(
     State(state): State<AppState>,
-    SignedIn(caller): SignedIn,
+    caller::SignedIn(caller): caller::SignedIn,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     if let Some(id) = caller.session() {
@@ -114,24 +90,24 @@ pub(crate) async fn sign_out(
     }
     let origin = state.origins.of_request(&headers);
     let header = origin.and_then(cookie::remove);
-    Ok(with_cookie(header, Json(json!({ "signed_out": true }))))
+    Ok(with_cookie(header, Json(SignedOut { signed_out: true })))
 }
 
-async fn describe(state: &AppState, session: Session) -> Result<Answer, ApiError> {
+async fn describe(state: &AppState, session: Session) -> Result<SignedIn, ApiError> {
     let key: PublicKey = session.owner_key;
     let (standing, guidance) = match state.orchestrator.gate.admit(key).await? {
-        Admission::Member(_) => ("member", None),
-        Admission::Visitor => ("visitor", Some(GUIDANCE)),
-        Admission::Pending => ("pending", Some(PENDING)),
-        Admission::Disabled => ("disabled", Some(DISABLED)),
-        Admission::Unreadable => ("unreadable", None),
+        Admission::Member(_) => (SignedInStanding::Member, None),
+        Admission::Visitor => (SignedInStanding::Visitor, Some(GUIDANCE)),
+        Admission::Pending => (SignedInStanding::Pending, Some(PENDING)),
+        Admission::Disabled => (SignedInStanding::Disabled, Some(DISABLED)),
+        Admission::Unreadable => (SignedInStanding::Unreadable, None),
     };
-    Ok(Answer {
+    Ok(SignedIn {
         public_key: key.to_checksummed(),
         standing,
         is_admin: is_admin(state, key).await?,
-        guidance,
-        session,
+        guidance: guidance.map(Into::into),
+        session: session.into(),
         token: None,
     })
 }

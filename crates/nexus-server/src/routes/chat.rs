@@ -6,31 +6,17 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
+use nexus_api::chat::ChatRequest;
 use nexus_core::{ApiScope, ConfigField, Overrides, RunEvent, RunId};
 use nexus_run::{Ask, NewRun, OnDisconnect, Question, RunError};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
 use crate::body::{self, MAX_BODY_BYTES, shortened};
-use crate::object::Object;
 use crate::revocation::WhileAccepted;
 use crate::sse::{EventStream, NativeEvents};
 use crate::{ApiError, AppState, Caller, run_headers};
-
-/// What a client sends.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ChatBody {
-    /// A question.
-    content: Option<String>,
-    /// Or the run whose stored question is asked again.
-    run_id: Option<String>,
-    /// What this one request sets, by the names that the template uses.
-    #[serde(default)]
-    config: Object,
-}
 
 pub(crate) async fn start_run(
     State(state): State<AppState>,
@@ -45,7 +31,7 @@ pub(crate) async fn start_run(
     let explains = run_headers::wants_explanation(request.headers(), &caller)?;
     let most = body::longest(&admitted, MAX_BODY_BYTES);
     let bytes = body::arrive(request, &state, most, &mut admitted.memory).await?;
-    let body: ChatBody = body::read(&bytes, &mut admitted.memory)?;
+    let body: ChatRequest = body::read(&bytes, &mut admitted.memory)?;
     drop(bytes);
     let request = overrides(&body.config.0)?;
     let ask = ask(&caller, body.content, body.run_id)?;

@@ -3,32 +3,20 @@
 use axum::Json;
 use axum::extract::State;
 use http::HeaderMap;
+use nexus_api::command::{CommandCall, CommandList, Outcome};
 use nexus_core::{Admission, Command, CommandName, Limit};
-use nexus_run::commands::{Authority, Described, Order, Outcome, describe};
-use serde::{Deserialize, Serialize};
+use nexus_run::commands::{Authority, Order, describe};
 
 use crate::caller::is_admin;
-use crate::object::Object;
 use crate::proof::Provable;
 use crate::{ApiError, AppState, body};
 
-#[derive(Debug, Serialize)]
-pub(crate) struct Answer {
-    commands: Vec<Described>,
-}
-
-pub(crate) async fn list_commands(State(state): State<AppState>) -> Result<Json<Answer>, ApiError> {
+pub(crate) async fn list_commands(
+    State(state): State<AppState>,
+) -> Result<Json<CommandList>, ApiError> {
     let genesis = state.orchestrator.template.current()?;
     let commands = describe(&genesis, None);
-    Ok(Json(Answer { commands }))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Call {
-    command: String,
-    #[serde(default)]
-    arguments: Object,
+    Ok(Json(CommandList { commands }))
 }
 
 pub(crate) async fn execute(
@@ -37,7 +25,7 @@ pub(crate) async fn execute(
     provable: Provable,
 ) -> Result<Json<Outcome>, ApiError> {
     body::check_kind(&headers)?;
-    let call: Call = body::parse(&provable.body)?;
+    let call: CommandCall = body::parse(&provable.body)?;
     let name: CommandName = call.command.parse()?;
     let command = Command::read(name, &call.arguments.0)?;
     run(&state, provable, command).await

@@ -9,9 +9,10 @@ use axum::{BoxError, Json};
 use futures_util::StreamExt as _;
 use http::StatusCode;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use nexus_api::command::Outcome;
 use nexus_core::Command;
+use nexus_run::Export;
 use nexus_run::limiter::ExportRefused;
-use nexus_run::{Export, Outcome};
 
 use super::commands::run;
 use crate::caller::Member;

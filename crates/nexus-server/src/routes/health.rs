@@ -6,10 +6,8 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use nexus_core::Environment;
+use nexus_api::health::{Liveness, Readiness, ReadinessStatus, StoreStatus, TemplateStatus};
 use nexus_store::Store;
-use serde::Serialize;
-use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -41,35 +39,10 @@ impl StoreHealth {
     }
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Status {
-    Ready,
-    /// It works, and somebody should look at `reasons`.
-    Degraded,
-    Unavailable,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct Readiness {
-    status: Status,
-    store: &'static str,
-    template: Template,
-    /// Why it is not simply ready.
-    reasons: Vec<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct Template {
-    environment: Environment,
-    /// `null`: there is none in force.
-    version: Option<u64>,
-    /// Whether the emergency template stands in.
-    emergency: bool,
-}
-
-pub(crate) async fn livez() -> Json<Value> {
-    Json(json!({ "status": "alive" }))
+pub(crate) async fn livez() -> Json<Liveness> {
+    Json(Liveness {
+        status: "alive".into(),
+    })
 }
 
 pub(crate) async fn readyz(State(state): State<AppState>) -> (StatusCode, Json<Readiness>) {
@@ -79,11 +52,11 @@ pub(crate) async fn readyz(State(state): State<AppState>) -> (StatusCode, Json<R
     let is_stopping = state.shutdown.is_cancelled();
 
     let status = if is_stopping || !store_answers || health.version.is_none() {
-        Status::Unavailable
+        ReadinessStatus::Unavailable
     } else if health.is_emergency || !health.problems.is_empty() {
-        Status::Degraded
+        ReadinessStatus::Degraded
     } else {
-        Status::Ready
+        ReadinessStatus::Ready
     };
     let mut reasons = health.problems;
     if !store_answers {
@@ -93,13 +66,17 @@ pub(crate) async fn readyz(State(state): State<AppState>) -> (StatusCode, Json<R
         reasons.push("the server is shutting down".to_owned());
     }
     let code = match status {
-        Status::Ready | Status::Degraded => StatusCode::OK,
-        Status::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ReadinessStatus::Ready | ReadinessStatus::Degraded => StatusCode::OK,
+        ReadinessStatus::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
     };
     let readiness = Readiness {
         status,
-        store: if store_answers { "ok" } else { "unavailable" },
-        template: Template {
+        store: if store_answers {
+            StoreStatus::Ok
+        } else {
+            StoreStatus::Unavailable
+        },
+        template: TemplateStatus {
             environment: template.environment(),
             version: health.version,
             emergency: health.is_emergency,

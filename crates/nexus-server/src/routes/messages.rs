@@ -8,11 +8,10 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
-use nexus_core::Message;
+use nexus_api::message::{MessagePage, MessageQuery};
 use nexus_run::Reserved;
 use nexus_run::limiter::Holder;
-use nexus_store::{Cursor, Unreadable};
-use serde::{Deserialize, Serialize};
+use nexus_store::Cursor;
 use tokio::sync::Semaphore;
 
 use crate::body::shortened;
@@ -23,21 +22,6 @@ const MAX_LIMIT: u32 = 100;
 
 /// How many pages are read at the same time: before it is cut, a page may be long.
 static PAGES: Semaphore = Semaphore::const_new(8);
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Page {
-    limit: Option<String>,
-    cursor: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct Answer {
-    messages: Vec<Message>,
-    /// Those between them that cannot be read.
-    unreadable: Vec<Unreadable>,
-    next_cursor: Option<String>,
-}
 
 /// A page that is on its way. It takes memory on its reader's account until the connection has
 /// taken it.
@@ -55,7 +39,7 @@ impl AsRef<[u8]> for Unread {
 pub(crate) async fn list_messages(
     State(state): State<AppState>,
     Member(identity): Member,
-    page: Result<Query<Page>, QueryRejection>,
+    page: Result<Query<MessageQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(page) = page.map_err(|rejection| {
         let reason = rejection
@@ -75,8 +59,8 @@ pub(crate) async fn list_messages(
         .store
         .messages(&identity, limit, before)
         .await?;
-    let answer = Answer {
-        messages: page.messages,
+    let answer = MessagePage {
+        messages: page.messages.into_iter().map(Into::into).collect(),
         unreadable: page.unreadable,
         next_cursor: page.next.map(format_cursor),
     };

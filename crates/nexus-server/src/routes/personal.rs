@@ -4,16 +4,16 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use http::HeaderMap;
+use nexus_api::Object;
+use nexus_api::command::Outcome;
+use nexus_api::profile::NewValue;
 use nexus_core::command::CommandError;
 use nexus_core::field::UnknownField;
 use nexus_core::identity::TIME_ZONE;
 use nexus_core::{Command, CommandName, Field};
-use nexus_run::commands::Outcome;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::commands::run;
-use crate::object::Object;
 use crate::proof::Provable;
 use crate::{ApiError, AppState, body};
 
@@ -29,12 +29,6 @@ pub(crate) async fn register(State(state): State<AppState>, provable: Provable) 
 pub(crate) async fn erase(State(state): State<AppState>, provable: Provable) -> Answer {
     body::nothing(&provable.body)?;
     run(&state, provable, Command::IdentityDelete).await
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewValue {
-    value: Value,
 }
 
 /// `PUT /api/v1/profile/{field}`

@@ -5,8 +5,8 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use http::StatusCode;
-use nexus_store::{Collection, Erased, Unreadable};
-use serde::{Deserialize, Serialize};
+use nexus_api::identity::Erased;
+use nexus_api::quarantine::{Collection, QuarantinePage, QuarantineQuery};
 
 use super::template::invalid_query;
 use crate::caller::Admin;
@@ -16,38 +16,17 @@ use crate::{ApiError, AppState, body};
 /// How many documents one request looks at.
 const LOOKED_AT: u32 = 1_000;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Part {
-    #[serde(default = "first")]
-    collection: Collection,
-    after: Option<String>,
-}
-
-const fn first() -> Collection {
-    Collection::Identities
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct Answer {
-    collection: Collection,
-    unreadable: Vec<Unreadable>,
-    /// How many documents were looked at.
-    looked_at: u64,
-    /// What `after` is for the next part of this collection. `null`: this was the last.
-    next_after: Option<String>,
-}
-
 /// `GET /api/v1/admin/quarantine`
 pub(crate) async fn list_unreadable(
     State(state): State<AppState>,
     _: Admin,
-    query: Result<Query<Part>, QueryRejection>,
-) -> Result<Json<Answer>, ApiError> {
-    let Query(Part { collection, after }) = query.map_err(|rejection| invalid_query(&rejection))?;
+    query: Result<Query<QuarantineQuery>, QueryRejection>,
+) -> Result<Json<QuarantinePage>, ApiError> {
+    let Query(query) = query.map_err(|rejection| invalid_query(&rejection))?;
+    let QuarantineQuery { collection, after } = query;
     let store = &state.orchestrator.store;
     let page = store.unreadable(collection, after, LOOKED_AT).await?;
-    Ok(Json(Answer {
+    Ok(Json(QuarantinePage {
         collection,
         unreadable: page.unreadable,
         looked_at: page.looked_at,

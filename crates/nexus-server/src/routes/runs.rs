@@ -4,28 +4,28 @@ use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
+use nexus_api::run::{ActiveRun, ActiveRuns, CancelStatus, CancelledRun};
 use nexus_core::RunId;
 use nexus_run::RunError;
 use nexus_run::limiter::Holder;
 use nexus_run::runs::Cancelled;
-use nexus_store::ActiveRun;
-use serde::Serialize;
-use serde_json::json;
 
 use crate::body::{self, MAX_STRANGER_BYTES};
 use crate::{ApiError, AppState, Member};
 
-#[derive(Debug, Serialize)]
-pub(crate) struct Active {
-    runs: Vec<ActiveRun>,
-}
-
 pub(crate) async fn list_runs(
     State(state): State<AppState>,
     Member(identity): Member,
-) -> Result<Json<Active>, ApiError> {
+) -> Result<Json<ActiveRuns>, ApiError> {
     let runs = state.orchestrator.active_runs(identity.public_key).await?;
-    Ok(Json(Active { runs }))
+    let runs = runs.into_iter().map(|run| ActiveRun {
+        run_id: run.run_id.into(),
+        message_id: run.message_id.map(Into::into),
+        started_at: run.started_at,
+    });
+    Ok(Json(ActiveRuns {
+        runs: runs.collect(),
+    }))
 }
 
 pub(crate) async fn cancel_run(
@@ -42,8 +42,9 @@ pub(crate) async fn cancel_run(
     let run_id = RunId::try_from(run_id).map_err(|_| RunError::NothingToCancel)?;
     let cancelled = state.orchestrator.cancel_run(&identity, &run_id).await?;
     let (code, status) = match cancelled {
-        Cancelled::Ended => (StatusCode::OK, "ended"),
-        Cancelled::Stopping => (StatusCode::ACCEPTED, "stopping"),
+        Cancelled::Ended => (StatusCode::OK, CancelStatus::Ended),
+        Cancelled::Stopping => (StatusCode::ACCEPTED, CancelStatus::Stopping),
     };
-    Ok((code, Json(json!({ "run_id": run_id, "status": status }))).into_response())
+    let run_id = run_id.into();
+    Ok((code, Json(CancelledRun { run_id, status })).into_response())
 }

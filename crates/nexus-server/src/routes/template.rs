@@ -7,17 +7,18 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use http::{HeaderMap, StatusCode};
-use nexus_core::genesis::{GenesisDoc, Problem, Problems};
-use nexus_core::plan::Plan;
-use nexus_core::{Environment, Genesis, Timestamp};
+use nexus_api::template::{
+    Template, TemplateChange, TemplateChangeQuery, TemplateChanged, TemplateHealth as Health,
+    TemplateVersion, VersionDetail, VersionPage, VersionQuery,
+};
+use nexus_core::Genesis;
+use nexus_core::genesis::{GenesisDoc, Problems};
 use nexus_run::{Destination, Proposal, ProposalError, TemplateHealth};
-use nexus_store::{StoreError, TemplateVersion, Unreadable};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use nexus_store::StoreError;
+use serde_json::{Map, Value, json};
 
 use crate::body::shortened;
 use crate::caller::Admin;
-use crate::object::Object;
 use crate::proof::AdminChange;
 use crate::{ApiError, AppState, body};
 
@@ -27,45 +28,22 @@ const PLANNED: u64 = 10_000;
 /// How many versions are listed at a time.
 const PAGE: u32 = 50;
 
-#[derive(Debug, Serialize)]
-pub(crate) struct Answer {
-    environment: Environment,
-    /// 0: there is none yet.
-    version: u64,
-    author: Option<String>,
-    created_at: Option<Timestamp>,
-    hash: Option<String>,
-    /// Without keys that somebody wrote in clear.
-    document: Option<GenesisDoc>,
-    /// What is odd about it.
-    warnings: Vec<Problem>,
-    /// Why it cannot be used, if it cannot.
-    problems: Vec<Problem>,
-    health: Health,
-}
-
-/// What is in force on this node.
-#[derive(Debug, Serialize)]
-struct Health {
-    version: Option<u64>,
-    emergency: bool,
-    problems: Vec<String>,
-}
-
-impl From<TemplateHealth> for Health {
-    fn from(health: TemplateHealth) -> Self {
-        Self {
-            version: health.version,
-            emergency: health.is_emergency,
-            problems: health.problems,
-        }
+fn health(health: TemplateHealth) -> Health {
+    Health {
+        version: health.version,
+        emergency: health.is_emergency,
+        problems: health.problems,
     }
+}
+
+fn shown(document: &GenesisDoc) -> Map<String, Value> {
+    document.without_secrets().into_map()
 }
 
 pub(crate) async fn show_template(
     State(state): State<AppState>,
     _: Admin,
-) -> Result<Json<Answer>, ApiError> {
+) -> Result<Json<Template>, ApiError> {
     let live = &state.orchestrator.template;
     let environment = live.environment();
     let stored = match state.orchestrator.store.template(environment).await {
@@ -96,55 +74,28 @@ pub(crate) async fn show_template(
         ),
         None => (None, None, None, 0),
     };
-    Ok(Json(Answer {
+    Ok(Json(Template {
         environment,
         version,
         author,
         created_at,
         hash,
-        document: stored.map(|stored| stored.doc.without_secrets()),
+        document: stored.map(|stored| shown(&stored.doc)),
         warnings,
         problems,
-        health: live.health().into(),
+        health: health(live.health()),
     }))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Change {
-    document: Object,
-    /// The version that the document was made from. 0: there was none.
-    expected_version: u64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Options {
-    #[serde(default)]
-    dry_run: bool,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct Outcome {
-    /// The version that is stored now.
-    version: u64,
-    /// Whether this request made it.
-    changed: bool,
-    plan: Plan,
-    warnings: Vec<Problem>,
-    /// Identities that the plan leaves out, because they cannot be read: the first 100.
-    unreadable: Vec<Unreadable>,
 }
 
 pub(crate) async fn change_template(
     State(state): State<AppState>,
-    options: Result<Query<Options>, QueryRejection>,
+    options: Result<Query<TemplateChangeQuery>, QueryRejection>,
     headers: HeaderMap,
     by: AdminChange,
-) -> Result<Json<Outcome>, ApiError> {
+) -> Result<Json<TemplateChanged>, ApiError> {
     let Query(options) = options.map_err(|rejection| invalid_query(&rejection))?;
     body::check_kind(&headers)?;
-    let change: Change = body::parse(&by.body)?;
+    let change: TemplateChange = body::parse(&by.body)?;
     let (store, live) = (&*state.orchestrator.store, &state.orchestrator.template);
     let destination = Destination {
         store,
@@ -170,7 +121,7 @@ pub(crate) async fn change_template(
     } else {
         current
     };
-    Ok(Json(Outcome {
+    Ok(Json(TemplateChanged {
         version,
         changed: is_stored,
         plan,
@@ -179,50 +130,28 @@ pub(crate) async fn change_template(
     }))
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Before {
-    before: Option<u64>,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct Versions {
-    versions: Vec<TemplateVersion>,
-    /// What `before` is for the next page. `null`: these were the oldest.
-    next_before: Option<u64>,
-}
-
 pub(crate) async fn list_versions(
     State(state): State<AppState>,
     _: Admin,
-    page: Result<Query<Before>, QueryRejection>,
-) -> Result<Json<Versions>, ApiError> {
+    page: Result<Query<VersionQuery>, QueryRejection>,
+) -> Result<Json<VersionPage>, ApiError> {
     let Query(page) = page.map_err(|rejection| invalid_query(&rejection))?;
     let environment = state.orchestrator.template.environment();
     let store = &state.orchestrator.store;
     let versions = store.template_versions(environment, page.before, PAGE);
     let versions = versions.await?;
     let oldest = versions.last().map(|oldest| oldest.version);
-    Ok(Json(Versions {
+    Ok(Json(VersionPage {
         versions,
         next_before: oldest.filter(|oldest| *oldest > 1),
     }))
-}
-
-/// One accepted version with its document, without keys that somebody wrote in clear.
-#[derive(Debug, Serialize)]
-pub(crate) struct OneVersion {
-    environment: Environment,
-    #[serde(flatten)]
-    stored: TemplateVersion,
-    document: GenesisDoc,
 }
 
 pub(crate) async fn show_version(
     State(state): State<AppState>,
     _: Admin,
     Path(version): Path<String>,
-) -> Result<Json<OneVersion>, ApiError> {
+) -> Result<Json<VersionDetail>, ApiError> {
     let environment = state.orchestrator.template.environment();
     let store = &state.orchestrator.store;
     let stored = match version.parse() {
@@ -236,10 +165,10 @@ pub(crate) async fn show_version(
             "there is no such version: GET /api/v1/admin/template/versions lists them",
         )
     })?;
-    Ok(Json(OneVersion {
+    Ok(Json(VersionDetail {
         environment,
-        stored: TemplateVersion::from(&stored),
-        document: stored.doc.without_secrets(),
+        version: TemplateVersion::from(&stored),
+        document: shown(&stored.doc),
     }))
 }
 

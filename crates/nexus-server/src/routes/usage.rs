@@ -4,8 +4,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use chrono::{Datelike as _, Days, NaiveDate};
-use nexus_core::{Usage, UsageCount};
-use serde::{Deserialize, Serialize};
+use nexus_api::usage::{UsageCount, UsageQuery, UsageReport};
 
 use super::template::invalid_query;
 use crate::{ApiError, AppState, Member};
@@ -15,27 +14,11 @@ const USUAL: Days = Days::new(29);
 /// The most days at a time.
 const MOST: i64 = 366;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Span {
-    from: Option<NaiveDate>,
-    to: Option<NaiveDate>,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct Answer {
-    from: NaiveDate,
-    to: NaiveDate,
-    /// In the order of days, then of models.
-    usage: Vec<Usage>,
-    total: UsageCount,
-}
-
 pub(crate) async fn show_usage(
     State(state): State<AppState>,
     Member(identity): Member,
-    span: Result<Query<Span>, QueryRejection>,
-) -> Result<Json<Answer>, ApiError> {
+    span: Result<Query<UsageQuery>, QueryRejection>,
+) -> Result<Json<UsageReport>, ApiError> {
     let Query(span) = span.map_err(|rejection| invalid_query(&rejection))?;
     let today = state.orchestrator.clock.now().date_naive();
     let to = span.to.unwrap_or(today);
@@ -53,10 +36,10 @@ pub(crate) async fn show_usage(
     let usage = store.usage(identity.public_key, from, to).await?;
     let counts = usage.iter().map(|usage| usage.count);
     let total = counts.fold(UsageCount::default(), UsageCount::saturating_add);
-    Ok(Json(Answer {
+    Ok(Json(UsageReport {
         from,
         to,
-        usage,
+        usage: usage.into_iter().map(Into::into).collect(),
         total,
     }))
 }

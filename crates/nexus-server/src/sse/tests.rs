@@ -34,7 +34,7 @@ fn decode(text: &str) -> Vec<(String, Value)> {
 
 fn encoded(event: &RunEvent) -> String {
     let mut bytes = BytesMut::new();
-    encode(event, &mut bytes);
+    NativeEvents.write(event, &mut bytes);
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
@@ -57,7 +57,7 @@ fn one_of_each(text: &str) -> Vec<RunEvent> {
             template_version: Some(3),
             explanation: None,
             notices: vec![NoticeText {
-                code: "clamped",
+                code: "clamped".into(),
                 field: text.to_owned(),
                 message: text.to_owned(),
             }],
@@ -114,7 +114,10 @@ proptest! {
         let bytes: String = events.iter().map(encoded).collect();
         let expected: Vec<_> = events
             .iter()
-            .map(|event| (event.name().to_owned(), serde_json::to_value(event).unwrap()))
+            .map(|event| {
+                let native = serde_json::to_value(event::native(event).unwrap()).unwrap();
+                (native["event"].as_str().unwrap().to_owned(), native["data"].clone())
+            })
             .collect();
         prop_assert_eq!(decode(&bytes), expected);
     }

@@ -10,6 +10,7 @@ mod administration;
 mod bad_input;
 mod chat;
 mod client;
+mod contract;
 mod credentials;
 mod health;
 mod limits;

@@ -34,7 +34,8 @@ async fn list(shell: &Shell, store: &dyn Store, limit: u32) -> Result<(), Failur
         after = end;
     }
     if output.json {
-        output.data(&entries);
+        let entries = entries.into_iter().map(nexus_api::audit::AuditEntry::from);
+        output.data(&entries.collect::<Vec<_>>());
         return Ok(());
     }
     let heading = ["ENTRY", "WHEN", "WHO", "WHAT", "TO", "FIELDS"].map(str::to_owned);

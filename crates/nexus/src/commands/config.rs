@@ -1,5 +1,6 @@
 //! `nexus config get|set|unset|explain`: the settings of one person.
 
+use nexus_api::profile::ProfileField;
 use nexus_core::profile::Notice;
 use nexus_core::{Command, ConfigField, EffectiveProfile, Field, Genesis, Identity, PublicKey};
 use nexus_run::{Commands, RunError, personal};
@@ -117,22 +118,19 @@ fn get(shell: &Shell, profile: &EffectiveProfile, field: Option<&Field>) -> Resu
     let output = &shell.output;
     let mut fields = view::fields(profile, field);
     if field.is_none() {
-        fields.retain(|it| matches!(it.field, Field::Config(_)));
+        fields.retain(|it| !it.is_prompt());
     }
     if output.json {
-        let values: Map<_, _> = fields
-            .into_iter()
-            .map(|it| (it.field.to_string(), it.value))
-            .collect();
+        let values: Map<_, _> = fields.into_iter().map(|it| (it.field, it.value)).collect();
         output.data(&values);
     } else if field.is_some() {
         for it in &fields {
             output.line(plain(&it.value));
         }
     } else {
-        let row = |it: &nexus_core::profile::Explanation| {
+        let row = |it: &ProfileField| {
             vec![
-                it.field.to_string(),
+                it.field.clone(),
                 view::short(&it.value),
                 format!("({})", it.layer.as_str()),
             ]

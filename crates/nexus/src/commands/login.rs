@@ -4,41 +4,21 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use http::{Method, StatusCode};
-use nexus_core::auth::sign_in::{ADDRESS, Message};
+use nexus_api::auth::{Challenge, SignIn, SignedIn, SignedInStanding};
+use nexus_core::PublicKey;
+use nexus_core::auth::sign_in::{Message, message_for};
 use nexus_core::auth::{Origin, SigningKey};
-use nexus_core::{PublicKey, Timestamp};
 use secrecy::SecretString;
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::Shell;
 use crate::cli::{Login, Remote as Arguments};
 use crate::failure::Failure;
 use crate::keys;
-use crate::output::{columns, printable};
+use crate::output::columns;
 use crate::remote::{self, Call, CallError, Connection, Profile, ProfileFile, Remote, understood};
 
 const DEFAULT_SERVER: &str = "http://127.0.0.1:8000";
-
-#[derive(Debug, Deserialize)]
-struct Challenge {
-    message_template: String,
-    chain_id: u64,
-}
-
-#[derive(Debug, Deserialize)]
-struct SignedIn {
-    public_key: PublicKey,
-    standing: String,
-    is_admin: bool,
-    session: Session,
-    token: Option<SecretString>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Session {
-    expires_at: Timestamp,
-}
 
 pub(crate) async fn login(shell: &Shell, arguments: Login) -> Result<(), Failure> {
     let file = ProfileFile::named(&arguments.remote.profile)?;
@@ -55,29 +35,30 @@ pub(crate) async fn login(shell: &Shell, arguments: Login) -> Result<(), Failure
     let challenge: Challenge = understood(challenge.await?)?;
     let (key, key_file) = key(shell, &arguments, before)?;
     let message = message(&challenge, &connection.server, key.public_key())?;
-    let body = json!({
-        "message": message,
-        "signature": key.sign_message(message.as_bytes()).to_string(),
-    });
+    let body = SignIn {
+        signature: key.sign_message(message.as_bytes()).to_string(),
+        message,
+        cookie: false,
+    };
     let verify = Call::new(Method::POST, "/api/v1/auth/verify").json(&body);
     let answer: SignedIn = understood(connection.send(verify).await?)?;
     let token = answer.token.ok_or_else(|| {
         Failure::new("the server gave no token").hint("is it older than this program?")
     })?;
     let expires_at = answer.session.expires_at;
-    let known = (answer.public_key, key_file.clone());
+    let known = (key.public_key(), key_file.clone());
     let profile = Profile::new(
         &connection.server,
         known,
         challenge.chain_id,
-        token,
+        SecretString::from(token.0),
         expires_at,
     );
     file.write(&profile)?;
     if shell.output.json {
         shell.output.data(&json!({
             "server": connection.server.to_string(),
-            "public_key": answer.public_key,
+            "public_key": key.public_key(),
             "standing": answer.standing,
             "is_admin": answer.is_admin,
             "key_file": key_file,
@@ -88,10 +69,10 @@ pub(crate) async fn login(shell: &Shell, arguments: Login) -> Result<(), Failure
     shell.output.note(format_args!(
         "signed in at {} as {} until {}",
         connection.server,
-        answer.public_key.to_checksummed(),
+        answer.public_key,
         expires_at.format("%Y-%m-%d")
     ));
-    if let Some(advice) = advice(&answer.standing) {
+    if let Some(advice) = advice(answer.standing) {
         shell.output.note(advice);
     }
     Ok(())
@@ -106,13 +87,17 @@ fn is_this_machine(server: &Origin) -> bool {
     host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
-fn advice(standing: &str) -> Option<&'static str> {
-    match standing {
-        "visitor" => Some("your key is not registered there yet: `nexus identity register`"),
-        "pending" => Some("an administrator of the server decides whether you are let in"),
-        "disabled" => Some("an administrator of the server has disabled your identity"),
-        _ => None,
-    }
+fn advice(standing: SignedInStanding) -> Option<&'static str> {
+    Some(match standing {
+        SignedInStanding::Visitor => {
+            "your key is not registered there yet: `nexus identity register`"
+        }
+        SignedInStanding::Pending => {
+            "an administrator of the server decides whether you are let in"
+        }
+        SignedInStanding::Disabled => "an administrator of the server has disabled your identity",
+        SignedInStanding::Member | SignedInStanding::Unreadable => return None,
+    })
 }
 
 fn server(arguments: &Login, before: Option<&Profile>) -> Result<Origin, Failure> {
@@ -162,9 +147,7 @@ fn key(
 /// The text to sign, if it is one of this server. Another text could sign us in somewhere else, in
 /// the name of whoever runs this server.
 fn message(challenge: &Challenge, server: &Origin, key: PublicKey) -> Result<String, Failure> {
-    let text = challenge
-        .message_template
-        .replace(ADDRESS, &key.to_checksummed());
+    let text = message_for(challenge, key);
     let is_ours = Message::parse(&text).is_ok_and(|(message, signer)| {
         message.domain == server.authority()
             && message.uri == server.uri()
@@ -209,7 +192,7 @@ pub(crate) async fn whoami(shell: &Shell, arguments: &Arguments) -> Result<(), F
     if output.json {
         output.data(&json!({
             "server": server,
-            "public_key": answer.public_key,
+            "public_key": profile.public_key,
             "standing": answer.standing,
             "is_admin": answer.is_admin,
             "key_file": profile.key_file,
@@ -220,8 +203,8 @@ pub(crate) async fn whoami(shell: &Shell, arguments: &Arguments) -> Result<(), F
     let row = |name: &str, value: String| vec![name.to_owned(), value];
     let mut rows = vec![
         row("server", server),
-        row("address", answer.public_key.to_checksummed()),
-        row("standing", printable(&answer.standing).into_owned()),
+        row("address", answer.public_key),
+        row("standing", answer.standing.as_str().to_owned()),
         row("key", profile.key_file.display().to_string()),
         row(
             "until",
@@ -238,7 +221,7 @@ pub(crate) async fn whoami(shell: &Shell, arguments: &Arguments) -> Result<(), F
     for line in columns(&rows) {
         output.line(line);
     }
-    if let Some(advice) = advice(&answer.standing) {
+    if let Some(advice) = advice(answer.standing) {
         output.note(advice);
     }
     Ok(())

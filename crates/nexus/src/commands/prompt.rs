@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::PathBuf;
 
+use nexus_api::profile::ProfileField;
 use nexus_core::{EffectiveProfile, Field, PromptName};
 use serde_json::Map;
 
@@ -44,12 +45,9 @@ fn get(shell: &Shell, profile: &EffectiveProfile, name: Option<PromptName>) -> R
     let only = name.map(Field::Prompt);
     refuse_absent(profile, only.as_ref())?;
     let mut fields = view::fields(profile, only.as_ref());
-    fields.retain(|it| matches!(it.field, Field::Prompt(_)));
+    fields.retain(ProfileField::is_prompt);
     if output.json {
-        let texts: Map<_, _> = fields
-            .into_iter()
-            .map(|it| (it.field.to_string(), it.value))
-            .collect();
+        let texts: Map<_, _> = fields.into_iter().map(|it| (it.field, it.value)).collect();
         output.data(&texts);
         return Ok(());
     }

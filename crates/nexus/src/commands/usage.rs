@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use chrono::Days;
+use nexus_api::usage::UsageReport;
 use nexus_core::{Clock as _, Usage, UsageCount};
-use serde_json::json;
 
 use crate::Shell;
 use crate::cli;
@@ -34,7 +34,12 @@ pub(crate) async fn run(shell: &Shell, arguments: cli::Usage) -> Result<(), Fail
     let counts = used.iter().map(|usage| usage.count);
     let total = counts.fold(UsageCount::default(), UsageCount::saturating_add);
     if output.json {
-        output.data(&json!({ "from": from, "to": to, "usage": used, "total": total }));
+        output.data(&UsageReport {
+            from,
+            to,
+            usage: used.into_iter().map(Into::into).collect(),
+            total,
+        });
         return Ok(());
     }
     let (heading, sums) = match arguments.key {

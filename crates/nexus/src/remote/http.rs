@@ -12,10 +12,12 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use nexus_api::error::{ErrorBody, ErrorDetail};
 use nexus_core::Clock as _;
 use nexus_core::auth::request::{Content, SignatureTerms, Target, sign};
 use nexus_core::auth::{Origin, SigningKey};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -60,8 +62,9 @@ impl<'a> Call<'a> {
         }
     }
 
-    pub(crate) fn json(mut self, body: &Value) -> Self {
-        self.body = body.to_string().into();
+    pub(crate) fn json(mut self, body: &impl Serialize) -> Self {
+        // A request of ours is made of texts, numbers and JSON.
+        self.body = serde_json::to_vec(body).unwrap_or_default().into();
         self
     }
 
@@ -75,10 +78,7 @@ impl<'a> Call<'a> {
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) status: StatusCode,
-    pub(crate) code: String,
-    /// What a program can read of the reason; `null` when there is nothing.
-    pub(crate) details: Value,
-    message: String,
+    pub(crate) error: ErrorDetail,
 }
 
 /// Why a request brought nothing.
@@ -92,14 +92,9 @@ impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Failed(failure) => failure,
-            CallError::Refused(Refused {
-                status,
-                code,
-                message,
-                ..
-            }) => {
-                let failure = Self::new(format!("{message} ({code})"));
-                match &*code {
+            CallError::Refused(Refused { status, error }) => {
+                let failure = Self::new(format!("{} ({})", error.message, error.code));
+                match &*error.code {
                     "unauthenticated" => failure.hint("sign in again with `nexus login`"),
                     "not_a_member" => failure.hint("`nexus identity register` registers your key"),
                     _ if status == StatusCode::MISDIRECTED_REQUEST => {
@@ -168,16 +163,9 @@ impl Connection {
             return Err(CallError::Failed(failure));
         }
         let body = self.read(response).await?;
-        let mut answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let text = |name: &str| answer["error"][name].as_str().map(str::to_owned);
-        match (text("code"), text("message")) {
-            (Some(code), Some(message)) => Err(CallError::Refused(Refused {
-                status,
-                code,
-                details: answer["error"]["details"].take(),
-                message,
-            })),
-            _ => Err(self.not_nexus(status)),
+        match serde_json::from_slice(&body) {
+            Ok(ErrorBody { error }) => Err(CallError::Refused(Refused { status, error })),
+            Err(_) => Err(self.not_nexus(status)),
         }
     }
 

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use nexus_core::auth::SigningKey;
 use nexus_core::auth::request::{Component, Content, Target, signature_base};
-use nexus_core::auth::sign_in::Message;
+use nexus_core::auth::sign_in::{Message, message_for};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -12,7 +12,7 @@ use super::world::{Request, key, now, present, sign_in_rules, terms};
 
 fn sign_in_text() -> String {
     let challenge = sign_in_rules().issue(now()).unwrap();
-    challenge.message_for(key(1).public_key())
+    message_for(&challenge, key(1).public_key())
 }
 
 const ALL: [Component; 6] = [

@@ -44,7 +44,7 @@ async fn people_see_who_answered() {
         .iter()
         .filter_map(|event| match event {
             RunEvent::Fallback(Fallback { notice, .. }) => {
-                Some((notice.code, notice.message.as_str()))
+                Some((&*notice.code, notice.message.as_str()))
             }
             _ => None,
         })

@@ -1,5 +1,6 @@
 //! An answer of the newer interface: what the model said and called, as items.
 
+use nexus_api::event as api;
 use nexus_core::RunEvent;
 use nexus_core::event::{Channel, RunFinished, RunStatus, Usage};
 use serde::Serialize;
@@ -115,7 +116,10 @@ impl Answer {
                 let name = run.strip_prefix("run_").unwrap_or(run);
                 self.id = format!("resp_{name}");
                 self.model = started.model.as_deref().map(str::to_owned);
-                self.explanation = started.explanation.is_some().then(|| json!(started));
+                self.explanation = started
+                    .explanation
+                    .is_some()
+                    .then(|| json!(api::RunStarted::from(started)));
             }
             RunEvent::Fallback(fallback) => self.model = Some(fallback.model.to_string()),
             RunEvent::TextChunk {

@@ -257,6 +257,6 @@ async fn every_change_is_on_record_with_its_signature() {
         })
         .collect();
     assert_eq!(found, expected);
-    let text = serde_json::to_string(entries).unwrap();
+    let text = format!("{entries:?}");
     assert!(!text.contains("Me."), "the record has no contents: {text}");
 }

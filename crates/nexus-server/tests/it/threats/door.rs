@@ -28,6 +28,7 @@ fn t01_only_these_routes_ask_for_no_credential() {
             "GET /",
             "GET /livez",
             "GET /readyz",
+            "GET /api/openapi.json",
             "GET /api/v1",
             "POST /api/v1/auth/challenge",
             "POST /api/v1/auth/verify",

@@ -1,8 +1,9 @@
 //! `nexus identity quarantine list|delete`: documents that cannot be read, here or at a server.
 
 use http::Method;
-use nexus_store::{Collection, Erased, Store, Unreadable};
-use serde::Deserialize;
+use nexus_api::identity::Erased;
+use nexus_api::quarantine::{Collection, QuarantinePage, Unreadable};
+use nexus_store::Store;
 
 use super::{confirm, tell_erased};
 use crate::cli::{Quarantine, Remote as Arguments};
@@ -97,12 +98,6 @@ async fn here(store: &dyn Store) -> Result<Vec<Unreadable>, Failure> {
     Ok(all)
 }
 
-#[derive(Debug, Deserialize)]
-struct Part {
-    unreadable: Vec<Unreadable>,
-    next_after: Option<String>,
-}
-
 /// Everything that cannot be read at a server.
 async fn there(arguments: &Arguments) -> Result<Vec<Unreadable>, Failure> {
     let remote = Remote::open(arguments)?;
@@ -110,7 +105,7 @@ async fn there(arguments: &Arguments) -> Result<Vec<Unreadable>, Failure> {
     for collection in Collection::ALL {
         let mut path = format!("{PATH}?collection={collection}");
         loop {
-            let part: Part = remote.read(&path).await?;
+            let part: QuarantinePage = remote.read(&path).await?;
             all.extend(part.unreadable);
             match part.next_after {
                 Some(after) => {
@@ -134,7 +129,7 @@ async fn delete_there(
     let call = Call::new(Method::DELETE, &path);
     match remote.send_signed(call, &remote.key()?).await {
         Ok(answer) => understood(answer).map(Some),
-        Err(CallError::Refused(refused)) if refused.code == "not_found" => Ok(None),
+        Err(CallError::Refused(refused)) if refused.error.code == "not_found" => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -2,10 +2,9 @@
 //! administers it. Every change is signed.
 
 use http::Method;
-use nexus_core::{PublicKey, Standing, Timestamp};
-use nexus_store::{Erased, Unreadable};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use nexus_api::identity::{Erased, Identity, IdentityPage};
+use nexus_core::PublicKey;
+use serde_json::Value;
 
 use super::standing::{self, Decision};
 use super::{confirm, quarantine};
@@ -19,30 +18,13 @@ const PATH: &str = "/api/v1/admin/identities";
 /// How many people are read at a time.
 const PAGE: u32 = 500;
 
-/// What administrators see of a person.
-#[derive(Debug, Deserialize, Serialize)]
-struct Row {
-    public_key: PublicKey,
-    standing: Standing,
-    is_admin: bool,
-    created_at: Timestamp,
-}
-
-#[derive(Debug, Deserialize)]
-struct Page {
-    identities: Vec<Row>,
-    #[serde(default)]
-    unreadable: Vec<Unreadable>,
-    next_after: Option<String>,
-}
-
 pub(super) async fn list(shell: &Shell, arguments: &cli::Remote) -> Result<(), Failure> {
     let output = &shell.output;
     let remote = Remote::open(arguments)?;
-    let mut all: Vec<Row> = Vec::new();
+    let mut all: Vec<Identity> = Vec::new();
     let mut path = format!("{PATH}?limit={PAGE}");
     loop {
-        let mut page: Page = remote.read(&path).await?;
+        let mut page: IdentityPage = remote.read(&path).await?;
         all.append(&mut page.identities);
         quarantine::name(output, &page.unreadable);
         match page.next_after {
@@ -57,9 +39,9 @@ pub(super) async fn list(shell: &Shell, arguments: &cli::Remote) -> Result<(), F
         output.data(&all);
         return Ok(());
     }
-    let row = |it: &Row| {
+    let row = |it: &Identity| {
         vec![
-            it.public_key.to_string(),
+            it.public_key.clone(),
             it.created_at.format("%Y-%m-%d %H:%M").to_string(),
             it.standing.as_str().to_owned(),
             if it.is_admin { "yes" } else { "" }.to_owned(),
@@ -90,9 +72,9 @@ pub(super) async fn decide(
     if let Some(objection) = decision.objection(key, before.standing) {
         return Err(objection);
     }
-    let body = json!({ "standing": decision.standing() });
+    let body = decision.change();
     let call = Call::new(Method::PUT, &path).json(&body);
-    let now: Row = understood(remote.send_signed(call, &remote.key()?).await?)?;
+    let now: Identity = understood(remote.send_signed(call, &remote.key()?).await?)?;
     if shell.output.json {
         shell.output.data(&now);
     } else {
@@ -111,7 +93,7 @@ pub(super) async fn erase(
     let path = format!("{PATH}/{key}");
     match remote.ask(&path).await {
         // One that cannot be read can still be erased.
-        Err(CallError::Refused(refused)) if refused.code == "identity_unreadable" => {}
+        Err(CallError::Refused(refused)) if refused.error.code == "identity_unreadable" => {}
         answer => {
             registered(&remote, key, answer)?;
         }
@@ -128,7 +110,7 @@ pub(super) async fn erase(
     Ok(())
 }
 
-async fn find(remote: &Remote, path: &str, key: PublicKey) -> Result<Row, Failure> {
+async fn find(remote: &Remote, path: &str, key: PublicKey) -> Result<Identity, Failure> {
     registered(remote, key, remote.ask(path).await)
 }
 
@@ -136,10 +118,10 @@ fn registered(
     remote: &Remote,
     key: PublicKey,
     answer: Result<Value, CallError>,
-) -> Result<Row, Failure> {
+) -> Result<Identity, Failure> {
     match answer {
         Ok(answer) => understood(answer),
-        Err(CallError::Refused(refused)) if refused.code == "not_found" => {
+        Err(CallError::Refused(refused)) if refused.error.code == "not_found" => {
             let server = &remote.connection.server;
             Err(Failure::new(format!("{key} is not registered at {server}"))
                 .hint("`nexus identity list --server` shows who is"))

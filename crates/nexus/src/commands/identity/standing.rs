@@ -1,5 +1,6 @@
 //! `nexus identity approve|disable|enable`: who is let in.
 
+use nexus_api::identity::{self as api, StandingChange};
 use nexus_core::{IdentityWrite, PublicKey, Standing};
 
 use super::{find, server};
@@ -20,6 +21,16 @@ impl Decision {
         match self {
             Self::Approve | Self::Enable => Standing::Active,
             Self::Disable => Standing::Disabled,
+        }
+    }
+
+    /// What a server is told.
+    pub(super) const fn change(self) -> StandingChange {
+        StandingChange {
+            standing: match self {
+                Self::Approve | Self::Enable => api::Decision::Active,
+                Self::Disable => api::Decision::Disabled,
+            },
         }
     }
 

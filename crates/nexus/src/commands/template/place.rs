@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use nexus_core::genesis::{GenesisDoc, Problem};
-use nexus_core::{Environment, Timestamp};
-use nexus_store::{Store, StoredTemplate, TemplateVersion};
-use serde::Deserialize;
+use nexus_api::template::{
+    Environment, Problem, Template, TemplateVersion, VersionDetail, VersionPage,
+};
+use nexus_core::genesis::GenesisDoc;
+use nexus_store::{Store, StoredTemplate};
 
 use crate::cli::At;
 use crate::failure::Failure;
@@ -26,34 +27,6 @@ pub(super) enum Place {
         name: String,
     },
     There(Box<Remote>),
-}
-
-/// What a server has stored.
-#[derive(Debug, Deserialize)]
-pub(super) struct AtServer {
-    pub(super) environment: Environment,
-    /// 0: there is none yet.
-    pub(super) version: u64,
-    author: Option<String>,
-    created_at: Option<Timestamp>,
-    hash: Option<String>,
-    document: Option<GenesisDoc>,
-    problems: Vec<Problem>,
-}
-
-/// One version that a server has.
-#[derive(Debug, Deserialize)]
-struct OneVersion {
-    environment: Environment,
-    #[serde(flatten)]
-    version: TemplateVersion,
-    document: GenesisDoc,
-}
-
-#[derive(Debug, Deserialize)]
-struct Page {
-    versions: Vec<TemplateVersion>,
-    next_before: Option<u64>,
 }
 
 /// The template that is stored now.
@@ -90,7 +63,7 @@ impl Place {
                 })
             }
             Self::There(remote) => {
-                let answer: AtServer = remote.read(PATH).await?;
+                let answer: Template = remote.read(PATH).await?;
                 let (environment, version) = (answer.environment, answer.version);
                 let (Some(doc), Some(author), Some(created_at), Some(hash)) = (
                     answer.document,
@@ -105,7 +78,7 @@ impl Place {
                     stored: StoredTemplate {
                         environment,
                         version,
-                        doc,
+                        doc: GenesisDoc::new(doc),
                         author,
                         created_at,
                         hash,
@@ -125,8 +98,8 @@ impl Place {
             Self::There(remote) => {
                 let path = format!("{PATH}/versions/{version}");
                 match remote.ask(&path).await {
-                    Ok(answer) => Some(StoredTemplate::from(understood::<OneVersion>(answer)?)),
-                    Err(CallError::Refused(refused)) if refused.code == "not_found" => None,
+                    Ok(answer) => Some(stored(understood(answer)?)),
+                    Err(CallError::Refused(refused)) if refused.error.code == "not_found" => None,
                     Err(error) => return Err(error.into()),
                 }
             }
@@ -161,7 +134,7 @@ impl Place {
             Self::There(remote) => {
                 let mut path = format!("{PATH}/versions");
                 loop {
-                    let mut page: Page = remote.read(&path).await?;
+                    let mut page: VersionPage = remote.read(&path).await?;
                     all.append(&mut page.versions);
                     match page.next_before {
                         Some(before) => path = format!("{PATH}/versions?before={before}"),
@@ -188,21 +161,14 @@ impl Place {
     }
 }
 
-impl From<OneVersion> for StoredTemplate {
-    fn from(answer: OneVersion) -> Self {
-        let TemplateVersion {
-            version,
-            author,
-            created_at,
-            hash,
-        } = answer.version;
-        Self {
-            environment: answer.environment,
-            version,
-            doc: answer.document,
-            author,
-            created_at,
-            hash,
-        }
+fn stored(answer: VersionDetail) -> StoredTemplate {
+    let version = answer.version;
+    StoredTemplate {
+        environment: answer.environment,
+        version: version.version,
+        doc: GenesisDoc::new(answer.document),
+        author: version.author,
+        created_at: version.created_at,
+        hash: version.hash,
     }
 }

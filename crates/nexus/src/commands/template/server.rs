@@ -2,14 +2,13 @@
 //! the administrator: the one for the plan, and the one that stores.
 
 use http::Method;
-use nexus_core::genesis::Problem;
-use nexus_core::plan::Plan;
-use nexus_store::Unreadable;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use nexus_api::Object;
+use nexus_api::template::{Template, TemplateChange, TemplateChanged};
+use serde::Deserialize as _;
+use serde_json::Value;
 
 use super::change::{New, Planned, settle};
-use super::place::{AtServer, PATH};
+use super::place::PATH;
 use super::refuse;
 use crate::Shell;
 use crate::cli::Change;
@@ -17,15 +16,6 @@ use crate::failure::Failure;
 use crate::remote::{Call, CallError, Refused, Remote, understood};
 
 const DRY_RUN: &str = "/api/v1/admin/template?dry_run=true";
-
-#[derive(Debug, Deserialize)]
-struct Answer {
-    version: u64,
-    plan: Plan,
-    warnings: Vec<Problem>,
-    #[serde(default)]
-    unreadable: Vec<Unreadable>,
-}
 
 pub(super) async fn put(
     shell: &Shell,
@@ -37,22 +27,25 @@ pub(super) async fn put(
     if !new.problems.is_empty() {
         return Err(refuse(shell, &new.name, &new.problems));
     }
-    let AtServer {
+    let Template {
         environment,
         version,
         ..
     } = remote.read(PATH).await?;
     let key = remote.key()?;
-    let body = json!({ "document": new.doc, "expected_version": version });
+    let body = TemplateChange {
+        document: Object(new.doc.as_map().clone()),
+        expected_version: version,
+    };
     let ask = async |path: &str| {
         let call = Call::new(Method::PUT, path).json(&body);
         match remote.send_signed(call, &key).await {
-            Ok(answer) => understood::<Answer>(answer),
+            Ok(answer) => understood::<TemplateChanged>(answer),
             Err(CallError::Refused(refused)) => Err(explain(shell, refused, &new.name, version)),
             Err(error) => Err(error.into()),
         }
     };
-    let Answer {
+    let TemplateChanged {
         plan,
         warnings,
         unreadable,
@@ -79,16 +72,16 @@ pub(super) async fn put(
 
 /// What a refusal means for whoever wants to change the template.
 fn explain(shell: &Shell, refused: Refused, name: &str, expected: u64) -> Failure {
-    match &*refused.code {
+    match &*refused.error.code {
         "invalid_template" => {
-            let problems = refused.details.get("problems").map(Vec::deserialize);
+            let problems = detail(&refused, "problems").map(Vec::deserialize);
             match problems {
                 Some(Ok(problems)) => refuse(shell, name, &problems),
                 _ => CallError::Refused(refused).into(),
             }
         }
         "conflict" => {
-            let now = refused.details.get("version").and_then(Value::as_u64);
+            let now = detail(&refused, "version").and_then(Value::as_u64);
             let now = now.map_or_else(|| "another one".to_owned(), |now| format!("version {now}"));
             Failure::new(format!(
                 "the plan was made for version {expected}, and {now} is stored by now: nothing of \
@@ -101,4 +94,8 @@ fn explain(shell: &Shell, refused: Refused, name: &str, expected: u64) -> Failur
         }
         _ => CallError::Refused(refused).into(),
     }
+}
+
+fn detail<'a>(refused: &'a Refused, name: &str) -> Option<&'a Value> {
+    refused.error.details.as_ref()?.get(name)
 }

@@ -4,12 +4,15 @@
 use std::fmt;
 
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Number, Value};
+use utoipa::ToSchema;
 
 /// An object without a name that stands twice, at any depth.
-#[derive(Debug, Default)]
-pub(crate) struct Object(pub(crate) Map<String, Value>);
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(as = JsonObject, value_type = std::collections::HashMap<String, Value>)]
+pub struct Object(pub Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
