@@ -5,19 +5,21 @@ import type { Described, ModelList, Profile, SignedIn, StoredMessage } from "../
 const KEY = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 const MODEL = { name: "qwen3-8b", provider: "local", id: "qwen3:8b" };
 
+const kind = { protocol: "openai", available: true, choosable: true, default_params: {} };
+
 export const models: ModelList = {
   default: "echo",
   models: [
-    { name: "echo", id: "echo", aliases: [], provider: "builtin", available: true, choosable: true },
-    { name: "qwen3-8b", id: "qwen3:8b", aliases: ["qwen"], provider: "local", available: true, choosable: true },
+    { name: "echo", id: "echo", aliases: [], provider: "builtin", ...kind },
+    { name: "qwen3-8b", id: "qwen3:8b", aliases: ["qwen"], provider: "local", ...kind },
     {
       name: "gemini-flash",
       id: "gemini-2.5-flash",
       aliases: [],
       provider: "google",
+      ...kind,
       available: false,
       reason: "GEMINI_API_KEY is not set",
-      choosable: true,
     },
   ],
 };

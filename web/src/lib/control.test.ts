@@ -9,6 +9,8 @@ const model = (name: string, more: Partial<Model> = {}): Model => ({
   id: `${name}-id`,
   aliases: [],
   provider: "p",
+  protocol: "openai",
+  default_params: {},
   available: true,
   choosable: true,
   ...more,

@@ -40,7 +40,7 @@ describe("turns", () => {
 
   test("live events give the same turn as the stored messages", () => {
     const turn = newTurn("t", "Hi", NOW);
-    apply(turn, { event: "run_started", data: { run_id: "r1" } }, NOW);
+    apply(turn, { event: "run_started", data: { run_id: "r1", owner_key: "0xa1" } }, NOW);
     for (const chunk of ["Hel", "lo"]) {
       apply(turn, { event: "text_chunk", data: { chunk, channel: "answer" } }, NOW);
     }
@@ -78,7 +78,7 @@ describe("why there is no whole answer", () => {
 
   test("P3: a question that failed says why after a reload, as it did at once", () => {
     const live = newTurn("r", "Why?", NOW);
-    apply(live, { event: "run_started", data: { run_id: "r", message_id: "m" } }, NOW);
+    apply(live, { event: "run_started", data: { run_id: "r", owner_key: "0xa1", message_id: "m" } }, NOW);
     apply(live, { event: "error", data: error }, NOW);
     apply(live, { event: "run_finished", data: { run_id: "r", status: "failed", usage, message_ids: [] } }, NOW);
     const facts = { interrupted: error.code, error, usage };
