@@ -78,7 +78,7 @@ bench-micro: toolchain ## Measure resolving, parsing and storing on their own; A
 		--bench resolve --bench stream --bench store $(if $(ARGS),-- $(ARGS))
 
 .PHONY: proof
-proof: abuse ## Run what takes longer and proves more than `make test`
+proof: abuse contract ## Run what takes longer and proves more than `make test`
 
 # `make test` runs the same tests with smaller numbers.
 .PHONY: abuse
@@ -86,6 +86,12 @@ abuse: toolchain ## Attack a server with what strangers and members may send; AR
 	@scripts/install-test-tools cargo-tools
 	NEXUS_ABUSE=full cargo nextest run $(everything) --no-fail-fast \
 		-E 'package(nexus) & test(/^regressions::(abuse|budgets|operation)::/)' $(ARGS)
+
+.PHONY: contract
+contract: toolchain ## Try the server against its OpenAPI document, with schemathesis
+	@scripts/install-test-tools cargo-tools schemathesis
+	cargo nextest run $(everything) --run-ignored only \
+		-E 'package(nexus) & test(/^contract::/)' $(ARGS)
 
 # A workspace of its own: the oracles bring older crates along that the program shall not have.
 .PHONY: test-fuzz

@@ -9,6 +9,7 @@
 mod audit;
 mod chat;
 mod clients;
+mod contract;
 mod crash;
 mod doctor;
 mod egress;

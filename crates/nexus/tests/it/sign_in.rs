@@ -168,6 +168,7 @@ fn nothing_is_signed_for_a_server_that_shows_the_challenge_of_another_one() {
     let (address, asked) = pretender(concat!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n",
         r#"{"nonce":"00","domain":"bank.example","uri":"https://bank.example/","chain_id":1,"#,
+        r#""issued_at":"2026-11-22T20:30:00Z","expires_at":"2026-11-22T20:35:00Z","#,
         r#""message_template":"bank.example wants you to sign in with your Ethereum account:\n"#,
         r#"{address}\n\nSign in to Nexus.\n\nURI: https://bank.example/\nVersion: 1\n"#,
         r#"Chain ID: 1\nNonce: 0123456789abcdef\nIssued At: 2026-11-22T20:30:00Z\n"#,
