@@ -124,7 +124,12 @@ async fn a_message_is_shown_as_it_is_stored() {
               "id": "calm-1"
             },
             "template_version": 1,
-            "finish_reason": "stop"
+            "finish_reason": "stop",
+            "usage": {
+              "input_tokens": 15,
+              "output_tokens": 1
+            },
+            "usage_estimated": true
           }
         },
         {
