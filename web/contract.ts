@@ -12,7 +12,7 @@ export interface components {
             message_id: string | null;
             /**
              * Format: date-time
-             * @description When it began.
+             * @description The time of its beginning.
              */
             started_at: string;
         };
@@ -21,13 +21,13 @@ export interface components {
             /** @description Oldest first. */
             runs: components["schemas"]["ActiveRun"][];
         };
-        /** @description Who answered. */
+        /** @description The model that answered. */
         AnsweredBy: {
             /** @description The catalog name. */
             name: string;
             /** @description The provider's row. */
             provider: string;
-            /** @description What the provider itself calls the model that answered. */
+            /** @description The provider's own name for the model that answered. */
             id: string;
         };
         /** @description An API key, without its secret. */
@@ -36,15 +36,15 @@ export interface components {
             id: string;
             /** @description The address of its owner. */
             owner_key: string;
-            /** @description What its owner calls it. */
+            /** @description Its name, chosen by its owner. */
             name: string;
-            /** @description What it may do. */
+            /** @description The scopes that it has. */
             scopes: components["schemas"]["ApiScope"][];
             /** @description The models that it may ask, by their names in the catalog. `null`: all of them. */
             models: string[] | null;
             /**
              * Format: date-time
-             * @description When it was made.
+             * @description The time of its creation.
              */
             created_at: string;
             /**
@@ -54,12 +54,12 @@ export interface components {
             expires_at: string;
             /**
              * Format: date-time
-             * @description When it was last used, to within a minute or so.
+             * @description The time of its last use, to within a minute or so.
              */
             last_used_at: string | null;
             /**
              * Format: date-time
-             * @description When its owner took it back.
+             * @description The time of its revocation.
              */
             revoked_at: string | null;
         };
@@ -72,20 +72,20 @@ export interface components {
         Argument: {
             /** @description Its name. */
             name: string;
-            /** @description What it can be. */
+            /** @description The values that it takes. */
             type: components["schemas"]["ArgumentKind"];
-            /** @description Whether it must be there. */
+            /** @description `true` if it must be there. */
             required: boolean;
-            /** @description What it means, in a few words. */
+            /** @description Its meaning, in a few words. */
             description: string;
         };
         /**
-         * @description What an argument can be.
+         * @description The kind of value of an argument.
          * @enum {string}
          */
         ArgumentKind: "text" | "count" | "list" | "value";
         /**
-         * @description Who may execute a command.
+         * @description The people who may execute a command.
          * @enum {string}
          */
         Audience: "visitor" | "member";
@@ -105,14 +105,14 @@ export interface components {
             seq: number;
             /**
              * Format: date-time
-             * @description When it was done.
+             * @description The time of the action.
              */
             at: string;
             /** @description An address, `local:` and a user of the machine, or `system`. */
             actor: string;
             /** @description A command, such as `config.set`, or what an administrator did. */
             action: string;
-            /** @description What it was done to. */
+            /** @description The target of the action. */
             target: string;
             /** @description The fields that changed, by name. */
             details: {
@@ -184,7 +184,7 @@ export interface components {
             max_length?: number;
         };
         /**
-         * @description Whether a run that was told to stop has ended.
+         * @description The status of a run that was told to stop.
          * @enum {string}
          */
         CancelStatus: "ended" | "stopping";
@@ -192,7 +192,7 @@ export interface components {
         CancelledRun: {
             /** @description Names the run. */
             run_id: string;
-            /** @description Whether it has ended. */
+            /** @description The status of the run. */
             status: components["schemas"]["CancelStatus"];
         };
         /** @description `POST /api/v1/auth/challenge`: what a client signs. Nothing of it is stored. */
@@ -212,7 +212,7 @@ export interface components {
             chain_id: number;
             /**
              * Format: date-time
-             * @description When it was made: whole seconds.
+             * @description The time of its creation: whole seconds.
              */
             issued_at: string;
             /**
@@ -225,15 +225,15 @@ export interface components {
         ChangedProfile: {
             /** @description The address. */
             public_key: string;
-            /** @description What would change. */
+            /** @description The fields that would change. */
             changes: components["schemas"]["FieldChange"][];
         };
         /**
-         * @description What a piece of text belongs to.
+         * @description The channel of a piece of text.
          * @enum {string}
          */
         Channel: "answer" | "reasoning" | "guidance";
-        /** @description What one request may set. */
+        /** @description The overrides of one request. */
         ChatConfig: {
             /** @description A catalog name, an alias or a provider's id. */
             model?: string;
@@ -249,10 +249,10 @@ export interface components {
             max_tokens?: number;
             /**
              * Format: u-int32
-             * @description How many earlier messages the model is shown at most.
+             * @description The most earlier messages that the model is shown.
              */
             history_context_size?: number;
-            /** @description What the model may call: `current_time`, `SERVER` or `SERVER.TOOL`. */
+            /** @description The tools that the model may call: `current_time`, `SERVER` or `SERVER.TOOL`. */
             tools?: string[];
         };
         /**
@@ -305,7 +305,7 @@ export interface components {
             /** @description The run whose stored question is asked again. */
             run_id?: string | null;
             /**
-             * @description What this one request sets, stronger than everything stored. A name that is left out is
+             * @description The overrides of this one request, stronger than everything stored. A name that is left out is
              *     inherited.
              */
             config?: components["schemas"]["ChatConfig"];
@@ -318,7 +318,7 @@ export interface components {
             aliases: string[];
             /** @description The name of its provider. */
             provider: string;
-            /** @description Why it cannot be asked, if it cannot. */
+            /** @description The reason why it cannot be asked. */
             unavailable?: string;
         };
         /**
@@ -333,21 +333,21 @@ export interface components {
             /** @description Its arguments, by name. */
             arguments?: Record<string, never>;
         };
-        /** @description What a command answers, for programs. */
+        /** @description The result of a command, for programs. */
         CommandData: null | components["schemas"]["CommandDescription"][] | components["schemas"]["Registered"] | components["schemas"]["Erased"] | components["schemas"]["ProfileField"][] | components["schemas"]["FieldChanged"] | components["schemas"]["TimeZone"] | components["schemas"]["Message"][] | components["schemas"]["ChoosableModel"][] | components["schemas"]["NewKey"] | components["schemas"]["ApiKey"][] | components["schemas"]["ListedSession"][] | components["schemas"]["Revoked"];
         /** @description A command, described for a person on this server. */
         CommandDescription: {
             /** @description Its name. */
             name: string;
-            /** @description What it does. */
+            /** @description A description for people. */
             description: string;
-            /** @description How it is written in a line. */
+            /** @description The way it is written in a line. */
             usage: string;
             /** @description Its arguments. */
             arguments: components["schemas"]["Argument"][];
-            /** @description Who may execute it. */
+            /** @description The people who may execute it. */
             audience: components["schemas"]["Audience"];
-            /** @description Whether each request must be signed anew. */
+            /** @description `true` if each request must be signed anew. */
             needs_signature: boolean;
         };
         /** @description `GET /api/v1/commands`: every command of this server. */
@@ -356,7 +356,7 @@ export interface components {
             commands: components["schemas"]["CommandDescription"][];
         };
         /**
-         * @description What an administrator may make of a person. Nobody is sent back to wait.
+         * @description A standing that an administrator may give. Nobody is sent back to wait.
          * @enum {string}
          */
         Decision: "active" | "disabled";
@@ -375,19 +375,19 @@ export interface components {
         };
         /** @description One place where two documents differ. */
         DocumentChange: {
-            /** @description Where: a JSON Pointer (RFC 6901). */
+            /** @description The place: a JSON Pointer (RFC 6901). */
             pointer: string;
-            /** @description What was there, in a few words. Absent: nothing. */
+            /** @description The former value, in a few words. Absent: nothing. */
             before?: unknown;
-            /** @description What is there now, in a few words. Absent: nothing. */
+            /** @description The new value, in a few words. Absent: nothing. */
             after?: unknown;
         };
         /**
-         * @description Which set of defaults, and which database, a server works with.
+         * @description The set of defaults, and the database, that a server works with.
          * @enum {string}
          */
         Environment: "development" | "production";
-        /** @description How many of each kind were erased. */
+        /** @description The number of each kind that were erased. */
         Erased: {
             /**
              * Format: u-int64
@@ -411,12 +411,12 @@ export interface components {
             api_keys: number;
             /**
              * Format: u-int64
-             * @description What was counted for it: one for each model and day.
+             * @description Its usage: one row for each model and day.
              */
             usage: number;
             /**
              * Format: u-int64
-             * @description What was counted against its limits.
+             * @description Its counters of limits.
              */
             counters: number;
             /** @description The identity was disabled, and its key stays so. */
@@ -424,7 +424,7 @@ export interface components {
         };
         /** @description The body of every failed request. */
         ErrorBody: {
-            /** @description What failed. */
+            /** @description The failure. */
             error: components["schemas"]["ErrorDetail"];
         };
         /** @description A failure, for programs and for people. */
@@ -435,7 +435,7 @@ export interface components {
             message: string;
             /** @description The field that is wrong. */
             field?: string;
-            /** @description Whether the same request may succeed later. Absent: no. */
+            /** @description `true` if the same request may succeed later. Absent: no. */
             retryable?: boolean;
             /** @description Facts for programs, by code. */
             details?: unknown;
@@ -445,11 +445,11 @@ export interface components {
             /** @description `config.NAME` or `prompts.NAME`; `prompts` for their order. */
             field: string;
             /**
-             * @description What is in force, in a few words. Absent: there is no such field. `null`: left to the
+             * @description The value in force, in a few words. Absent: there is no such field. `null`: left to the
              *     provider.
              */
             before?: unknown;
-            /** @description What would be in force. */
+            /** @description The value that would be in force. */
             after?: unknown;
         };
         /** @description A field after a change. */
@@ -471,12 +471,12 @@ export interface components {
              */
             type?: components["schemas"]["FieldControl"];
             /**
-             * @description What stands above it, plain text.
+             * @description The label above it, plain text.
              * @default null
              */
             label?: string;
             /**
-             * @description What stands beside it, plain text.
+             * @description The description beside it, plain text.
              * @default null
              */
             description?: string;
@@ -488,7 +488,7 @@ export interface components {
             options?: unknown[];
             /**
              * Format: u-int32
-             * @description Of a prompt, in characters.
+             * @description The most characters of a prompt.
              * @default null
              */
             max_length?: number;
@@ -511,21 +511,21 @@ export interface components {
              */
             step?: number;
         };
-        /** @description What `PUT` and `DELETE /api/v1/profile/{field}` tell of the field. */
+        /** @description The field after `PUT` and `DELETE /api/v1/profile/{field}`. */
         FieldOutcome: components["schemas"]["FieldChanged"] | components["schemas"]["TimeZone"];
-        /** @description What a field may be set to. */
+        /** @description The new value of a field. */
         FieldValue: string | number | string[];
-        /** @description What administrators see of a person. */
+        /** @description A person, as administrators see them. */
         Identity: {
             /** @description The address. */
             public_key: string;
-            /** @description Whether the person is let in. */
+            /** @description The person's standing. */
             standing: components["schemas"]["Standing"];
-            /** @description Whether this is an administrator. */
+            /** @description `true` for an administrator. */
             is_admin: boolean;
             /**
              * Format: date-time
-             * @description When it was registered.
+             * @description The time of registration.
              */
             created_at: string;
         };
@@ -537,7 +537,7 @@ export interface components {
             unreadable?: components["schemas"]["Unreadable"][];
             /** @description `after` for the next page. `null`: these were the last. */
             next_after: string | null;
-            /** @description How many there are in all. */
+            /** @description The number of all of them. */
             counts: components["schemas"]["StandingCounts"];
         };
         /** @description An object without a name that stands twice, at any depth. */
@@ -546,9 +546,9 @@ export interface components {
         };
         /** @description `POST /api/v1/keys`: what an API key is to be. */
         KeyRequest: {
-            /** @description What it is for: one line of 1 to 200 characters. */
+            /** @description Its purpose: one line of 1 to 200 characters. */
             name: string;
-            /** @description What it may do; `chat` and `models.read` if left out. */
+            /** @description Its scopes; `chat` and `models.read` if left out. */
             scopes?: components["schemas"]["ApiScope"][];
             /**
              * @description The models that it may ask, by any of their names; every one that its owner may choose if
@@ -557,7 +557,7 @@ export interface components {
             models?: string[];
             /**
              * Format: u-int32
-             * @description How many days it lives; 90 if left out.
+             * @description Its lifetime in days; 90 if left out.
              */
             days?: number;
         };
@@ -568,7 +568,7 @@ export interface components {
         Layer: "builtin" | "catalog" | "genesis" | "group" | "identity" | "request";
         /** @description A session in a list. */
         ListedSession: components["schemas"]["Session"] & {
-            /** @description Whether the request came with it. */
+            /** @description `true` for the session of this request. */
             current: boolean;
         };
         /** @description `GET /livez`: the process answers. */
@@ -577,7 +577,7 @@ export interface components {
             status: string;
         };
         /**
-         * @description Why a field is locked.
+         * @description The reason for a lock.
          * @enum {string}
          */
         Lock: "not_editable" | "prompt_not_editable" | "no_such_prompt";
@@ -589,19 +589,19 @@ export interface components {
             run_id: string;
             /** @description The address of its owner. */
             owner_key: string;
-            /** @description Who speaks. */
+            /** @description The author. */
             role: components["schemas"]["Role"];
             /** @description The text. */
             content: string;
             /**
              * Format: date-time
-             * @description When it was made.
+             * @description The time of its creation.
              */
             timestamp: string;
             /** @description Facts about it: the model that answered, usage, tool calls. An object; expect more names. */
             metadata: components["schemas"]["MessageMetadata"];
         };
-        /** @description What is known of a message beside its text. Every name may be absent, and others may be there. */
+        /** @description Facts about a message beside its text. Every name may be absent, and others may be there. */
         MessageMetadata: {
             /**
              * @description The model that answered.
@@ -615,22 +615,22 @@ export interface components {
              */
             template_version?: number;
             /**
-             * @description Why the model stopped: `stop`, `length`, `content_filter`, or the provider's own word.
+             * @description The reason why the model stopped: `stop`, `length`, `content_filter`, or the provider's own word.
              * @default null
              */
             finish_reason?: string;
             /**
-             * @description What was used.
+             * @description The tokens used.
              * @default null
              */
             usage?: components["schemas"]["TokenUsage"];
             /**
-             * @description What the `error` event of the run said.
+             * @description The content of the run's `error` event.
              * @default null
              */
             error?: components["schemas"]["RunError"];
             /**
-             * @description What the model thought before it answered.
+             * @description The model's thoughts before the answer.
              * @default null
              */
             reasoning?: string;
@@ -648,19 +648,19 @@ export interface components {
         Model: {
             /** @description The catalog name. */
             name: string;
-            /** @description What the provider calls it. */
+            /** @description The provider's name for it. */
             id: string;
             /** @description Other names. */
             aliases: string[];
             /** @description The name of its provider. */
             provider: string;
-            /** @description What the provider speaks: `openai`, `anthropic`, `gemini`, or `builtin`. */
+            /** @description The provider's protocol: `openai`, `anthropic`, `gemini`, or `builtin`. */
             protocol: string;
-            /** @description Whether its provider has what it needs to be asked, and answers as far as is known. */
+            /** @description `true` if its provider has all that it needs, and answers as far as is known. */
             available: boolean;
-            /** @description Why not, if not. */
+            /** @description The reason why not. */
             reason?: string;
-            /** @description Whether a person may choose it. */
+            /** @description `true` if a person may choose it. */
             choosable: boolean;
             /** @description Values that hold where no stronger layer sets them. */
             default_params: components["schemas"]["DefaultParams"];
@@ -674,7 +674,7 @@ export interface components {
         };
         /** @description A new key, with the secret that is shown this once. */
         NewKey: {
-            /** @description What its owner gives to the program. */
+            /** @description The secret that its owner gives to the program. */
             token: string;
             /** @description The key. */
             key: components["schemas"]["ApiKey"];
@@ -690,21 +690,21 @@ export interface components {
             code: string;
             /** @description The field that it is about, such as `config.model`. */
             field: string;
-            /** @description What happened, for people. */
+            /** @description An explanation for people. */
             message: string;
         };
-        /** @description What a new template would change for people. */
+        /** @description The changes of a new template for people. */
         PeopleChange: {
             /**
              * Format: u-int64
-             * @description How many identities were looked at.
+             * @description The number of identities that were looked at.
              */
             read: number;
-            /** @description Whether there are more, which were not looked at. */
+            /** @description `true` if there are more, which were not looked at. */
             has_more: boolean;
             /**
              * Format: u-int64
-             * @description How many of them get another profile.
+             * @description The number of them that get another profile.
              */
             changed: number;
             /** @description The counts, by field. */
@@ -715,12 +715,12 @@ export interface components {
             changed_examples: components["schemas"]["ChangedProfile"][];
             /**
              * Format: u-int64
-             * @description How many stored overrides are in force now and would be refused.
+             * @description The number of stored overrides that are in force now and would be refused.
              */
             refused: number;
             /**
              * Format: u-int64
-             * @description Of how many people.
+             * @description The number of their owners.
              */
             refused_people: number;
             /** @description The counts, by field. */
@@ -730,66 +730,66 @@ export interface components {
             /** @description The first of them. */
             refused_examples: components["schemas"]["RefusedOverride"][];
         };
-        /** @description What a new template would change. */
+        /** @description The effect of a new template. */
         Plan: {
             /** @description The places of the document. */
             document: components["schemas"]["DocumentChange"][];
             /**
-             * @description What people may do and have to sign. Empty also when there is no usable template to compare
-             *     with.
+             * @description The changes of permissions and of signatures. Empty also when there is no usable template to
+             *     compare with.
              */
             policy: components["schemas"]["PolicyChange"][];
             people: components["schemas"]["PeopleChange"] | null;
         };
         /** @description One rule that differs. */
         PolicyChange: {
-            /** @description Which. */
+            /** @description The field. */
             field: string;
             /** @enum {string} */
             rule: "unlocked";
         } | {
-            /** @description Which. */
+            /** @description The field. */
             field: string;
-            /** @description Why not. */
+            /** @description The reason. */
             lock: components["schemas"]["Lock"];
             /** @enum {string} */
             rule: "locked";
         } | {
-            /** @description Which. */
+            /** @description The field. */
             field: string;
-            /** @description What was allowed, in words. */
+            /** @description The former bounds, in words. */
             before: string;
-            /** @description What is allowed now, in words. */
+            /** @description The new bounds, in words. */
             after: string;
             /** @enum {string} */
             rule: "bounds";
         } | {
-            /** @description Which. */
+            /** @description The command. */
             command: string;
             /** @enum {string} */
             rule: "signature_needed";
         } | {
-            /** @description Which. */
+            /** @description The command. */
             command: string;
             /** @enum {string} */
             rule: "signature_not_needed";
         };
         /** @description One thing that is wrong, or odd, in a document. */
         Problem: {
-            /** @description Where: a JSON Pointer (RFC 6901), such as `/llm/catalog/gemini-2.5-flash/provider`. */
+            /** @description The place: a JSON Pointer (RFC 6901), such as `/llm/catalog/gemini-2.5-flash/provider`. */
             pointer: string;
-            /** @description What is there. */
+            /** @description The value that is there. */
             found: string;
-            /** @description What should be there. */
+            /** @description The value that is expected. */
             expected: string;
         };
-        /** @description What is in force for a person, and why. */
+        /** @description The values in force for a person, and where they come from. */
         Profile: {
             /** @description The address, with the upper and lower case letters of its checksum (EIP-55). */
             public_key: string;
             /**
              * Format: date-time
-             * @description When it was registered.
+             * @description The time of registration.
              */
             created_at: string;
             /** @description The name of this installation. */
@@ -805,7 +805,7 @@ export interface components {
             field_options: {
                 [key: string]: components["schemas"]["FieldOptions"];
             };
-            /** @description What is stored for this person and could not be used as it is. */
+            /** @description Stored values of this person that could not be used as they are. */
             notices: components["schemas"]["Notice"][];
             /** @description A name of the IANA time zone database. `null`: UTC. */
             time_zone: string | null;
@@ -816,13 +816,13 @@ export interface components {
             field: string;
             /** @description The value in force. `null`: left to the provider. An empty prompt: removed. */
             value: unknown;
-            /** @description Who set it. */
+            /** @description The layer that set it. */
             layer: components["schemas"]["Layer"];
-            /** @description What weaker layers had set, strong to weak. */
+            /** @description The values of weaker layers, strong to weak. */
             shadowed: components["schemas"]["Shadowed"][];
-            /** @description Whether the person may change it. */
+            /** @description `true` if the person may change it. */
             editable: boolean;
-            /** @description Why not, if not. */
+            /** @description The reason why not. */
             lock?: components["schemas"]["Lock"];
             /** @description The limits for a change. */
             bounds?: components["schemas"]["Bounds"];
@@ -831,11 +831,11 @@ export interface components {
         QuarantinePage: {
             /** @description The collection. */
             collection: components["schemas"]["Collection"];
-            /** @description What cannot be read of it. */
+            /** @description The unreadable documents. */
             unreadable: components["schemas"]["Unreadable"][];
             /**
              * Format: u-int64
-             * @description How many documents were looked at.
+             * @description The number of documents that were looked at.
              */
             looked_at: number;
             /** @description `after` for the next part of this collection. `null`: this was the last. */
@@ -845,15 +845,15 @@ export interface components {
         Readiness: {
             /** @description The sum of the rest. */
             status: components["schemas"]["ReadinessStatus"];
-            /** @description Whether the store answers. */
+            /** @description The state of the store. */
             store: components["schemas"]["StoreStatus"];
             /** @description The template in force. */
             template: components["schemas"]["TemplateStatus"];
-            /** @description Why the server is not simply ready, for people. */
+            /** @description The reasons why the server is not simply ready, for people. */
             reasons: string[];
         };
         /**
-         * @description Whether a server can do its work.
+         * @description The readiness of a server.
          * @enum {string}
          */
         ReadinessStatus: "ready" | "degraded" | "unavailable";
@@ -863,32 +863,32 @@ export interface components {
             public_key: string;
             /** @description The field. */
             field: string;
-            /** @description What they set, for settings. The words of a prompt are theirs. */
+            /** @description The stored value, for settings. The words of a prompt are their owner's. */
             value?: unknown;
             /** @description The code of the refusal, such as `unknown_model` or `field_locked`. */
             code: string;
-            /** @description Why, for people. */
+            /** @description The reason, for people. */
             reason: string;
         };
         /** @description `POST /api/v1/identity`: what became of a registration. */
         Registered: {
             /** @description The address. */
             public_key: string;
-            /** @description Whether this request registered it. */
+            /** @description `true` if this request registered it. */
             created: boolean;
-            /** @description Whether the person is let in. */
+            /** @description The person's standing. */
             standing: components["schemas"]["Standing"];
         };
-        /** @description How many keys or sessions were ended. */
+        /** @description The number of keys or sessions that were revoked. */
         Revoked: {
             /**
              * Format: u-int64
-             * @description How many.
+             * @description Their number.
              */
             revoked: number;
         };
         /**
-         * @description Who speaks in a stored message.
+         * @description The author of a stored message.
          * @enum {string}
          */
         Role: "human" | "ai" | "tool" | "system";
@@ -898,13 +898,13 @@ export interface components {
             code: string;
             /** @description The field that is wrong, such as `config.model`. */
             field?: string;
-            /** @description What happened and what to do, for people. */
+            /** @description An explanation for people, with the next step. */
             message: string;
-            /** @description Whether asking again may help. */
+            /** @description `true` if asking again may help. */
             retryable: boolean;
             /**
              * Format: u-int64
-             * @description When to ask again, in seconds, where the provider said so.
+             * @description The seconds to wait before asking again, where the provider said so.
              */
             retry_after?: number;
         };
@@ -912,24 +912,24 @@ export interface components {
         RunFinished: {
             /** @description Names the run. */
             run_id: string;
-            /** @description How the run ended. */
+            /** @description The status of the run. */
             status: components["schemas"]["RunStatus"];
-            /** @description Who answered, as the provider says. Absent when no model was asked. */
+            /** @description The model that answered, as the provider says. Absent when no model was asked. */
             model?: components["schemas"]["AnsweredBy"];
             /**
-             * @description Why the model stopped: `stop`, `length`, `tool_calls`, `content_filter`, or the provider's
-             *     own word. Absent when it did not say.
+             * @description The reason why the model stopped: `stop`, `length`, `tool_calls`, `content_filter`, or the
+             *     provider's own word. Absent when it did not say.
              */
             finish_reason?: string;
             /**
-             * @description Why the answer was stopped early: `cancelled` or `shutdown`. Absent when it was not; an
+             * @description The reason why the answer was stopped early: `cancelled` or `shutdown`. Absent when it was not; an
              *     `error` event told of the failure of a provider.
              */
             interrupted?: string;
-            /** @description What was used, over all rounds. Absent when no model was reached. */
+            /** @description The tokens used, over all rounds. Absent when no model was reached. */
             usage?: components["schemas"]["TokenUsage"];
             /**
-             * @description Of at least one round the provider did not say what it used: it was estimated from the
+             * @description `true` if the provider of at least one round told no usage: it was estimated from the
              *     length of the texts. Absent when not.
              */
             usage_estimated?: boolean;
@@ -956,18 +956,18 @@ export interface components {
              * @description The version of the template in force; 0 is the emergency template. Absent for a visitor.
              */
             template_version?: number;
-            /** @description What the merge wants to say: a value that was ignored, clamped or replaced. */
+            /** @description A notice of the merge: a value that was ignored, clamped or replaced. */
             notices?: components["schemas"]["Notice"][];
             /** @description Every value in force and where it came from, for requests with `x-nexus-explain: 1`. */
             explanation?: components["schemas"]["ProfileField"][];
         };
         /**
-         * @description How a run ended.
+         * @description The status of a run that has ended.
          * @enum {string}
          */
         RunStatus: "completed" | "visitor_guidance_sent" | "tool_limit" | "interrupted" | "failed";
         /**
-         * @description How far a session reaches.
+         * @description The reach of a session.
          * @enum {string}
          */
         Scope: "personal" | "admin";
@@ -980,7 +980,7 @@ export interface components {
             /** @description The name of this installation. `null`: no template is in force. */
             app_name: string | null;
             /**
-             * @description Whether the credential of the request is a session in force. `null`: that cannot be told at the
+             * @description `true` if the credential of the request is a session in force. `null`: that cannot be told at the
              *     moment.
              */
             signed_in: boolean | null;
@@ -991,16 +991,16 @@ export interface components {
         Session: {
             /** @description `ses_` and 32 hexadecimal digits. */
             id: string;
-            /** @description How far it reaches. */
+            /** @description Its reach. */
             scope: components["schemas"]["Scope"];
             /**
              * Format: date-time
-             * @description When it was made.
+             * @description The time of its creation.
              */
             created_at: string;
             /**
              * Format: date-time
-             * @description When it was last used, to within five minutes.
+             * @description The time of its last use, to within five minutes.
              */
             last_seen_at: string;
             /**
@@ -1013,7 +1013,7 @@ export interface components {
         };
         /** @description A value that a stronger layer hides. */
         Shadowed: {
-            /** @description Who had set it. */
+            /** @description The layer that had set it. */
             layer: components["schemas"]["Layer"];
             /** @description To what. */
             value: unknown;
@@ -1025,7 +1025,7 @@ export interface components {
             /** @description `0x` and 130 hexadecimal digits. */
             signature: string;
             /**
-             * @description Whether the session comes as a cookie that no script can read; the answer then has no
+             * @description `true` for a session as a cookie that no script can read; the answer then has no
              *     token.
              */
             cookie?: boolean;
@@ -1034,11 +1034,11 @@ export interface components {
         SignedIn: {
             /** @description The address, with the upper and lower case letters of its checksum (EIP-55). */
             public_key: string;
-            /** @description Whether the key is registered and let in. */
+            /** @description `true` if the key is registered and let in. */
             standing: components["schemas"]["SignedInStanding"];
-            /** @description Whether this is an administrator. */
+            /** @description `true` for an administrator. */
             is_admin: boolean;
-            /** @description For whoever is no member: why, and what to do. */
+            /** @description Guidance for people who are no members: the reason, and the next step. */
             guidance?: string;
             /** @description The session. */
             session: components["schemas"]["Session"];
@@ -1049,7 +1049,7 @@ export interface components {
             token?: string;
         };
         /**
-         * @description Whether the key of a session is registered and let in.
+         * @description The standing of the key of a session.
          * @enum {string}
          */
         SignedInStanding: "member" | "visitor" | "pending" | "disabled" | "unreadable";
@@ -1059,7 +1059,7 @@ export interface components {
             signed_out: boolean;
         };
         /**
-         * @description Whether a registered person is let in.
+         * @description The standing of a registered person.
          * @enum {string}
          */
         Standing: "active" | "pending" | "disabled";
@@ -1068,7 +1068,7 @@ export interface components {
             /** @description The new standing. */
             standing: components["schemas"]["Decision"];
         };
-        /** @description How many identities there are. */
+        /** @description The number of identities of each standing. */
         StandingCounts: {
             /**
              * Format: u-int64
@@ -1100,7 +1100,7 @@ export interface components {
             origin: number;
         };
         /**
-         * @description Whether the store answers.
+         * @description The state of the store.
          * @enum {string}
          */
         StoreStatus: "ok" | "unavailable";
@@ -1113,11 +1113,11 @@ export interface components {
              * @description 0: there is none yet.
              */
             version: number;
-            /** @description Who stored it. */
+            /** @description Its author. */
             author: string | null;
             /**
              * Format: date-time
-             * @description When.
+             * @description The time when it was stored.
              */
             created_at: string | null;
             /** @description The SHA-256 of the document as it was stored. */
@@ -1126,11 +1126,11 @@ export interface components {
             document: {
                 [key: string]: unknown;
             } | null;
-            /** @description What is odd about it. */
+            /** @description The oddities in it. */
             warnings: components["schemas"]["Problem"][];
-            /** @description Why it cannot be used, if it cannot. */
+            /** @description The reasons why it cannot be used. */
             problems: components["schemas"]["Problem"][];
-            /** @description What is in force on this node. */
+            /** @description The template in force on this node. */
             health: components["schemas"]["TemplateHealth"];
         };
         /** @description `PUT /api/v1/admin/template`: a new document. */
@@ -1143,18 +1143,18 @@ export interface components {
              */
             expected_version: number;
         };
-        /** @description What a change of the template did, or would do. */
+        /** @description The effect of a change of the template, made or planned. */
         TemplateChanged: {
             /**
              * Format: u-int64
              * @description The version that is stored now.
              */
             version: number;
-            /** @description Whether this request made it. */
+            /** @description `true` if this request made it. */
             changed: boolean;
-            /** @description What it changes. */
+            /** @description The changes. */
             plan: components["schemas"]["Plan"];
-            /** @description What is odd about the document. */
+            /** @description The oddities in the document. */
             warnings: components["schemas"]["Problem"][];
             /** @description Identities that the plan leaves out, because they cannot be read: the first 100. */
             unreadable?: components["schemas"]["Unreadable"][];
@@ -1166,9 +1166,9 @@ export interface components {
              * @description Its version. `null`: nothing is in force.
              */
             version: number | null;
-            /** @description Whether the emergency template stands in. */
+            /** @description `true` while the emergency template stands in. */
             emergency: boolean;
-            /** @description Why the stored one is not in force. */
+            /** @description The reasons why the stored one is not in force. */
             problems: string[];
         };
         /** @description The template in force on this node. */
@@ -1180,7 +1180,7 @@ export interface components {
              * @description Its version. `null`: none is in force.
              */
             version: number | null;
-            /** @description Whether the emergency template stands in. */
+            /** @description `true` while the emergency template stands in. */
             emergency: boolean;
         };
         /** @description One accepted version of the template, without its document. */
@@ -1190,11 +1190,11 @@ export interface components {
              * @description 1 for the first, then one more each time.
              */
             version: number;
-            /** @description Who stored it. */
+            /** @description Its author. */
             author: string;
             /**
              * Format: date-time
-             * @description When.
+             * @description The time when it was stored.
              */
             created_at: string;
             /** @description The SHA-256 of the document as it was stored. */
@@ -1204,7 +1204,7 @@ export interface components {
         TextChunk: {
             /** @description The text; it may end in the middle of a word, never of a character. */
             chunk: string;
-            /** @description What it is a piece of. */
+            /** @description The channel that it belongs to. */
             channel: components["schemas"]["Channel"];
         };
         /** @description The time zone of a person after a change. */
@@ -1226,12 +1226,12 @@ export interface components {
             output_tokens: number;
             /**
              * Format: u-int64
-             * @description Of the input, how many came from the provider's cache.
+             * @description The input tokens that came from the provider's cache.
              */
             cached_input_tokens?: number;
             /**
              * Format: u-int64
-             * @description Of the output, how many were reasoning.
+             * @description The output tokens that were reasoning.
              */
             reasoning_tokens?: number;
         };
@@ -1239,11 +1239,11 @@ export interface components {
         Tool: {
             /** @description The name for `config.tools`. */
             name: string;
-            /** @description What models see. */
+            /** @description The name that models see. */
             model_name: string;
             /** @description The words of its server. */
             description: string;
-            /** @description Whether the person has it. */
+            /** @description `true` if the person has it. */
             on: boolean;
         };
         /** @description A tool has answered, or failed to. */
@@ -1252,9 +1252,9 @@ export interface components {
             call_id: string;
             /** @description The tool. */
             tool_name: string;
-            /** @description How it ended. */
+            /** @description The status of the call. */
             status: components["schemas"]["ToolStatus"];
-            /** @description What it said. */
+            /** @description The result. */
             result: string;
         };
         /** @description A tool is about to be called. */
@@ -1263,7 +1263,7 @@ export interface components {
             call_id: string;
             /** @description The tool. */
             tool_name: string;
-            /** @description What it is given. */
+            /** @description The arguments. */
             args: unknown;
         };
         /** @description `GET /api/v1/tools`: the tool servers and their tools. */
@@ -1277,27 +1277,27 @@ export interface components {
             name: string;
             /** @description `builtin`, `stdio` (a program of the server's machine) or `http`. */
             kind: string;
-            /** @description Whether its tools can be called now. */
+            /** @description `true` if its tools can be called now. */
             reachable: boolean;
-            /** @description Why not, if not. Advice about it is for whoever runs the server. */
+            /** @description The reason why not. Advice about it is for whoever runs the server. */
             reason?: string;
             /** @description Its tools. */
             tools: components["schemas"]["Tool"][];
         };
         /**
-         * @description How a tool call ended.
+         * @description The status of a tool call.
          * @enum {string}
          */
         ToolStatus: "success" | "error";
         /** @description A document that cannot be read. */
         Unreadable: {
-            /** @description Where it is. */
+            /** @description Its collection. */
             collection: components["schemas"]["Collection"];
             /** @description Its name in the database, by which it can be deleted. */
             id: string;
-            /** @description What it is, such as `identity 0xsomebody`. */
+            /** @description A name for people, such as `identity 0xsomebody`. */
             what: string;
-            /** @description What is wrong with it. */
+            /** @description The defect. */
             reason: string;
         };
         /** @description A count and what it is of. */
@@ -1312,7 +1312,7 @@ export interface components {
             /** @description The name of the model in the catalog. */
             model: string;
         };
-        /** @description How much. A number stays at the largest that there is rather than start over. */
+        /** @description An amount of usage. A number stays at the largest that there is rather than start over. */
         UsageCount: {
             /**
              * Format: u-int64
@@ -1341,7 +1341,7 @@ export interface components {
             reasoning_tokens: number;
             /**
              * Format: u-int64
-             * @description What it cost, in millionths of the currency that the prices of the catalog are in.
+             * @description The cost, in millionths of the currency that the prices of the catalog are in.
              */
             cost_micros: number;
             /**
@@ -1351,7 +1351,7 @@ export interface components {
              */
             estimated_runs: number;
         };
-        /** @description What a person used. */
+        /** @description The usage of a person. */
         UsageReport: {
             /**
              * Format: date

@@ -16,7 +16,7 @@ pub struct AuditQuery {
     /// The number of the entry that the page comes after.
     #[serde(default)]
     pub after: u64,
-    /// How many; 100 if left out.
+    /// The page size; 100 if left out.
     #[param(minimum = 1, maximum = 500)]
     pub limit: Option<u32>,
 }
@@ -38,13 +38,13 @@ pub struct AuditPage {
 pub struct AuditEntry {
     /// Its number: 1 for the first.
     pub seq: u64,
-    /// When it was done.
+    /// The time of the action.
     pub at: DateTime<Utc>,
     /// An address, `local:` and a user of the machine, or `system`.
     pub actor: String,
     /// A command, such as `config.set`, or what an administrator did.
     pub action: String,
-    /// What it was done to.
+    /// The target of the action.
     pub target: String,
     /// The fields that changed, by name.
     pub details: BTreeMap<String, AuditChange>,

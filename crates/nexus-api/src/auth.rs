@@ -21,7 +21,7 @@ pub struct Challenge {
     pub uri: String,
     /// A label that is compared, and means nothing more.
     pub chain_id: u64,
-    /// When it was made: whole seconds.
+    /// The time of its creation: whole seconds.
     pub issued_at: DateTime<Utc>,
     /// From this moment on it is refused.
     pub expires_at: DateTime<Utc>,
@@ -35,7 +35,7 @@ pub struct SignIn {
     pub message: String,
     /// `0x` and 130 hexadecimal digits.
     pub signature: String,
-    /// Whether the session comes as a cookie that no script can read; the answer then has no
+    /// `true` for a session as a cookie that no script can read; the answer then has no
     /// token.
     #[serde(default)]
     pub cookie: bool,
@@ -46,11 +46,11 @@ pub struct SignIn {
 pub struct SignedIn {
     /// The address, with the upper and lower case letters of its checksum (EIP-55).
     pub public_key: String,
-    /// Whether the key is registered and let in.
+    /// `true` if the key is registered and let in.
     pub standing: SignedInStanding,
-    /// Whether this is an administrator.
+    /// `true` for an administrator.
     pub is_admin: bool,
-    /// For whoever is no member: why, and what to do.
+    /// Guidance for people who are no members: the reason, and the next step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Option<String>)]
     pub guidance: Option<Cow<'static, str>>,
@@ -63,7 +63,7 @@ pub struct SignedIn {
     pub token: Option<Secret>,
 }
 
-/// Whether the key of a session is registered and let in.
+/// The standing of the key of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SignedInStanding {
@@ -105,11 +105,11 @@ pub struct SignedOut {
 pub struct Session {
     /// `ses_` and 32 hexadecimal digits.
     pub id: String,
-    /// How far it reaches.
+    /// Its reach.
     pub scope: Scope,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: DateTime<Utc>,
-    /// When it was last used, to within five minutes.
+    /// The time of its last use, to within five minutes.
     pub last_seen_at: DateTime<Utc>,
     /// From this moment on it is refused.
     pub expires_at: DateTime<Utc>,
@@ -123,15 +123,15 @@ pub struct ListedSession {
     /// The session.
     #[serde(flatten)]
     pub session: Session,
-    /// Whether the request came with it.
+    /// `true` for the session of this request.
     pub current: bool,
 }
 
-/// How far a session reaches.
+/// The reach of a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// What belongs to the key that it speaks for.
+    /// Everything that belongs to the key that it speaks for.
     #[default]
     Personal,
     /// The installation too: everybody's template.

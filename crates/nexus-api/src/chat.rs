@@ -17,14 +17,14 @@ pub struct ChatRequest {
     /// The run whose stored question is asked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
-    /// What this one request sets, stronger than everything stored. A name that is left out is
+    /// The overrides of this one request, stronger than everything stored. A name that is left out is
     /// inherited.
     #[serde(default)]
     #[schema(value_type = ChatConfig)]
     pub config: Object,
 }
 
-/// What one request may set.
+/// The overrides of one request.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChatConfig {
@@ -37,10 +37,10 @@ pub struct ChatConfig {
     /// The longest answer, in tokens.
     #[schema(nullable = false, minimum = 1, maximum = 1_000_000)]
     pub max_tokens: Option<u32>,
-    /// How many earlier messages the model is shown at most.
+    /// The most earlier messages that the model is shown.
     #[schema(nullable = false, minimum = 0, maximum = 100)]
     pub history_context_size: Option<u32>,
-    /// What the model may call: `current_time`, `SERVER` or `SERVER.TOOL`.
+    /// The tools that the model may call: `current_time`, `SERVER` or `SERVER.TOOL`.
     #[schema(nullable = false)]
     pub tools: Option<Vec<String>>,
 }

@@ -26,16 +26,16 @@ pub struct CommandDescription {
     /// Its name.
     #[schema(value_type = String)]
     pub name: Cow<'static, str>,
-    /// What it does.
+    /// A description for people.
     #[schema(value_type = String)]
     pub description: Cow<'static, str>,
-    /// How it is written in a line.
+    /// The way it is written in a line.
     pub usage: String,
     /// Its arguments.
     pub arguments: Vec<Argument>,
-    /// Who may execute it.
+    /// The people who may execute it.
     pub audience: Audience,
-    /// Whether each request must be signed anew.
+    /// `true` if each request must be signed anew.
     pub needs_signature: bool,
 }
 
@@ -45,17 +45,17 @@ pub struct Argument {
     /// Its name.
     #[schema(value_type = String)]
     pub name: Cow<'static, str>,
-    /// What it can be.
+    /// The values that it takes.
     #[serde(rename = "type")]
     pub kind: ArgumentKind,
-    /// Whether it must be there.
+    /// `true` if it must be there.
     pub required: bool,
-    /// What it means, in a few words.
+    /// Its meaning, in a few words.
     #[schema(value_type = String)]
     pub description: Cow<'static, str>,
 }
 
-/// What an argument can be.
+/// The kind of value of an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ArgumentKind {
@@ -65,11 +65,11 @@ pub enum ArgumentKind {
     Count,
     /// A list of texts; in a line, separated by commas.
     List,
-    /// What the setting takes: a text, a number or a list of texts.
+    /// The kind of the setting: a text, a number or a list of texts.
     Value,
 }
 
-/// Who may execute a command.
+/// The people who may execute a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Audience {
@@ -90,18 +90,18 @@ pub struct CommandCall {
     pub arguments: Object,
 }
 
-/// What came of a command.
+/// The result of a command.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Outcome<D = Data> {
     /// The command.
     pub command: Cow<'static, str>,
-    /// What happened, for people.
+    /// A sentence for people.
     pub message: String,
-    /// What happened, for programs.
+    /// The same for programs.
     pub data: D,
 }
 
-/// What a command answers, for programs.
+/// The result of a command, for programs.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = CommandData)]
@@ -134,9 +134,9 @@ pub enum Data {
     Revoked(Revoked),
 }
 
-/// How many keys or sessions were ended.
+/// The number of keys or sessions that were revoked.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
 pub struct Revoked {
-    /// How many.
+    /// Their number.
     pub revoked: u64,
 }

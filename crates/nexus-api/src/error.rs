@@ -1,4 +1,4 @@
-//! What every route answers when it fails.
+//! The body of every refusal.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 /// The body of every failed request.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct ErrorBody {
-    /// What failed.
+    /// The failure.
     pub error: ErrorDetail,
 }
 
@@ -26,7 +26,7 @@ pub struct ErrorDetail {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub field: Option<String>,
-    /// Whether the same request may succeed later. Absent: no.
+    /// `true` if the same request may succeed later. Absent: no.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retryable: bool,
     /// Facts for programs, by code.

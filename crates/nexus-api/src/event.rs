@@ -49,7 +49,7 @@ pub struct RunStarted {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub template_version: Option<u64>,
-    /// What the merge wants to say: a value that was ignored, clamped or replaced.
+    /// A notice of the merge: a value that was ignored, clamped or replaced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,
     /// Every value in force and where it came from, for requests with `x-nexus-explain: 1`.
@@ -61,7 +61,7 @@ pub struct RunStarted {
 /// The run goes otherwise than it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RunNotice {
-    /// What happened.
+    /// An explanation for people.
     #[serde(flatten)]
     pub notice: Notice,
     /// With `fallback`: the catalog name of the model that answers.
@@ -76,17 +76,17 @@ pub struct TextChunk<'a> {
     /// The text; it may end in the middle of a word, never of a character.
     #[schema(value_type = String)]
     pub chunk: Cow<'a, str>,
-    /// What it is a piece of.
+    /// The channel that it belongs to.
     pub channel: Channel,
 }
 
-/// What a piece of text belongs to.
+/// The channel of a piece of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
     /// The answer.
     Answer,
-    /// What the model thinks before it answers. Never part of the answer or of later context.
+    /// The model's thoughts before it answers. Never part of the answer or of later context.
     Reasoning,
     /// Words of Nexus itself, for a visitor.
     Guidance,
@@ -101,7 +101,7 @@ pub struct ToolCallStarted<'a> {
     /// The tool.
     #[schema(value_type = String)]
     pub tool_name: Cow<'a, str>,
-    /// What it is given.
+    /// The arguments.
     #[schema(value_type = Value)]
     pub args: Cow<'a, Value>,
 }
@@ -115,14 +115,14 @@ pub struct ToolCallFinished<'a> {
     /// The tool.
     #[schema(value_type = String)]
     pub tool_name: Cow<'a, str>,
-    /// How it ended.
+    /// The status of the call.
     pub status: ToolStatus,
-    /// What it said.
+    /// The result.
     #[schema(value_type = String)]
     pub result: Cow<'a, str>,
 }
 
-/// How a tool call ended.
+/// The status of a tool call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ToolStatus {
@@ -142,11 +142,11 @@ pub struct RunError {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub field: Option<String>,
-    /// What happened and what to do, for people.
+    /// An explanation for people, with the next step.
     pub message: String,
-    /// Whether asking again may help.
+    /// `true` if asking again may help.
     pub retryable: bool,
-    /// When to ask again, in seconds, where the provider said so.
+    /// The seconds to wait before asking again, where the provider said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub retry_after: Option<u64>,
@@ -157,27 +157,27 @@ pub struct RunError {
 pub struct RunFinished {
     /// Names the run.
     pub run_id: String,
-    /// How the run ended.
+    /// The status of the run.
     pub status: RunStatus,
-    /// Who answered, as the provider says. Absent when no model was asked.
+    /// The model that answered, as the provider says. Absent when no model was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub model: Option<AnsweredBy>,
-    /// Why the model stopped: `stop`, `length`, `tool_calls`, `content_filter`, or the provider's
-    /// own word. Absent when it did not say.
+    /// The reason why the model stopped: `stop`, `length`, `tool_calls`, `content_filter`, or the
+    /// provider's own word. Absent when it did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub finish_reason: Option<String>,
-    /// Why the answer was stopped early: `cancelled` or `shutdown`. Absent when it was not; an
+    /// The reason why the answer was stopped early: `cancelled` or `shutdown`. Absent when it was not; an
     /// `error` event told of the failure of a provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Option<String>)]
     pub interrupted: Option<Cow<'static, str>>,
-    /// What was used, over all rounds. Absent when no model was reached.
+    /// The tokens used, over all rounds. Absent when no model was reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub usage: Option<TokenUsage>,
-    /// Of at least one round the provider did not say what it used: it was estimated from the
+    /// `true` if the provider of at least one round told no usage: it was estimated from the
     /// length of the texts. Absent when not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub usage_estimated: bool,
@@ -185,7 +185,7 @@ pub struct RunFinished {
     pub message_ids: Vec<String>,
 }
 
-/// Who answered.
+/// The model that answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AnsweredBy {
     /// The catalog name.
@@ -194,12 +194,12 @@ pub struct AnsweredBy {
     /// The provider's row.
     #[schema(value_type = String)]
     pub provider: Arc<str>,
-    /// What the provider itself calls the model that answered.
+    /// The provider's own name for the model that answered.
     #[schema(value_type = String)]
     pub id: Arc<str>,
 }
 
-/// How a run ended.
+/// The status of a run that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
@@ -238,11 +238,11 @@ pub struct TokenUsage {
     pub input_tokens: u64,
     /// Tokens of the answer, reasoning included.
     pub output_tokens: u64,
-    /// Of the input, how many came from the provider's cache.
+    /// The input tokens that came from the provider's cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub cached_input_tokens: Option<u64>,
-    /// Of the output, how many were reasoning.
+    /// The output tokens that were reasoning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reasoning_tokens: Option<u64>,

@@ -20,15 +20,15 @@ pub struct Liveness {
 pub struct Readiness {
     /// The sum of the rest.
     pub status: ReadinessStatus,
-    /// Whether the store answers.
+    /// The state of the store.
     pub store: StoreStatus,
     /// The template in force.
     pub template: TemplateStatus,
-    /// Why the server is not simply ready, for people.
+    /// The reasons why the server is not simply ready, for people.
     pub reasons: Vec<String>,
 }
 
-/// Whether a server can do its work.
+/// The readiness of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ReadinessStatus {
@@ -40,7 +40,7 @@ pub enum ReadinessStatus {
     Unavailable,
 }
 
-/// Whether the store answers.
+/// The state of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StoreStatus {
@@ -58,7 +58,7 @@ pub struct TemplateStatus {
     /// Its version. `null`: none is in force.
     #[schema(required = true)]
     pub version: Option<u64>,
-    /// Whether the emergency template stands in.
+    /// `true` while the emergency template stands in.
     pub emergency: bool,
 }
 
@@ -74,7 +74,7 @@ pub struct ServerInfo {
     /// The name of this installation. `null`: no template is in force.
     #[schema(required = true)]
     pub app_name: Option<String>,
-    /// Whether the credential of the request is a session in force. `null`: that cannot be told at the
+    /// `true` if the credential of the request is a session in force. `null`: that cannot be told at the
     /// moment.
     #[schema(required = true)]
     pub signed_in: Option<bool>,

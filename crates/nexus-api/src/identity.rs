@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::quarantine::Unreadable;
 use chrono::{DateTime, Utc};
 
-/// Whether a registered person is let in.
+/// The standing of a registered person.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
@@ -47,13 +47,13 @@ impl Standing {
 pub struct Registered {
     /// The address.
     pub public_key: String,
-    /// Whether this request registered it.
+    /// `true` if this request registered it.
     pub created: bool,
-    /// Whether the person is let in.
+    /// The person's standing.
     pub standing: Standing,
 }
 
-/// How many of each kind were erased.
+/// The number of each kind that were erased.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Erased {
     /// 1, or 0 when the key was not registered.
@@ -64,9 +64,9 @@ pub struct Erased {
     pub sessions: u64,
     /// Its API keys.
     pub api_keys: u64,
-    /// What was counted for it: one for each model and day.
+    /// Its usage: one row for each model and day.
     pub usage: u64,
-    /// What was counted against its limits.
+    /// Its counters of limits.
     pub counters: u64,
     /// The identity was disabled, and its key stays so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -82,7 +82,7 @@ pub struct IdentityQuery {
     pub standing: Option<Standing>,
     /// `next_after` of the page before.
     pub after: Option<String>,
-    /// How many; 100 if left out.
+    /// The page size; 100 if left out.
     #[param(minimum = 1, maximum = 500)]
     pub limit: Option<u32>,
 }
@@ -98,24 +98,24 @@ pub struct IdentityPage {
     /// `after` for the next page. `null`: these were the last.
     #[schema(required = true)]
     pub next_after: Option<String>,
-    /// How many there are in all.
+    /// The number of all of them.
     pub counts: StandingCounts,
 }
 
-/// What administrators see of a person.
+/// A person, as administrators see them.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct Identity {
     /// The address.
     pub public_key: String,
-    /// Whether the person is let in.
+    /// The person's standing.
     pub standing: Standing,
-    /// Whether this is an administrator.
+    /// `true` for an administrator.
     pub is_admin: bool,
-    /// When it was registered.
+    /// The time of registration.
     pub created_at: DateTime<Utc>,
 }
 
-/// How many identities there are.
+/// The number of identities of each standing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct StandingCounts {
     /// Let in. As far as can be told quickly.
@@ -134,7 +134,7 @@ pub struct StandingChange {
     pub standing: Decision,
 }
 
-/// What an administrator may make of a person. Nobody is sent back to wait.
+/// A standing that an administrator may give. Nobody is sent back to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {

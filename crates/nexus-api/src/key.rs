@@ -15,21 +15,21 @@ pub struct ApiKey {
     pub id: String,
     /// The address of its owner.
     pub owner_key: String,
-    /// What its owner calls it.
+    /// Its name, chosen by its owner.
     pub name: String,
-    /// What it may do.
+    /// The scopes that it has.
     pub scopes: Vec<ApiScope>,
     /// The models that it may ask, by their names in the catalog. `null`: all of them.
     #[schema(required = true)]
     pub models: Option<BTreeSet<String>>,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: DateTime<Utc>,
     /// From this moment on it is refused.
     pub expires_at: DateTime<Utc>,
-    /// When it was last used, to within a minute or so.
+    /// The time of its last use, to within a minute or so.
     #[schema(required = true)]
     pub last_used_at: Option<DateTime<Utc>>,
-    /// When its owner took it back.
+    /// The time of its revocation.
     #[schema(required = true)]
     pub revoked_at: Option<DateTime<Utc>>,
 }
@@ -84,10 +84,10 @@ impl ApiScope {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyRequest {
-    /// What it is for: one line of 1 to 200 characters.
+    /// Its purpose: one line of 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200)]
     pub name: String,
-    /// What it may do; `chat` and `models.read` if left out.
+    /// Its scopes; `chat` and `models.read` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, max_items = 100)]
     pub scopes: Option<Vec<ApiScope>>,
@@ -96,7 +96,7 @@ pub struct KeyRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, min_items = 1, max_items = 100)]
     pub models: Option<Vec<String>>,
-    /// How many days it lives; 90 if left out.
+    /// Its lifetime in days; 90 if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1, maximum = 365)]
     pub days: Option<u32>,
@@ -105,7 +105,7 @@ pub struct KeyRequest {
 /// A new key, with the secret that is shown this once.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct NewKey {
-    /// What its owner gives to the program.
+    /// The secret that its owner gives to the program.
     #[schema(value_type = String)]
     pub token: Secret,
     /// The key.

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::quarantine::Unreadable;
 use chrono::{DateTime, Utc};
 
-/// Who speaks in a stored message.
+/// The author of a stored message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -51,18 +51,18 @@ pub struct Message {
     pub run_id: String,
     /// The address of its owner.
     pub owner_key: String,
-    /// Who speaks.
+    /// The author.
     pub role: Role,
     /// The text.
     pub content: String,
-    /// When it was made.
+    /// The time of its creation.
     pub timestamp: DateTime<Utc>,
     /// Facts about it: the model that answered, usage, tool calls. An object; expect more names.
     #[schema(value_type = MessageMetadata)]
     pub metadata: Box<RawValue>,
 }
 
-/// What is known of a message beside its text. Every name may be absent, and others may be there.
+/// Facts about a message beside its text. Every name may be absent, and others may be there.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(default)]
 pub struct MessageMetadata {
@@ -72,16 +72,16 @@ pub struct MessageMetadata {
     /// The version of the template in force.
     #[schema(nullable = false)]
     pub template_version: Option<u64>,
-    /// Why the model stopped: `stop`, `length`, `content_filter`, or the provider's own word.
+    /// The reason why the model stopped: `stop`, `length`, `content_filter`, or the provider's own word.
     #[schema(nullable = false)]
     pub finish_reason: Option<String>,
-    /// What was used.
+    /// The tokens used.
     #[schema(nullable = false)]
     pub usage: Option<crate::event::TokenUsage>,
-    /// What the `error` event of the run said.
+    /// The content of the run's `error` event.
     #[schema(nullable = false)]
     pub error: Option<crate::event::RunError>,
-    /// What the model thought before it answered.
+    /// The model's thoughts before the answer.
     #[schema(nullable = false)]
     pub reasoning: Option<String>,
 }
@@ -91,7 +91,7 @@ pub struct MessageMetadata {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct MessageQuery {
-    /// How many, from 1 to 100; 20 if left out. A page of long messages has fewer.
+    /// The page size, from 1 to 100; 20 if left out. A page of long messages has fewer.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     pub limit: Option<String>,
     /// `next_cursor` of the page before, exactly as it came.

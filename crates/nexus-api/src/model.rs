@@ -22,7 +22,7 @@ pub struct Model {
     /// The catalog name.
     #[schema(value_type = String)]
     pub name: Arc<str>,
-    /// What the provider calls it.
+    /// The provider's name for it.
     #[schema(value_type = String)]
     pub id: Arc<str>,
     /// Other names.
@@ -31,16 +31,16 @@ pub struct Model {
     /// The name of its provider.
     #[schema(value_type = String)]
     pub provider: Arc<str>,
-    /// What the provider speaks: `openai`, `anthropic`, `gemini`, or `builtin`.
+    /// The provider's protocol: `openai`, `anthropic`, `gemini`, or `builtin`.
     #[schema(value_type = String)]
     pub protocol: Cow<'static, str>,
-    /// Whether its provider has what it needs to be asked, and answers as far as is known.
+    /// `true` if its provider has all that it needs, and answers as far as is known.
     pub available: bool,
-    /// Why not, if not.
+    /// The reason why not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reason: Option<String>,
-    /// Whether a person may choose it.
+    /// `true` if a person may choose it.
     pub choosable: bool,
     /// Values that hold where no stronger layer sets them.
     pub default_params: DefaultParams,
@@ -71,7 +71,7 @@ pub struct ChoosableModel {
     /// The name of its provider.
     #[schema(value_type = String)]
     pub provider: Arc<str>,
-    /// Why it cannot be asked, if it cannot.
+    /// The reason why it cannot be asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub unavailable: Option<String>,

@@ -8,12 +8,12 @@ use utoipa::ToSchema;
 
 use chrono::{DateTime, Utc};
 
-/// What is in force for a person, and why.
+/// The values in force for a person, and where they come from.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct Profile {
     /// The address, with the upper and lower case letters of its checksum (EIP-55).
     pub public_key: String,
-    /// When it was registered.
+    /// The time of registration.
     pub created_at: DateTime<Utc>,
     /// The name of this installation.
     pub app_name: String,
@@ -24,7 +24,7 @@ pub struct Profile {
     /// `ui.field_options` of the template, by the full name of each field.
     #[schema(value_type = std::collections::HashMap<String, FieldOptions>)]
     pub field_options: Map<String, Value>,
-    /// What is stored for this person and could not be used as it is.
+    /// Stored values of this person that could not be used as they are.
     pub notices: Vec<Notice>,
     /// A name of the IANA time zone database. `null`: UTC.
     #[schema(value_type = Option<String>, required = true)]
@@ -38,13 +38,13 @@ pub struct ProfileField {
     pub field: String,
     /// The value in force. `null`: left to the provider. An empty prompt: removed.
     pub value: Value,
-    /// Who set it.
+    /// The layer that set it.
     pub layer: Layer,
-    /// What weaker layers had set, strong to weak.
+    /// The values of weaker layers, strong to weak.
     pub shadowed: Vec<Shadowed>,
-    /// Whether the person may change it.
+    /// `true` if the person may change it.
     pub editable: bool,
-    /// Why not, if not.
+    /// The reason why not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub lock: Option<Lock>,
@@ -55,7 +55,7 @@ pub struct ProfileField {
 }
 
 impl ProfileField {
-    /// Whether it is a prompt, and not a setting.
+    /// `true` for a prompt, `false` for a setting.
     #[must_use]
     pub fn is_prompt(&self) -> bool {
         self.field.starts_with("prompts.")
@@ -65,7 +65,7 @@ impl ProfileField {
 /// A value that a stronger layer hides.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct Shadowed {
-    /// Who had set it.
+    /// The layer that had set it.
     pub layer: Layer,
     /// To what.
     pub value: Value,
@@ -75,7 +75,7 @@ pub struct Shadowed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Layer {
-    /// What holds when nobody says anything.
+    /// The built-in value, where no other layer has one.
     Builtin,
     /// `default_params` of the model that is finally chosen.
     Catalog,
@@ -83,14 +83,14 @@ pub enum Layer {
     Genesis,
     /// A group that the person is in.
     Group,
-    /// What the person changed.
+    /// The person's own overrides.
     Identity,
-    /// What this one request asks for.
+    /// The wishes of this one request.
     Request,
 }
 
 impl Layer {
-    /// Whether a lock holds against it: a person's own wishes, stored or sent along.
+    /// Returns whether a lock holds against it: a person's own wishes, stored or sent along.
     #[must_use]
     pub const fn is_personal(self) -> bool {
         matches!(self, Self::Identity | Self::Request)
@@ -110,7 +110,7 @@ impl Layer {
     }
 }
 
-/// Why a field is locked.
+/// The reason for a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Lock {
@@ -188,17 +188,17 @@ pub struct FieldOptions {
     #[serde(rename = "type")]
     #[schema(nullable = false)]
     pub kind: Option<FieldControl>,
-    /// What stands above it, plain text.
+    /// The label above it, plain text.
     #[schema(nullable = false)]
     pub label: Option<String>,
-    /// What stands beside it, plain text.
+    /// The description beside it, plain text.
     #[schema(nullable = false)]
     pub description: Option<String>,
     /// The only values: models by their catalog key, tools by name, numbers, or whole texts of a
     /// prompt.
     #[schema(nullable = false)]
     pub options: Option<Vec<Value>>,
-    /// Of a prompt, in characters.
+    /// The most characters of a prompt.
     #[schema(nullable = false)]
     pub max_length: Option<u32>,
     /// The smallest number.
@@ -238,7 +238,7 @@ pub struct Notice {
     pub code: Cow<'static, str>,
     /// The field that it is about, such as `config.model`.
     pub field: String,
-    /// What happened, for people.
+    /// An explanation for people.
     pub message: String,
 }
 
@@ -251,7 +251,7 @@ pub struct NewValue {
     pub value: Value,
 }
 
-/// What a field may be set to.
+/// The new value of a field.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum FieldValue {
@@ -263,7 +263,7 @@ pub enum FieldValue {
     List(Vec<String>),
 }
 
-/// What `PUT` and `DELETE /api/v1/profile/{field}` tell of the field.
+/// The field after `PUT` and `DELETE /api/v1/profile/{field}`.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum FieldOutcome {
@@ -278,7 +278,7 @@ pub enum FieldOutcome {
 pub struct FieldChanged {
     /// The field, or the stored key that named none.
     pub field: String,
-    /// What is in force now. `null`: the template has no such field any more.
+    /// The value in force now. `null`: the template has no such field any more.
     #[schema(required = true)]
     pub now: Option<ProfileField>,
 }

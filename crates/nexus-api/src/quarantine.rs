@@ -16,15 +16,15 @@ pub enum Collection {
     Identities,
     /// Conversations.
     Messages,
-    /// Who is signed in.
+    /// Sessions.
     Sessions,
     /// Keys for programs.
     ApiKeys,
-    /// How much was used.
+    /// Usage.
     Usage,
     /// Versions of the template.
     Configurations,
-    /// What was done.
+    /// The audit.
     Audit,
 }
 
@@ -94,13 +94,13 @@ impl Error for UnknownCollection {}
 /// A document that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Unreadable {
-    /// Where it is.
+    /// Its collection.
     pub collection: Collection,
     /// Its name in the database, by which it can be deleted.
     pub id: String,
-    /// What it is, such as `identity 0xsomebody`.
+    /// A name for people, such as `identity 0xsomebody`.
     pub what: String,
-    /// What is wrong with it.
+    /// The defect.
     pub reason: String,
 }
 
@@ -121,9 +121,9 @@ pub struct QuarantineQuery {
 pub struct QuarantinePage {
     /// The collection.
     pub collection: Collection,
-    /// What cannot be read of it.
+    /// The unreadable documents.
     pub unreadable: Vec<Unreadable>,
-    /// How many documents were looked at.
+    /// The number of documents that were looked at.
     pub looked_at: u64,
     /// `after` for the next part of this collection. `null`: this was the last.
     #[schema(required = true)]

@@ -20,7 +20,7 @@ pub struct ActiveRun {
     /// The stored question. `null`: none is stored.
     #[schema(required = true)]
     pub message_id: Option<String>,
-    /// When it began.
+    /// The time of its beginning.
     pub started_at: DateTime<Utc>,
 }
 
@@ -29,11 +29,11 @@ pub struct ActiveRun {
 pub struct CancelledRun {
     /// Names the run.
     pub run_id: String,
-    /// Whether it has ended.
+    /// The status of the run.
     pub status: CancelStatus,
 }
 
-/// Whether a run that was told to stop has ended.
+/// The status of a run that was told to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CancelStatus {

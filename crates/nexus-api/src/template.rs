@@ -16,13 +16,13 @@ pub use plan::{
     ChangedProfile, DocumentChange, FieldChange, PeopleChange, Plan, PolicyChange, RefusedOverride,
 };
 
-/// Which set of defaults, and which database, a server works with.
+/// The set of defaults, and the database, that a server works with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Environment {
     /// A laptop, a test. May fall back to the emergency template.
     Development,
-    /// Where people rely on it.
+    /// The environment that people rely on.
     Production,
 }
 
@@ -50,10 +50,10 @@ pub struct Template {
     pub environment: Environment,
     /// 0: there is none yet.
     pub version: u64,
-    /// Who stored it.
+    /// Its author.
     #[schema(required = true)]
     pub author: Option<String>,
-    /// When.
+    /// The time when it was stored.
     #[schema(required = true)]
     pub created_at: Option<DateTime<Utc>>,
     /// The SHA-256 of the document as it was stored.
@@ -62,11 +62,11 @@ pub struct Template {
     /// Without keys that were written in clear.
     #[schema(required = true)]
     pub document: Option<Map<String, Value>>,
-    /// What is odd about it.
+    /// The oddities in it.
     pub warnings: Vec<Problem>,
-    /// Why it cannot be used, if it cannot.
+    /// The reasons why it cannot be used.
     pub problems: Vec<Problem>,
-    /// What is in force on this node.
+    /// The template in force on this node.
     pub health: TemplateHealth,
 }
 
@@ -76,20 +76,20 @@ pub struct TemplateHealth {
     /// Its version. `null`: nothing is in force.
     #[schema(required = true)]
     pub version: Option<u64>,
-    /// Whether the emergency template stands in.
+    /// `true` while the emergency template stands in.
     pub emergency: bool,
-    /// Why the stored one is not in force.
+    /// The reasons why the stored one is not in force.
     pub problems: Vec<String>,
 }
 
 /// One thing that is wrong, or odd, in a document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
-    /// Where: a JSON Pointer (RFC 6901), such as `/llm/catalog/gemini-2.5-flash/provider`.
+    /// The place: a JSON Pointer (RFC 6901), such as `/llm/catalog/gemini-2.5-flash/provider`.
     pub pointer: String,
-    /// What is there.
+    /// The value that is there.
     pub found: String,
-    /// What should be there.
+    /// The value that is expected.
     pub expected: String,
 }
 
@@ -123,21 +123,21 @@ pub struct TemplateChange {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct TemplateChangeQuery {
-    /// Whether the change is only planned, and nothing is stored.
+    /// `true` for a plan only: nothing is stored.
     #[serde(default)]
     pub dry_run: bool,
 }
 
-/// What a change of the template did, or would do.
+/// The effect of a change of the template, made or planned.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct TemplateChanged {
     /// The version that is stored now.
     pub version: u64,
-    /// Whether this request made it.
+    /// `true` if this request made it.
     pub changed: bool,
-    /// What it changes.
+    /// The changes.
     pub plan: Plan,
-    /// What is odd about the document.
+    /// The oddities in the document.
     pub warnings: Vec<Problem>,
     /// Identities that the plan leaves out, because they cannot be read: the first 100.
     #[serde(default)]
@@ -149,9 +149,9 @@ pub struct TemplateChanged {
 pub struct TemplateVersion {
     /// 1 for the first, then one more each time.
     pub version: u64,
-    /// Who stored it.
+    /// Its author.
     pub author: String,
-    /// When.
+    /// The time when it was stored.
     pub created_at: DateTime<Utc>,
     /// The SHA-256 of the document as it was stored.
     pub hash: String,

@@ -22,9 +22,9 @@ pub struct ToolServer {
     /// `builtin`, `stdio` (a program of the server's machine) or `http`.
     #[schema(value_type = String)]
     pub kind: Cow<'static, str>,
-    /// Whether its tools can be called now.
+    /// `true` if its tools can be called now.
     pub reachable: bool,
-    /// Why not, if not. Advice about it is for whoever runs the server.
+    /// The reason why not. Advice about it is for whoever runs the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reason: Option<String>,
@@ -37,10 +37,10 @@ pub struct ToolServer {
 pub struct Tool {
     /// The name for `config.tools`.
     pub name: String,
-    /// What models see.
+    /// The name that models see.
     pub model_name: String,
     /// The words of its server.
     pub description: String,
-    /// Whether the person has it.
+    /// `true` if the person has it.
     pub on: bool,
 }

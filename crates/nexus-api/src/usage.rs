@@ -15,7 +15,7 @@ pub struct UsageQuery {
     pub to: Option<NaiveDate>,
 }
 
-/// What a person used.
+/// The usage of a person.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct UsageReport {
     /// The first day.
@@ -37,12 +37,12 @@ pub struct Usage {
     pub day: NaiveDate,
     /// The name of the model in the catalog.
     pub model: String,
-    /// How much it was.
+    /// The amount.
     #[serde(flatten)]
     pub count: UsageCount,
 }
 
-/// How much. A number stays at the largest that there is rather than start over.
+/// An amount of usage. A number stays at the largest that there is rather than start over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UsageCount {
     /// Runs that asked the model.
@@ -55,7 +55,7 @@ pub struct UsageCount {
     pub cached_input_tokens: u64,
     /// Written tokens that were reasoning.
     pub reasoning_tokens: u64,
-    /// What it cost, in millionths of the currency that the prices of the catalog are in.
+    /// The cost, in millionths of the currency that the prices of the catalog are in.
     pub cost_micros: u64,
     /// Runs of which the provider did not tell all of that: the rest is an estimate from the length
     /// of the texts.

@@ -63,7 +63,7 @@ pub(super) fn failures() -> impl Iterator<Item = (String, RefOr<Response>)> {
     })
 }
 
-/// Who may ask.
+/// The callers that an operation takes.
 #[derive(Clone, Copy)]
 pub(super) enum Who {
     /// Anybody.
@@ -164,13 +164,13 @@ impl Described {
         self.sends::<T>(status, JSON, description)
     }
 
-    /// What came of a command, with data of this type.
+    /// Adds the outcome of a command, with data of this type.
     pub(super) fn outcome<T: ToSchema>(mut self) -> Self {
         let data = self.schema::<T>();
         self.with_outcome(data)
     }
 
-    /// What came of a command, with a list of this type.
+    /// Adds the outcome of a command, with a list of this type.
     pub(super) fn outcomes<T: ToSchema>(mut self) -> Self {
         let items = self.schema::<T>();
         self.with_outcome(ArrayBuilder::new().items(items))

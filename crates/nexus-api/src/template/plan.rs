@@ -1,4 +1,4 @@
-//! What a new template would change, told before it is stored.
+//! The effect of a new template, told before it is stored.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,21 +10,21 @@ use utoipa::ToSchema;
 
 use crate::profile::Lock;
 
-/// What a new template would change.
+/// The effect of a new template.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Plan {
     /// The places of the document.
     pub document: Vec<DocumentChange>,
-    /// What people may do and have to sign. Empty also when there is no usable template to compare
-    /// with.
+    /// The changes of permissions and of signatures. Empty also when there is no usable template to
+    /// compare with.
     pub policy: Vec<PolicyChange>,
-    /// What changes for people. `null`: there is no usable template to compare with.
+    /// The changes for people. `null`: there is no usable template to compare with.
     #[schema(required = true)]
     pub people: Option<PeopleChange>,
 }
 
 impl Plan {
-    /// Whether nothing changes at all.
+    /// Returns whether nothing changes at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let nobody = |people: &PeopleChange| people.changed == 0 && people.refused == 0;
@@ -35,16 +35,16 @@ impl Plan {
 /// One place where two documents differ.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DocumentChange {
-    /// Where: a JSON Pointer (RFC 6901).
+    /// The place: a JSON Pointer (RFC 6901).
     pub pointer: String,
-    /// What was there, in a few words. Absent: nothing.
+    /// The former value, in a few words. Absent: nothing.
     #[serde(
         default,
         deserialize_with = "present",
         skip_serializing_if = "Option::is_none"
     )]
     pub before: Option<Value>,
-    /// What is there now, in a few words. Absent: nothing.
+    /// The new value, in a few words. Absent: nothing.
     #[serde(
         default,
         deserialize_with = "present",
@@ -59,33 +59,33 @@ pub struct DocumentChange {
 pub enum PolicyChange {
     /// People may change a field that they could not.
     Unlocked {
-        /// Which.
+        /// The field.
         field: String,
     },
     /// People may not change a field any more.
     Locked {
-        /// Which.
+        /// The field.
         field: String,
-        /// Why not.
+        /// The reason.
         lock: Lock,
     },
     /// Other values of a setting are allowed.
     Bounds {
-        /// Which.
+        /// The field.
         field: String,
-        /// What was allowed, in words.
+        /// The former bounds, in words.
         before: String,
-        /// What is allowed now, in words.
+        /// The new bounds, in words.
         after: String,
     },
     /// A command needs a signature that it did not need.
     SignatureNeeded {
-        /// Which.
+        /// The command.
         command: String,
     },
     /// A command needs no signature any more. One of the built-in list never loses it.
     SignatureNotNeeded {
-        /// Which.
+        /// The command.
         command: String,
     },
 }
@@ -111,22 +111,22 @@ impl fmt::Display for PolicyChange {
     }
 }
 
-/// What a new template would change for people.
+/// The changes of a new template for people.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PeopleChange {
-    /// How many identities were looked at.
+    /// The number of identities that were looked at.
     pub read: u64,
-    /// Whether there are more, which were not looked at.
+    /// `true` if there are more, which were not looked at.
     pub has_more: bool,
-    /// How many of them get another profile.
+    /// The number of them that get another profile.
     pub changed: u64,
     /// The counts, by field.
     pub changed_fields: BTreeMap<String, u64>,
     /// The first of them.
     pub changed_examples: Vec<ChangedProfile>,
-    /// How many stored overrides are in force now and would be refused.
+    /// The number of stored overrides that are in force now and would be refused.
     pub refused: u64,
-    /// Of how many people.
+    /// The number of their owners.
     #[serde(default)]
     #[schema(required = true)]
     pub refused_people: u64,
@@ -143,7 +143,7 @@ pub struct PeopleChange {
 pub struct ChangedProfile {
     /// The address.
     pub public_key: String,
-    /// What would change.
+    /// The fields that would change.
     pub changes: Vec<FieldChange>,
 }
 
@@ -152,7 +152,7 @@ pub struct ChangedProfile {
 pub struct FieldChange {
     /// `config.NAME` or `prompts.NAME`; `prompts` for their order.
     pub field: String,
-    /// What is in force, in a few words. Absent: there is no such field. `null`: left to the
+    /// The value in force, in a few words. Absent: there is no such field. `null`: left to the
     /// provider.
     #[serde(
         default,
@@ -160,7 +160,7 @@ pub struct FieldChange {
         skip_serializing_if = "Option::is_none"
     )]
     pub before: Option<Value>,
-    /// What would be in force.
+    /// The value that would be in force.
     #[serde(
         default,
         deserialize_with = "present",
@@ -176,7 +176,7 @@ pub struct RefusedOverride {
     pub public_key: String,
     /// The field.
     pub field: String,
-    /// What they set, for settings. The words of a prompt are theirs.
+    /// The stored value, for settings. The words of a prompt are their owner's.
     #[serde(
         default,
         deserialize_with = "present",
@@ -186,7 +186,7 @@ pub struct RefusedOverride {
     /// The code of the refusal, such as `unknown_model` or `field_locked`.
     #[schema(value_type = String)]
     pub code: Cow<'static, str>,
-    /// Why, for people.
+    /// The reason, for people.
     pub reason: String,
 }
 
