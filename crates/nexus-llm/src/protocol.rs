@@ -48,23 +48,36 @@ impl Outgoing {
     }
 }
 
-/// Writes a body into memory that it fills: one that grew as it was written would take twice as much
-/// at the end, and bodies may be long.
+/// A body that is longer is measured before it is written, in bytes.
+const LONG: usize = 64 * 1024;
+
+/// Writes a body. A long one is written into memory that it fills: one that grew as it was written
+/// would take twice as much at the end.
 pub(crate) fn json(body: &impl Serialize) -> Vec<u8> {
     // Serializing fails only for maps whose keys are not text and for writers that fail.
-    let mut length = Length(0);
-    _ = serde_json::to_writer(&mut length, body);
-    let mut json = Vec::with_capacity(length.0);
+    let mut measured = Measured::default();
+    _ = serde_json::to_writer(&mut measured, body);
+    if measured.length <= LONG {
+        return measured.json;
+    }
+    let mut json = Vec::with_capacity(measured.length);
     _ = serde_json::to_writer(&mut json, body);
     json
 }
 
-/// Counts what is written.
-struct Length(usize);
+/// Counts what is written, and keeps it unless it is long.
+#[derive(Default)]
+struct Measured {
+    json: Vec<u8>,
+    length: usize,
+}
 
-impl io::Write for Length {
+impl io::Write for Measured {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
+        self.length += bytes.len();
+        if self.length <= LONG {
+            self.json.extend_from_slice(bytes);
+        }
         Ok(bytes.len())
     }
 
