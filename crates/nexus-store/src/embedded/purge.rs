@@ -6,15 +6,12 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::read;
+use super::trust::work::forgotten;
 use crate::types::ENDED_SESSION;
 use crate::{API_KEY_KEPT, StoreError};
 
 /// How many rows of a table are removed at once.
 const PORTION: u32 = 500;
-
-/// How long nonces and counters are kept after their end: clocks are set back, and other computers
-/// have their own.
-const GRACE: TimeDelta = TimeDelta::hours(1);
 
 const SESSIONS: &str = "SELECT digest FROM sessions WHERE expires_at < ?1 LIMIT ?2";
 
@@ -43,7 +40,7 @@ impl Doomed {
     /// Removes them, and nonces and counters that have ended. An ended session or key is accepted by
     /// nobody, so that nobody has to hear of it.
     pub(super) fn remove(self, file: &Connection, at: Timestamp) -> Result<u64, StoreError> {
-        let ended = (at - GRACE).timestamp_millis();
+        let ended = forgotten(at);
         let mut removed = 0;
         for (sql, names) in [
             ("DELETE FROM sessions WHERE digest = ?1", self.sessions),

@@ -402,7 +402,7 @@ pub(super) fn tell_running(
 }
 
 /// What expired before this moment is not needed any more.
-fn forgotten(at: Timestamp) -> i64 {
+pub(in crate::embedded) fn forgotten(at: Timestamp) -> i64 {
     (at - GRACE).timestamp_millis()
 }
 
