@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::Result;
-use crate::finding::{Finding, Level};
+use crate::finding::Finding;
 use crate::repository::Repository;
 
 /// Each crate and the crates of ours it may use, from the bottom to the top.
@@ -86,12 +86,9 @@ pub(crate) fn check(repository: &Repository) -> Result<Vec<Finding>> {
         let manifest = Path::new(&package.manifest);
         let manifest = manifest.strip_prefix(repository.root()).unwrap_or(manifest);
         let text = repository.read(manifest)?;
-        findings.extend(faults(package, &ours).into_iter().map(|fault| Finding {
-            level: Level::Error,
-            file: manifest.to_owned(),
-            line: line_of(&text, &fault.key),
-            problem: fault.problem,
-            advice: fault.advice,
+        findings.extend(faults(package, &ours).into_iter().map(|fault| {
+            let line = line_of(&text, &fault.key);
+            Finding::error(manifest, line, fault.problem, fault.advice)
         }));
     }
     Ok(findings)

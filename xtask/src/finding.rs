@@ -22,6 +22,24 @@ pub(crate) struct Finding {
     pub(crate) advice: String,
 }
 
+impl Finding {
+    /// A mistake, and what to do about it.
+    pub(crate) fn error(
+        file: impl Into<PathBuf>,
+        line: usize,
+        problem: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self {
+            level: Level::Error,
+            file: file.into(),
+            line,
+            problem: problem.into(),
+            advice: advice.into(),
+        }
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let level = match self.level {
@@ -45,13 +63,7 @@ mod tests {
 
     #[test]
     fn a_finding_names_the_place_the_problem_and_the_remedy() {
-        let finding = Finding {
-            level: Level::Error,
-            file: "crates/a/src/lib.rs".into(),
-            line: 7,
-            problem: "too long".to_owned(),
-            advice: "split it".to_owned(),
-        };
+        let finding = Finding::error("crates/a/src/lib.rs", 7, "too long", "split it");
         assert_eq!(
             finding.to_string(),
             "crates/a/src/lib.rs:7: error: too long\n  to do: split it"

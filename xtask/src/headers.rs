@@ -1,7 +1,7 @@
 //! Each Rust file opens with `//!`, so that a reader knows what it is for before the first item.
 
 use crate::Result;
-use crate::finding::{Finding, Level};
+use crate::finding::Finding;
 use crate::repository::Repository;
 
 pub(crate) fn check(repository: &Repository) -> Result<Vec<Finding>> {
@@ -9,15 +9,12 @@ pub(crate) fn check(repository: &Repository) -> Result<Vec<Finding>> {
     for folder in ["crates", "xtask"] {
         for file in repository.files(folder, &["rs"])? {
             if !opens_with_header(&repository.read(&file)?) {
-                findings.push(Finding {
-                    level: Level::Error,
+                findings.push(Finding::error(
                     file,
-                    line: 1,
-                    problem: "the first line is not a `//!` comment".to_owned(),
-                    advice: "open the file with one to five `//!` lines: what it is for, and who \
-                             calls it"
-                        .to_owned(),
-                });
+                    1,
+                    "the first line is not a `//!` comment",
+                    "open the file with one to five `//!` lines: what it is for, and who calls it",
+                ));
             }
         }
     }

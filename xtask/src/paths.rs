@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::Result;
-use crate::finding::{Finding, Level};
+use crate::finding::Finding;
 use crate::repository::{Repository, has_extension};
 
 const DOCUMENTS: [&str; 3] = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"];
@@ -48,17 +48,12 @@ pub(crate) fn check(repository: &Repository) -> Result<Vec<Finding>> {
 }
 
 fn missing(document: &Path, mention: &Mention<'_>, place: &Path) -> Finding {
-    Finding {
-        level: Level::Error,
-        file: document.to_owned(),
-        line: mention.line,
-        problem: format!("there is no {}", place.display()),
-        advice: match mention.kind {
-            Kind::Link => "correct the link; it is counted from the folder of this document",
-            Kind::Code => "correct the path; write it in full from the root of the repository",
-        }
-        .to_owned(),
-    }
+    let problem = format!("there is no {}", place.display());
+    let advice = match mention.kind {
+        Kind::Link => "correct the link; it is counted from the folder of this document",
+        Kind::Code => "correct the path; write it in full from the root of the repository",
+    };
+    Finding::error(document, mention.line, problem, advice)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::Result;
-use crate::finding::{Finding, Level};
+use crate::finding::Finding;
 use crate::repository::Repository;
 
 const TABLE: &str = "docs/regressions.md";
@@ -20,13 +20,7 @@ pub(crate) fn check(repository: &Repository) -> Result<Vec<Finding>> {
     let proofs = proofs(repository)?;
     let mut findings = Vec::new();
     let mut find = |line, problem: String, advice: &str| {
-        findings.push(Finding {
-            level: Level::Error,
-            file: PathBuf::from(TABLE),
-            line,
-            problem,
-            advice: advice.to_owned(),
-        });
+        findings.push(Finding::error(TABLE, line, problem, advice));
     };
     let found: Vec<_> = rows.iter().map(|row| row.id.to_owned()).collect();
     let expected: Vec<_> = SERIES

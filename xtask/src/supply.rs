@@ -1,10 +1,10 @@
 //! T39: what is built comes from the lock files and from nowhere else. The gates themselves run in
 //! `make test`; here is checked that nobody has opened one of them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::Result;
-use crate::finding::{Finding, Level};
+use crate::finding::Finding;
 use crate::repository::Repository;
 
 /// Where commands are written down that build or fetch something.
@@ -80,19 +80,15 @@ pub(crate) fn check(repository: &Repository) -> Result<Vec<Finding>> {
         let text = repository.read(Path::new(file))?;
         if !text.lines().any(|found| found.trim() == line) {
             let advice = format!("write the line `{line}`: {promise}");
-            findings.push(error(file.into(), 1, "a gate is open".to_owned(), advice));
+            findings.push(Finding::error(file, 1, "a gate is open", advice));
         }
     }
     for script in SCRIPTS {
         let text = repository.read(Path::new(script))?;
         let open = unlocked(&text).into_iter().map(|(line, command)| {
-            let advice = "add --locked, or use `npm ci --ignore-scripts`".to_owned();
-            error(
-                script.into(),
-                line,
-                format!("not from the lock file: {command}"),
-                advice,
-            )
+            let advice = "add --locked, or use `npm ci --ignore-scripts`";
+            let problem = format!("not from the lock file: {command}");
+            Finding::error(script, line, problem, advice)
         });
         findings.extend(open);
     }
@@ -106,21 +102,11 @@ pub(crate) fn check(repository: &Repository) -> Result<Vec<Finding>> {
         let text = repository.read(Path::new(lock))?;
         let strange = strangers(&text).into_iter().map(|(line, what)| {
             let advice = "take it from crates.io, or as a folder of this repository".to_owned();
-            error(lock.into(), line, what, advice)
+            Finding::error(lock, line, what, advice)
         });
         findings.extend(strange);
     }
     Ok(findings)
-}
-
-fn error(file: PathBuf, line: usize, problem: String, advice: String) -> Finding {
-    Finding {
-        level: Level::Error,
-        file,
-        line,
-        problem,
-        advice,
-    }
 }
 
 /// The commands that do not ask for the versions of a lock file, with their lines.
@@ -172,12 +158,7 @@ fn defects(file: &Path, text: &str) -> Vec<Finding> {
         ),
         _ => return Vec::new(),
     };
-    vec![error(
-        file.to_owned(),
-        1,
-        problem.0.to_owned(),
-        problem.1.to_owned(),
-    )]
+    vec![Finding::error(file, 1, problem.0, problem.1)]
 }
 
 /// The packages of a lock file that are neither ours nor from crates.io with a checksum.

@@ -1,10 +1,10 @@
 //! The table of threats is true: each of the forty has a row, and the tests that a row names are in
 //! the files that it names.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::Result;
-use crate::finding::{Finding, Level};
+use crate::finding::Finding;
 use crate::repository::Repository;
 
 const TABLE: &str = "docs/threats.md";
@@ -17,13 +17,7 @@ pub(crate) fn check(repository: &Repository) -> Result<Vec<Finding>> {
     let rows = rows(&document);
     let mut findings = Vec::new();
     let mut find = |line, problem: String, advice: &str| {
-        findings.push(Finding {
-            level: Level::Error,
-            file: PathBuf::from(TABLE),
-            line,
-            problem,
-            advice: advice.to_owned(),
-        });
+        findings.push(Finding::error(TABLE, line, problem, advice));
     };
     let numbers: Vec<_> = rows.iter().map(|row| row.number).collect();
     let expected: Vec<_> = (1..=COUNT).collect();
