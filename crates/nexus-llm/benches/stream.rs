@@ -11,9 +11,9 @@ use std::sync::Arc;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use futures_util::StreamExt as _;
-use nexus_core::Model;
-use nexus_core::catalog::{Credential, DefaultParams, Endpoint, Protocol, Provider, Timeouts};
-use nexus_llm::{AddressRules, ChatMessage, ChatRequest, LanguageModel as _, LlmClient, Timers};
+use nexus_core::catalog::{Credential, Endpoint, Protocol, Provider, Timeouts};
+use nexus_llm::{AddressRules, ChatRequest, LanguageModel as _, LlmClient, Timers};
+use nexus_test_support::model::{asking, model};
 use url::Url;
 
 const EVENTS: usize = 1000;
@@ -57,30 +57,7 @@ fn request(protocol: Protocol, base_url: &str) -> Arc<ChatRequest> {
         endpoint,
         timeouts: Timeouts::default(),
     };
-    let model = Model {
-        name: "model".into(),
-        id: "model".into(),
-        aliases: Vec::new(),
-        provider: Arc::new(provider),
-        default_params: DefaultParams::default(),
-        streams: true,
-        reasons: false,
-        fallbacks: Vec::new(),
-        price: None,
-        context_length: None,
-        max_output_tokens: None,
-    };
-    Arc::new(ChatRequest {
-        model: Arc::new(model),
-        messages: vec![ChatMessage::User("Hello".to_owned())],
-        temperature: None,
-        max_tokens: None,
-        tools: Arc::new([]),
-        fallbacks: Vec::new(),
-        client: None,
-        is_for_client_only: false,
-        requester: nexus_llm::Requester::default(),
-    })
+    Arc::new(asking(model(Arc::new(provider), "model"), "Hello"))
 }
 
 fn read(bencher: Bencher<'_, '_>, protocol: Protocol, events: &str) {

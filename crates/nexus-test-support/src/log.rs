@@ -39,7 +39,7 @@ impl Log {
     /// All of it.
     #[must_use]
     pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
     /// Line by line, where it is kept as JSON.

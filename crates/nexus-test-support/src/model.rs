@@ -13,12 +13,49 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::stream::{self, BoxStream, StreamExt};
+use nexus_core::Model;
+use nexus_core::catalog::{DefaultParams, Provider};
 use nexus_core::event::Usage;
 use nexus_llm::{
-    ChatRequest, Delta, Finish, FinishReason, LanguageModel, LlmError, RetryHint, ToolCall,
+    ChatMessage, ChatRequest, Delta, Finish, FinishReason, LanguageModel, LlmError, Requester,
+    RetryHint, ToolCall,
 };
 use serde_json::Map;
 use tokio::sync::Semaphore;
+
+/// A model that streams, of which the catalog says nothing but its id, which is its name too.
+#[must_use]
+pub fn model(provider: Arc<Provider>, id: &str) -> Model {
+    Model {
+        name: id.into(),
+        id: id.into(),
+        aliases: Vec::new(),
+        provider,
+        default_params: DefaultParams::default(),
+        streams: true,
+        reasons: false,
+        fallbacks: Vec::new(),
+        price: None,
+        context_length: None,
+        max_output_tokens: None,
+    }
+}
+
+/// A request with one message of a person.
+#[must_use]
+pub fn asking(model: impl Into<Arc<Model>>, text: &str) -> ChatRequest {
+    ChatRequest {
+        model: model.into(),
+        messages: vec![ChatMessage::User(text.to_owned())],
+        temperature: None,
+        max_tokens: None,
+        tools: Arc::new([]),
+        fallbacks: Vec::new(),
+        client: None,
+        is_for_client_only: false,
+        requester: Requester::default(),
+    }
+}
 
 /// Answers each request with the next turn of its script, and keeps what it was asked. Clones
 /// share the script.

@@ -172,25 +172,10 @@ fn refuse(filter: &str, error: &ParseError) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
+    use nexus_test_support::log::Log;
     use serde_json::Value;
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     /// What is written when somebody called themselves this.
     fn written(format: LogFormat, said: &str) -> String {
@@ -202,8 +187,7 @@ mod tests {
             let error = io::Error::other(said.to_owned());
             tracing::warn!(%error, name = said, told = ?said, "a provider said: {said}");
         });
-        let bytes = log.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap()
+        log.text()
     }
 
     const HOSTILE: &str = "a\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{8}\u{7f}b\r\n2026 ERROR forged";

@@ -9,8 +9,8 @@ use futures_util::stream::LocalBoxStream;
 use futures_util::{Stream, StreamExt, stream};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
-use nexus_core::Model;
-use nexus_core::catalog::{DefaultParams, Endpoint, Protocol, Provider, Timeouts};
+use nexus_core::catalog::{Endpoint, Protocol, Provider, Timeouts};
+use nexus_test_support::model::model;
 use tokio::time::{Instant, sleep};
 
 mod recorded;
@@ -62,19 +62,7 @@ pub(crate) fn reader(protocol: Protocol) -> Reader {
         endpoint: Endpoint::Builtin,
         timeouts: Timeouts::default(),
     });
-    let model = Arc::new(Model {
-        name: "m".into(),
-        id: "m".into(),
-        aliases: Vec::new(),
-        provider,
-        default_params: DefaultParams::default(),
-        streams: true,
-        reasons: false,
-        fallbacks: Vec::new(),
-        price: None,
-        context_length: None,
-        max_output_tokens: None,
-    });
+    let model = Arc::new(model(provider, "m"));
     let tools = Arc::new([]);
     let request = ChatRequest {
         model,

@@ -282,7 +282,8 @@ mod tests {
     use std::sync::Arc;
 
     use nexus_core::Model;
-    use nexus_core::catalog::{DefaultParams, Endpoint, Provider, Timeouts};
+    use nexus_core::catalog::{Endpoint, Provider, Timeouts};
+    use nexus_test_support::model::model;
     use serde_json::json;
     use url::Url;
 
@@ -295,17 +296,8 @@ mod tests {
             timeouts: Timeouts::default(),
         });
         let model = Model {
-            name: "m".into(),
-            id: "m".into(),
-            aliases: Vec::new(),
-            provider,
-            default_params: DefaultParams::default(),
             streams,
-            reasons: false,
-            fallbacks: Vec::new(),
-            price: None,
-            context_length: None,
-            max_output_tokens: None,
+            ..model(provider, "m")
         };
         ChatRequest {
             model: Arc::new(model),

@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use futures_util::stream::{BoxStream, StreamExt};
 use nexus_core::Model;
-use nexus_core::catalog::{Credential, DefaultParams, Endpoint, Protocol, Provider, Timeouts};
+use nexus_core::catalog::{Credential, Endpoint, Protocol, Provider, Timeouts};
 use nexus_core::profile::Fallback;
 use nexus_llm::{
-    ChatMessage, ChatRequest, Delta, Jitter, LanguageModel, LlmError, Requester, Resilient,
-    RetryHint, Timers, Trouble,
+    ChatRequest, Delta, Jitter, LanguageModel, LlmError, Resilient, RetryHint, Timers, Trouble,
 };
-use nexus_test_support::model::{Gate, ScriptedModel, Turn as Script};
+use nexus_test_support::model::{self as test, Gate, ScriptedModel, Turn as Script};
 use tokio::time::{Instant, sleep};
 use url::Url;
 
@@ -25,23 +24,14 @@ fn model(name: &str) -> Arc<Model> {
         base_url,
         credential: Credential::NotNeeded,
     };
-    Arc::new(Model {
-        name: name.into(),
-        id: name.into(),
-        aliases: Vec::new(),
-        provider: Arc::new(Provider {
+    Arc::new(test::model(
+        Arc::new(Provider {
             name: format!("{name}-provider").into(),
             endpoint,
             timeouts: Timeouts::default(),
         }),
-        default_params: DefaultParams::default(),
-        streams: true,
-        reasons: false,
-        fallbacks: Vec::new(),
-        price: None,
-        context_length: None,
-        max_output_tokens: None,
-    })
+        name,
+    ))
 }
 
 fn request(fallbacks: &[&str]) -> Arc<ChatRequest> {
@@ -51,15 +41,8 @@ fn request(fallbacks: &[&str]) -> Arc<ChatRequest> {
         max_tokens: None,
     });
     Arc::new(ChatRequest {
-        model: model(PRIMARY),
-        messages: vec![ChatMessage::User("Hello?".to_owned())],
-        temperature: None,
-        max_tokens: None,
-        tools: Arc::new([]),
         fallbacks: fallbacks.collect(),
-        client: None,
-        is_for_client_only: false,
-        requester: Requester::default(),
+        ..test::asking(model(PRIMARY), "Hello?")
     })
 }
 

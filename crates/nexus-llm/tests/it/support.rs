@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use nexus_core::Model;
-use nexus_core::catalog::{Credential, DefaultParams, Endpoint, Protocol, Provider, Timeouts};
+use nexus_core::catalog::{Credential, Endpoint, Protocol, Provider, Timeouts};
 use nexus_core::egress::{PinnedKey, Secrets, authority};
-use nexus_llm::{
-    AddressRules, ChatMessage, ChatRequest, Delta, LanguageModel, LlmClient, LlmError, Timers,
-};
+use nexus_llm::{AddressRules, ChatRequest, Delta, LanguageModel, LlmClient, LlmError, Timers};
+use nexus_test_support::model as test;
 use url::Url;
 
 pub(crate) const KEY: &str = "sk-canary-0123456789";
@@ -66,31 +65,12 @@ pub(crate) fn key(base_url: &str) -> PinnedKey {
 pub(crate) fn model(provider: Arc<Provider>, id: &str) -> Model {
     Model {
         name: "model".into(),
-        id: id.into(),
-        aliases: Vec::new(),
-        provider,
-        default_params: DefaultParams::default(),
-        streams: true,
-        reasons: false,
-        fallbacks: Vec::new(),
-        price: None,
-        context_length: None,
-        max_output_tokens: None,
+        ..test::model(provider, id)
     }
 }
 
 pub(crate) fn asking(model: Model) -> ChatRequest {
-    ChatRequest {
-        model: Arc::new(model),
-        messages: vec![ChatMessage::User("Say hello.".to_owned())],
-        temperature: None,
-        max_tokens: None,
-        tools: Arc::new([]),
-        fallbacks: Vec::new(),
-        client: None,
-        is_for_client_only: false,
-        requester: nexus_llm::Requester::default(),
-    }
+    test::asking(model, "Say hello.")
 }
 
 /// A request for a stream.

@@ -180,13 +180,17 @@ pub(crate) fn ask(address: &str, token: &str, content: &str) -> Answer {
 /// Asks a question and reads all events of the answer.
 #[track_caller]
 pub(crate) fn chat(address: &str, token: &str, content: &str) -> Vec<Event> {
-    let mut answer = ask(address, token, content);
+    let answer = ask(address, token, content);
     assert_eq!(answer.status, 200);
-    let mut events = Vec::new();
-    while let Some(event) = answer.event() {
-        events.push(event);
-    }
-    events
+    answer.rest()
+}
+
+/// The last event, which says how a run ended.
+#[track_caller]
+pub(crate) fn finished(events: &[Event]) -> &Value {
+    let last = events.last().unwrap();
+    assert_eq!(last.name, "run_finished", "{events:?}");
+    &last.data
 }
 
 /// The text of an answer.
@@ -219,6 +223,11 @@ impl Answer {
         let mut text = String::new();
         self.body.read_to_string(&mut text).unwrap();
         serde_json::from_str(&text).unwrap_or(Value::String(text))
+    }
+
+    /// The events that are still to come.
+    pub(crate) fn rest(mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.event()).collect()
     }
 
     /// The next event, or the end.

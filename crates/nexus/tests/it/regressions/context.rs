@@ -7,7 +7,7 @@ use std::io;
 use serde_json::{Value, json};
 
 use super::provider::{Provider, Request};
-use crate::http::{self, Event};
+use crate::http::{self, Event, finished};
 use crate::program::{Home, Server};
 
 /// A server with somebody who chats, and a provider that answers as `reply` says.
@@ -98,7 +98,11 @@ impl World {
     #[track_caller]
     fn answered(&self, question: &str) -> Vec<Event> {
         let events = self.chat(question);
-        assert_eq!(status(&events), "completed", "{question}: {events:#?}");
+        assert_eq!(
+            finished(&events)["status"],
+            "completed",
+            "{question}: {events:#?}"
+        );
         events
     }
 
@@ -106,11 +110,6 @@ impl World {
     fn shown(&self) -> Vec<(String, String)> {
         messages(self.provider.requests().last().unwrap())
     }
-}
-
-fn status(events: &[Event]) -> &str {
-    let finished = events.last().unwrap();
-    finished.data["status"].as_str().unwrap()
 }
 
 fn notices<'a>(events: &'a [Event], code: &str) -> Vec<&'a str> {
@@ -159,7 +158,7 @@ fn d5_a_failed_question_ends_no_chat() {
         });
         world.answered("one");
         let events = world.chat(&format!("{kind} now"));
-        assert_eq!(status(&events), "failed", "{events:#?}");
+        assert_eq!(finished(&events)["status"], "failed", "{events:#?}");
         world.answered("two");
         world.answered("three");
         let shown: Vec<_> = world.shown().into_iter().map(|(_, text)| text).collect();
@@ -237,8 +236,8 @@ fn m6_a_window_begins_with_a_question() {
     }
     for (size, shown) in [(1, 0), (2, 2), (3, 2), (4, 4), (5, 4)] {
         let body = json!({ "content": "now", "config": { "history_context_size": size } });
-        let mut answer = http::post(&world.server.address, "/api/v1/chat", &world.token, &body);
-        while answer.event().is_some() {}
+        let answer = http::post(&world.server.address, "/api/v1/chat", &world.token, &body);
+        answer.rest();
         let messages = world.shown();
         assert_eq!(messages.len(), 1 + shown + 1, "{size}: {messages:#?}");
         assert_eq!(messages[1].0, "user", "{size}");
@@ -355,7 +354,7 @@ fn d4_a_question_that_is_too_long_alone_is_refused_by_its_name() {
     });
     let long = "x".repeat(200);
     let events = world.chat(&long);
-    assert_eq!(status(&events), "failed");
+    assert_eq!(finished(&events)["status"], "failed");
     let error = events.iter().find(|event| event.name == "error").unwrap();
     assert_eq!(error.data["code"], "context_length_exceeded", "{error:?}");
     world.answered("short");
@@ -375,12 +374,9 @@ fn m5_a_real_model_is_not_shown_what_a_builtin_one_said() {
     });
     let by = |model: &str, question: &str| {
         let body = json!({ "content": question, "config": { "model": model } });
-        let mut answer = http::post(&world.server.address, "/api/v1/chat", &world.token, &body);
-        let mut events = Vec::new();
-        while let Some(event) = answer.event() {
-            events.push(event);
-        }
-        assert_eq!(status(&events), "completed");
+        let answer = http::post(&world.server.address, "/api/v1/chat", &world.token, &body);
+        let events = answer.rest();
+        assert_eq!(finished(&events)["status"], "completed");
         http::text(&events)
     };
     by("echo", "who are you?");

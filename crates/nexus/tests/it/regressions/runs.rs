@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::provider::{Provider, Request, chunk, end};
-use crate::http::{self, Event, SOON};
+use crate::http::{self, SOON, finished};
 use crate::mongod::ReplicaSet;
 use crate::program::{Home, Server};
 
@@ -100,18 +100,6 @@ fn begin(server: &Server, token: &str, slow: &Slow) -> (http::Answer, Value) {
     (answer, started.data)
 }
 
-fn rest(mut answer: http::Answer) -> Vec<Event> {
-    std::iter::from_fn(|| answer.event()).collect()
-}
-
-/// The last event, which says how a run ended.
-#[track_caller]
-fn finished(events: &[Event]) -> &Value {
-    let last = events.last().unwrap();
-    assert_eq!(last.name, "run_finished", "{events:?}");
-    &last.data
-}
-
 /// What is stored, oldest first.
 fn messages(server: &Server, token: &str) -> Vec<Value> {
     let (status, page) = http::get(&server.address, "/api/v1/messages?limit=100", Some(token));
@@ -185,7 +173,7 @@ fn a_stop_stores_the_part_of_each_answer_that_came() {
     // And one whose reader has left.
     drop(begin(&server, &token, &slow));
     server.send("TERM");
-    let events = rest(answer);
+    let events = answer.rest();
     assert_eq!(finished(&events)["status"], "interrupted", "{events:?}");
     assert_eq!(finished(&events)["usage_estimated"], true, "{events:?}");
     assert_eq!(server.wait(), Some(0));
@@ -217,7 +205,7 @@ fn an_answer_waits_for_a_file_that_somebody_else_holds() {
     let (answer, _) = begin(&server, &token, &slow);
     database.execute_batch("BEGIN IMMEDIATE").unwrap();
     slow.goes_on();
-    let reading = thread::spawn(move || rest(answer));
+    let reading = thread::spawn(move || answer.rest());
     offered_again(&server, 1);
     database.execute_batch("COMMIT").unwrap();
     let events = reading.join().unwrap();
@@ -237,7 +225,7 @@ fn an_answer_waits_for_a_file_that_somebody_else_holds() {
     let answer = asking.join().unwrap();
     assert_eq!(answer.status, 200);
     slow.goes_on();
-    let events = rest(answer);
+    let events = answer.rest();
     assert_eq!(finished(&events)["status"], "completed", "{events:?}");
     let stored = messages(&server, &token);
     assert_eq!(
@@ -266,7 +254,7 @@ async fn an_answer_waits_for_a_database_that_is_frozen() {
     let (answer, _) = begin(&server, &token, &slow);
     database.freeze(0);
     slow.goes_on();
-    let reading = thread::spawn(move || rest(answer));
+    let reading = thread::spawn(move || answer.rest());
     offered_again(&server, 1);
     database.thaw(0);
     let events = reading.join().unwrap();
@@ -336,7 +324,7 @@ fn a_question_is_asked_again_without_doubling_anything() {
         (409, &json!("run_in_progress"))
     );
     cancel(&server, &token, &started["run_id"]);
-    rest(answer);
+    answer.rest();
     // The provider of the first attempt talks to nobody.
     slow.goes_on();
 
@@ -406,7 +394,7 @@ async fn a_run_on_another_node_is_listed_and_cancelled() {
 
     let ended = (200, json!({"run_id": run, "status": "ended"}));
     assert_eq!(cancel(&second, &token, run), ended);
-    assert_eq!(finished(&rest(answer))["status"], "interrupted");
+    assert_eq!(finished(&answer.rest())["status"], "interrupted");
     let stored = messages(&second, &token);
     assert_eq!(texts(&stored), ["Hello", "Half"]);
     assert_eq!(runs(&second, &token), json!([]));

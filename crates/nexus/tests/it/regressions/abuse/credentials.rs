@@ -126,10 +126,8 @@ fn reads_in_a_loop_are_limited() {
     assert_eq!(http::text(&http::chat(address, &member, "Hello")), "Fine.");
 }
 
-/// S7, S13: what somebody without an identity does is counted for their address, whichever key they
-/// make and whichever address of their IPv6 network they use.
-#[test]
-fn t31_a_visitor_is_counted_by_address() {
+/// A server that believes the proxy on this machine, and takes 20 requests a minute from an address.
+fn behind_a_proxy() -> (Home, Server) {
     let home = Home::new();
     home.write("nexus.yml", "trusted_proxies: [127.0.0.1]\n");
     let shipped = std::fs::read_to_string(crate::program::repository("config.example.yml"));
@@ -137,6 +135,14 @@ fn t31_a_visitor_is_counted_by_address() {
     home.write("template.yml", &text);
     home.ok(&["init", "--config", "template.yml"]);
     let server = home.serve();
+    (home, server)
+}
+
+/// S7, S13: what somebody without an identity does is counted for their address, whichever key they
+/// make and whichever address of their IPv6 network they use.
+#[test]
+fn t31_a_visitor_is_counted_by_address() {
+    let (home, server) = behind_a_proxy();
     let ask = |place: &str, token: Option<&str>| {
         let authorization = token.map(|token| format!("Bearer {token}"));
         let mut headers = vec![("host", &*server.address), ("x-forwarded-for", place)];
@@ -170,13 +176,7 @@ fn t31_a_visitor_is_counted_by_address() {
 /// S13: a port behind the address in `X-Forwarded-For` is no other address.
 #[test]
 fn t31_a_port_is_no_address_of_its_own() {
-    let home = Home::new();
-    home.write("nexus.yml", "trusted_proxies: [127.0.0.1]\n");
-    let shipped = std::fs::read_to_string(crate::program::repository("config.example.yml"));
-    let text = shipped.unwrap() + "\nlimits:\n  ip: { requests_per_minute: 20 }\n";
-    home.write("template.yml", &text);
-    home.ok(&["init", "--config", "template.yml"]);
-    let server = home.serve();
+    let (_home, server) = behind_a_proxy();
     let ask = |place: &str| {
         let headers = [("host", &*server.address), ("x-forwarded-for", place)];
         http::call(&server.address, "GET /api/v1/auth/session", &headers, "").0

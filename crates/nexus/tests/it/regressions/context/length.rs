@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::{notices, size, status};
-use crate::http::{self, Event};
+use super::{notices, size};
+use crate::http::{self, Event, finished};
 use crate::program::{Home, Server};
 use crate::regressions::provider::{Provider, Request};
 
@@ -94,7 +94,11 @@ impl World {
         for number in 0..questions {
             let question = format!("{number:0>1600}");
             let events: Vec<Event> = http::chat(&self.server.address, &self.token, &question);
-            assert_eq!(status(&events), "completed", "{number}: {events:#?}");
+            assert_eq!(
+                finished(&events)["status"],
+                "completed",
+                "{number}: {events:#?}"
+            );
             let notices = notices(&events, "history_shortened");
             told.extend(notices.into_iter().map(str::to_owned));
         }

@@ -4,8 +4,8 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::ends::{mended_after, start};
-use super::{finished, messages, post};
-use crate::http;
+use super::{messages, post};
+use crate::http::{self, finished};
 
 /// P3: a question is asked again however long ago it was, with what came before it.
 #[test]

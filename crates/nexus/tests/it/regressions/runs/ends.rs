@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{PATIENCE, Slow, begin, cancel, finished, home, messages, post, rest, runs, texts};
-use crate::http;
+use super::{PATIENCE, Slow, begin, cancel, home, messages, post, runs, texts};
+use crate::http::{self, finished};
 use crate::program::{Home, Server};
 use crate::regressions::provider::{Provider, Request, chunk};
 
@@ -101,7 +101,7 @@ fn what_a_stopped_answer_used_is_stored() {
     let (_home, server, token) = start(&slow.provider.base_url);
     let (answer, started) = begin(&server, &token, &slow);
     cancel(&server, &token, &started["run_id"]);
-    let events = rest(answer);
+    let events = answer.rest();
     let ended = finished(&events);
     assert_eq!(ended["usage_estimated"], true, "{events:?}");
     let stored = messages(&server, &token);
@@ -117,7 +117,7 @@ fn what_a_stopped_answer_used_is_stored() {
     let mut answer = http::ask(&server.address, &token, "Hello");
     let started = answer.event().unwrap().data;
     cancel(&server, &token, &started["run_id"]);
-    let events = rest(answer);
+    let events = answer.rest();
     let ended = finished(&events);
     let stored = messages(&server, &token);
     assert_eq!(texts(&stored), ["Hello"]);
@@ -172,7 +172,7 @@ fn a_run_with_a_stuck_reader_is_cancelled_at_once() {
     assert!(part.starts_with("flood flood"));
 
     // A reader that goes on hears all that is stored, and the end.
-    let events = rest(answer);
+    let events = answer.rest();
     assert_eq!(finished(&events)["status"], "interrupted");
     assert!(part == http::text(&events), "what was heard differs");
 }

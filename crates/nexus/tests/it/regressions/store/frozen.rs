@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::http::{self, Event};
+use crate::http::{self, finished};
 use crate::mongod::ReplicaSet;
 use crate::program::{Home, Server};
 use crate::regressions::provider::{Provider, Request, chunk};
@@ -137,25 +137,13 @@ fn stored(server: &Server, token: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-fn rest(mut answer: http::Answer) -> Vec<Event> {
-    std::iter::from_fn(|| answer.event()).collect()
-}
-
-/// How a run ended.
-#[track_caller]
-fn status(events: &[Event]) -> &Value {
-    let last = events.last().unwrap();
-    assert_eq!(last.name, "run_finished", "{events:?}");
-    &last.data["status"]
-}
-
 /// D2: the turns of a run with tools wait for a frozen MongoDB, each is stored once, and no model is
 /// asked twice for one.
 #[tokio::test(flavor = "multi_thread")]
 async fn rounds_of_tools_wait_for_a_frozen_database() {
     let world = World::start().await;
     let answer = http::ask(&world.server.address, &world.token, "What time is it?");
-    let reading = thread::spawn(move || rest(answer));
+    let reading = thread::spawn(move || answer.rest());
     // The turn that calls the tool, and the one that uses what it said.
     for _ in 0..2 {
         world.began();
@@ -166,7 +154,7 @@ async fn rounds_of_tools_wait_for_a_frozen_database() {
         world.database.thaw(0);
     }
     let events = reading.join().unwrap();
-    assert_eq!(status(&events), "completed", "{events:?}");
+    assert_eq!(finished(&events)["status"], "completed", "{events:?}");
     let stored = world.stored();
     let roles: Vec<_> = stored.iter().map(|(role, _)| role.as_str()).collect();
     assert_eq!(roles, ["human", "ai", "tool", "ai"], "{stored:?}");
@@ -266,7 +254,7 @@ async fn a_question_that_a_frozen_database_does_not_take_is_not_called_stored() 
 async fn an_answer_that_a_frozen_database_does_not_take_is_called_missing() {
     let world = World::start().await;
     let answer = http::ask(&world.server.address, &world.token, "Hello");
-    let reading = thread::spawn(move || rest(answer));
+    let reading = thread::spawn(move || answer.rest());
     world.began();
     world.database.freeze(0);
     world.goes_on.send(()).unwrap();
